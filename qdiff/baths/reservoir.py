@@ -1,0 +1,50 @@
+"""Reservoirs: the rates at which a bath takes energy from a transition and gives energy to it."""
+
+from __future__ import annotations
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+
+from .occupation import thermal
+from .spectrum import Flat, Spectrum
+
+
+class BosonicBath(eqx.Module):
+    """Harmonic modes at inverse temperature `beta` with spectral density J.
+
+    For a transition that gives the energy omega to the bath, and its reverse,
+
+        emission(omega)   = J(omega) (n(omega) + 1)
+        absorption(omega) = J(omega) n(omega),          n(omega) = 1/(e^{beta omega} - 1).
+
+    Both are non-negative at either sign of omega, and absorption = e^{-beta omega} emission exactly.
+
+    Args:
+        beta: inverse temperature, non-negative [1/energy].
+        spectrum: a `Spectrum`, or a number for a flat one [rate].
+
+    Differentiable in beta, in the parameters of the spectrum and in omega, also at omega = 0 (where the
+    rates are J'(0)/beta) and where e^{beta omega} would overflow.
+
+    Example:
+        >>> bath = BosonicBath(0.1, Ohmic(0.25, 20.0))
+        >>> float(bath.absorption(0.0))
+        2.5
+    """
+
+    beta: jax.Array
+    spectrum: Spectrum
+
+    def __init__(self, beta, spectrum):
+        self.beta = beta
+        self.spectrum = spectrum if isinstance(spectrum, Spectrum) else Flat(spectrum)
+
+    def absorption(self, omega):
+        """J(omega) n(omega) [rate], any shape of omega [energy]."""
+        omega = jnp.asarray(omega, float)
+        return self.spectrum.per_frequency(omega) * thermal(self.beta * omega) / self.beta
+
+    def emission(self, omega):
+        """J(omega) (n(omega) + 1) [rate], any shape of omega [energy]."""
+        return self.absorption(-jnp.asarray(omega, float))

@@ -1,0 +1,160 @@
+"""The eigenbasis of a structured Hamiltonian, differentiable also where uncoupled levels cross.
+
+A basis state of one block never mixes with one of another, whatever the parameters; the blocks are found from
+the pattern of H and, where symmetries hide in a single connected block, from generic copies of H. Each block is
+diagonalised on its own, so that levels of different blocks may cross or coincide without any trace in the
+derivatives. Within a block levels repel; where two of them are degenerate for all parameters, no gradient of
+their eigenvectors enters. What remains is a conical point, at which there is no derivative.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from ..operators.operator import Operator
+from ..operators.pattern import Pattern, components
+from ..operators.probe import PROBES
+
+
+@dataclasses.dataclass(frozen=True)
+class Eigenbasis:
+    """Energies (n,) [energy], the unitary frame V with H = V diag(energies) V^dag, and
+
+    copies: (PROBES, n) the energies at generic parameters, in the same order;
+    splitting: distance of the closest two levels of one block over the largest energy; a conical point at zero.
+    """
+
+    energies: jax.Array
+    frame: Operator
+    copies: np.ndarray
+    splitting: jax.Array
+
+
+def eigenbasis(H: Operator) -> Eigenbasis:
+    """Diagonalise H block by block."""
+    basis, blocks = _blocks(H)
+    turned = H if basis is None else basis.dag @ H @ basis
+    energies, copies = jnp.zeros(H.size), np.zeros((PROBES, H.size))
+    rows, cols, values, probes, gaps = [], [], [], [], []
+    for width in sorted({len(b) for b in blocks}):
+        states = np.array([b for b in blocks if len(b) == width])  # (count, width)
+        row, col = np.repeat(states, width, axis=1), np.tile(states, (1, width))
+        at = turned.pattern.find(row, col)
+        shape = (len(states), width, width)
+        local = jnp.where(at >= 0, jnp.asarray(turned.values)[np.maximum(at, 0)], 0).reshape(shape)
+        fake = np.where(at >= 0, turned.probe[:, np.maximum(at, 0)], 0).reshape(PROBES, *shape)
+        e_fake, v_fake = np.linalg.eigh(fake)
+        if width == 1:
+            e, v = jnp.real(local[..., 0]), jnp.ones(shape)
+        elif width == 2:
+            e, v = _doublet(local)
+        else:
+            gap = np.abs(e_fake[..., :, None] - e_fake[..., None, :])
+            apart = np.any(gap > 1e-9 * np.abs(e_fake).max(), axis=0)
+            e, v = _eigh(local, apart)
+        if width > 1:
+            gap = jnp.abs(e[..., :, None] - e[..., None, :])
+            bound = apart if width > 2 else ~np.eye(2, dtype=bool)
+            gaps.append(jnp.min(jnp.where(bound, gap, jnp.inf)))
+        energies = energies.at[states].set(e)
+        copies[:, states] = e_fake
+        rows.append(row.ravel())
+        cols.append(col.ravel())
+        values.append(v.ravel())
+        probes.append(v_fake.reshape(PROBES, -1))
+    row, col = np.concatenate(rows), np.concatenate(cols)
+    pattern = Pattern(H.size, row, col)
+    order = np.empty(pattern.nnz, int)
+    order[pattern.find(row, col)] = np.arange(row.size)
+    frame = Operator(pattern, jnp.concatenate(values)[order], H.space, probe=np.concatenate(probes, axis=1)[:, order])
+    splitting = jnp.min(jnp.stack(gaps)) / jnp.max(jnp.abs(energies)) if gaps else jnp.asarray(jnp.inf)
+    return Eigenbasis(energies, frame if basis is None else basis @ frame, copies, splitting)
+
+
+def _blocks(H: Operator) -> tuple[Operator | None, list[np.ndarray]]:
+    """A constant basis (None: the given one) and the finest blocks that H has in it for all parameters."""
+    label = components(H.size, H.pattern.row, H.pattern.col)
+    order = np.argsort(label, kind="stable")
+    whole = np.split(order, np.cumsum(np.bincount(label))[:-1])
+    turned, blocks = [], []
+    for states in whole:
+        n = len(states)
+        parts = [np.arange(n)]
+        if n > 1:
+            at = H.pattern.find(np.repeat(states, n), np.tile(states, n))
+            fake = np.where(at >= 0, H.probe[:, np.maximum(at, 0)], 0).reshape(PROBES, n, n)
+            # An eigenbasis of one generic copy splits the others along every subspace that is common to all.
+            _, v = np.linalg.eigh(fake[0])
+            rest = np.abs(v.conj().T @ fake[1:] @ v).max(axis=0) > 1e-10 * np.abs(fake).max()
+            label = components(n, *np.nonzero(rest))
+            if label.max() > 0:
+                parts = [np.flatnonzero(label == c) for c in range(label.max() + 1)]
+                turned.append((states, v))
+        blocks += [states[p] for p in parts]
+    if not turned:
+        return None, blocks
+    matrix = np.eye(H.size, dtype=complex if any(np.iscomplexobj(v) for _, v in turned) else float)
+    for states, v in turned:
+        matrix[np.ix_(states, states)] = np.where(np.abs(v) < 1e-14, 0, v)
+    return Operator.from_dense(matrix, H.space), blocks
+
+
+def _doublet(h):
+    """Eigenvalues (.., 2) ascending and eigenvectors (.., 2, 2) of Hermitian 2x2 matrices, in closed form.
+
+    The small component is |b| / sqrt(2 W (W + |d|)), free of cancellation far from resonance.
+    """
+    d, b = jnp.real(h[..., 0, 0] - h[..., 1, 1]) / 2, h[..., 1, 0]
+    mean = jnp.real(h[..., 0, 0] + h[..., 1, 1]) / 2
+    square = d**2 + jnp.real(b * b.conj())
+    conical = square == 0
+    root = jnp.sqrt(jnp.where(conical, 1.0, square))
+    first = d >= 0
+    sum_ = root + jnp.where(first, d, -d)
+    big = jnp.where(conical, 1.0, jnp.sqrt(sum_ / (2 * root)))
+    small = jnp.where(conical, 0.0, b / jnp.sqrt(2 * root * sum_))
+    big = big.astype(h.dtype)
+    lower = jnp.stack([jnp.where(first, -small.conj(), big), jnp.where(first, big, -small)], -1)
+    upper = jnp.stack([jnp.where(first, big, small.conj()), jnp.where(first, small, big)], -1)
+    root = jnp.where(conical, 0.0, root)
+    return jnp.stack([mean - root, mean + root], -1), jnp.stack([lower, upper], -1)
+
+
+class _Mask:
+    """A static array that can be an argument of a JAX rule."""
+
+    def __init__(self, array):
+        self.array = array
+
+    def __hash__(self):
+        return hash(self.array.tobytes())
+
+    def __eq__(self, other):
+        return isinstance(other, _Mask) and np.array_equal(self.array, other.array)
+
+
+def _eigh(h, apart):
+    return _eigh_rule(_Mask(apart), h)
+
+
+@partial(jax.custom_jvp, nondiff_argnums=(0,))
+def _eigh_rule(apart, h):
+    vectors, values = jax.lax.linalg.eigh(h, sort_eigenvalues=True)
+    return values, vectors
+
+
+@_eigh_rule.defjvp
+def _eigh_jvp(apart, primals, tangents):
+    """First-order perturbation theory, with no mixing among levels that are degenerate for all parameters."""
+    (h,), (dh,) = primals, tangents
+    values, vectors = _eigh_rule(apart, h)
+    turned = jnp.swapaxes(vectors.conj(), -1, -2) @ dh @ vectors
+    gap = values[..., None, :] - values[..., :, None]
+    tiny = jnp.abs(gap) <= 1e-14 * jnp.max(jnp.abs(values), axis=-1)[..., None, None]
+    mix = jnp.where(apart.array & ~tiny, turned / jnp.where(tiny, 1.0, gap), 0.0)
+    return (values, vectors), (jnp.real(jnp.diagonal(turned, axis1=-2, axis2=-1)), vectors @ mix)

@@ -1,0 +1,356 @@
+"""The reachable sector of a generator, its real coordinates, and the generator as a real sparse matrix there.
+
+Starting from the populations (or from the support of an initial state), every element of the density matrix
+that the motion can ever reach is found from static patterns and generic numbers. A Hermitian matrix in that
+sector is a real vector: populations, and real and imaginary parts of coherences. All of this happens while
+tracing; the result is index arrays, and the only thing left to do at run time is to gather and to sum.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+
+import jax.numpy as jnp
+import numpy as np
+
+from ..operators.operator import Operator, accumulate
+from ..operators.pattern import Pattern, closed_classes, join, levels
+from ..operators.probe import PROBES, generic, vanishes
+from .lindblad import Lindblad
+
+
+class Sector:
+    """Which real numbers describe the state, and how the generator's entries follow from its operators.
+
+    Static and hashable. Attributes:
+        dim: dimension of the Hilbert space. size: number of real coordinates.
+        row, col, part: (size,) the density-matrix element (row <= col) of each coordinate, and whether it is
+            its real (0) or imaginary (1) part.
+        target, source: (nnz,) positions of the generator's entries, d x[target]/dt += G x[source].
+        labels: names of the baths.
+    """
+
+    def __init__(self, dim, labels, coords, entries, plan, kplan):
+        self.dim, self.labels = dim, labels
+        self.row, self.col, self.part = coords
+        self.target, self.source = entries
+        self._plan, self._kplan = plan, kplan
+        digest = hashlib.blake2b(repr((dim, labels)).encode(), digest_size=16)
+        for array in (*coords, *entries, *plan.values(), *kplan.values()):
+            digest.update(np.ascontiguousarray(array).tobytes() + b"|")
+        self._digest = digest.digest()
+
+    def __hash__(self):
+        return hash(self._digest)
+
+    def __eq__(self, other):
+        return isinstance(other, Sector) and self._digest == other._digest
+
+    def __repr__(self):
+        return f"Sector(dim={self.dim}, size={self.size}, nnz={self.target.size})"
+
+    @property
+    def size(self) -> int:
+        return self.row.size
+
+    @property
+    def is_population(self) -> np.ndarray:
+        return self.row == self.col
+
+    @property
+    def trace_weights(self) -> np.ndarray:
+        return self.is_population.astype(float)
+
+    @functools.cached_property
+    def classes(self) -> list[np.ndarray]:
+        """The closed sets of coordinates (each holds at least one stationary state) as index arrays."""
+        found = closed_classes(self.size, self.source, self.target)
+        return [c for c in found if self.is_population[c].any()]
+
+    @functools.cached_property
+    def bands(self) -> list[np.ndarray]:
+        """The coordinates in consecutive levels, such that the generator is block tridiagonal."""
+        return levels(self.size, self.target, self.source)
+
+    # ---- run time ---------------------------------------------------------------------------------------
+
+    def _terms(self, motion: Lindblad):
+        """The real numbers from which every generator entry is summed, and the rates behind them."""
+        plan, kplan = self._plan, self._kplan
+        jumps = [j for label in self.labels for j in motion.jumps[label]]
+        values = jnp.concatenate([jnp.asarray(j.operator.values) for j in jumps]) if jumps else jnp.zeros(0)
+        rates = jnp.concatenate([jnp.atleast_1d(jnp.asarray(j.rate, float)) for j in jumps]) if jumps else jnp.zeros(0)
+        loss = jnp.zeros(int(kplan["size"][0]), values.dtype)
+        loss = loss.at[kplan["out"]].add(rates[kplan["rate"]] * values[kplan["p"]].conj() * values[kplan["q"]])
+        gain = rates[plan["rate"]] * values[plan["p"]] * values[plan["q"]].conj()
+        parts = [jnp.asarray(motion.H.values), loss, gain]
+        real = [jnp.real(p) for p in parts]
+        imag = [jnp.imag(p) if jnp.iscomplexobj(p) else jnp.zeros(0) for p in parts]
+        return jnp.concatenate(real + imag)
+
+    def values(self, motion: Lindblad):
+        """The generator's entries (nnz,) [rate]."""
+        plan = self._plan
+        terms = plan["weight"] * self._terms(motion)[plan["term"]]
+        return jnp.zeros(self.target.size).at[plan["out"]].add(terms, indices_are_sorted=True)
+
+    def act_by_label(self, motion: Lindblad, x):
+        """L_b x for every bath b, shape (n_labels, size) [rate]."""
+        plan = self._plan
+        on = np.flatnonzero(plan["label"] >= 0)
+        out, label = plan["out"][on], plan["label"][on]
+        terms = plan["weight"][on] * self._terms(motion)[plan["term"][on]] * x[self.source[out]]
+        return jnp.zeros((len(self.labels), self.size)).at[label, self.target[out]].add(terms)
+
+    def covector(self, op: Operator):
+        """o (size,) with o . x = Tr[op rho]; op Hermitian in the generator's frame [unit of op]."""
+        at = op.pattern.find(self.col, self.row)
+        values = jnp.where(at >= 0, jnp.asarray(op.values)[np.maximum(at, 0)], 0) if op.pattern.nnz else jnp.zeros(self.size)
+        # Tr[op rho] = sum_i op_ii p_i + sum_{i<j} 2 Re(op_ji rho_ij), rho_ij = u + iv.
+        real, imag = jnp.real(values), jnp.imag(values)
+        return jnp.where(self.is_population, real, jnp.where(self.part == 0, 2 * real, -2 * imag))
+
+    def operator(self, x, space) -> Operator:
+        """The density matrix with coordinates x, in the generator's frame."""
+        off = ~self.is_population
+        full = Pattern(self.dim, np.r_[self.row, self.col[off]], np.r_[self.col, self.row[off]])
+        phase = np.where(self.part == 1, 1j, 1.0)
+        if not np.any(self.part):
+            phase = phase.real
+        up = full.find(self.row, self.col)
+        parts = [(x * phase, up)]
+        if off.any():
+            parts.append(((x * phase.conj())[off], full.find(self.col[off], self.row[off])))
+        return Operator(full, accumulate(parts, full.nnz), space)
+
+    def coordinates(self, rho: Operator):
+        """The coordinates x (size,) of a density matrix given in the generator's frame."""
+        at = rho.pattern.find(self.row, self.col)
+        values = jnp.where(at >= 0, jnp.asarray(rho.values)[np.maximum(at, 0)], 0)
+        return jnp.where(self.part == 0, jnp.real(values), jnp.imag(values))
+
+
+# ---- trace time -----------------------------------------------------------------------------------------
+
+
+def reach(motion: Lindblad, start: Pattern | None = None) -> Sector:
+    """The sector that the populations (or the elements of `start`, in the generator's frame) reach."""
+    dim, labels = motion.H.size, motion.labels
+    jumps = [(b, j) for b, label in enumerate(labels) for j in motion.jumps[label]]
+    loss = _loss(dim, jumps)
+    found = _explore(dim, motion.H, jumps, loss, start)
+    return _real_form(dim, labels, motion.H, jumps, loss, found, start)
+
+
+def _flat(jumps):
+    """All jump entries one after another: row, col, group (unique over jumps), label, rate index, probe."""
+    parts, offset, groups = [], 0, 0
+    for b, j in jumps:
+        nnz = j.operator.pattern.nnz
+        own = np.zeros(nnz, int) if j.groups is None else np.asarray(j.groups, int)
+        rate = generic(j.rate).reshape(PROBES, -1)
+        parts.append((j.operator.pattern.row, j.operator.pattern.col, own + groups, np.full(nnz, b), j.operator.probe, rate))
+        groups, offset = groups + rate.shape[1], offset + nnz
+    if not parts:
+        empty = np.zeros(0, int)
+        return empty, empty, empty, empty, np.zeros((PROBES, 0)), np.zeros((PROBES, 0)), 0
+    row, col, group, label = (np.concatenate([p[k] for p in parts]) for k in range(4))
+    probe = np.concatenate([p[4] for p in parts], axis=1)
+    rate = np.concatenate([p[5] for p in parts], axis=1)
+    return row, col, group, label, probe, rate, groups
+
+
+def _loss(dim, jumps):
+    """K_b = sum rate A^dag A of every bath b as one sparse list, with the bilinear terms behind it."""
+    row, col, group, label, probe, rate, groups = _flat(jumps)
+    p, q = join(row * max(groups, 1) + group, row * max(groups, 1) + group, dim * max(groups, 1))
+    key = (label[p] * dim + col[p]) * dim + col[q]
+    keys, out = np.unique(key, return_inverse=True)
+    term = rate[:, group[p]] * probe[:, p].conj() * probe[:, q]
+    value, bound = _scatter(term, out, keys.size), _scatter(np.abs(term), out, keys.size)
+    dead = vanishes(value, bound, int(np.bincount(out).max(initial=1)))
+    keep = ~dead[out]
+    number = np.cumsum(~dead) - 1
+    keys = keys[~dead]
+    return {
+        "label": keys // (dim * dim),
+        "row": keys // dim % dim,
+        "col": keys % dim,
+        "probe": value[:, ~dead],
+        "plan": {"out": number[out[keep]], "rate": group[p][keep], "p": p[keep], "q": q[keep], "size": np.array([keys.size])},
+        "jumps": (row, col, group, label, probe, rate, groups),
+    }
+
+
+def _explore(dim, H, jumps, loss, start):
+    """Breadth-first search over density-matrix elements; returns all terms as a list of flat arrays."""
+    row, col, group, label, aprobe, rate, groups = loss["jumps"]
+    hrow, hcol, hprobe = H.pattern.row, H.pattern.col, H.probe
+    krow, kcol, klabel, kprobe = loss["row"], loss["col"], loss["label"], loss["probe"]
+    if start is None:
+        front = np.arange(dim) * dim + np.arange(dim)
+    else:
+        up = np.minimum(start.row, start.col) * dim + np.maximum(start.row, start.col)
+        front = np.unique(np.r_[up])
+    seen = front
+    chunks = []
+    while front.size:
+        i, j = front // dim, front % dim
+        off = i != j
+        i, j = np.r_[i, j[off]], np.r_[j, i[off]]  # both rho_ij and its conjugate act as sources
+        found = []  # family, label, target row, target col, source row, source col, weight, first, second, rate
+        for prow, pcol, family, plabel, left, right in (
+            (hrow, hcol, 0, np.full(hrow.size, -1), -1j, 1j),
+            (krow, kcol, 1, klabel, -0.5, -0.5),
+        ):
+            e, s = join(pcol, i, dim)
+            found.append((family, plabel[e], prow[e], j[s], i[s], j[s], np.full(e.size, left), e, e, e))
+            e, s = join(prow, j, dim)
+            found.append((family, plabel[e], i[s], pcol[e], i[s], j[s], np.full(e.size, right), e, e, e))
+        p, s = join(col, i, dim)
+        n = dim * max(groups, 1)
+        q, t = join(col * max(groups, 1) + group, j[s] * max(groups, 1) + group[p], n)
+        p, s = p[t], s[t]
+        found.append((2, label[p], row[p], row[q], i[s], j[s], np.ones(p.size), p, q, group[p]))
+        family = np.concatenate([np.full(f[1].size, f[0]) for f in found])
+        columns = [np.concatenate([f[k] for f in found]) for k in range(1, 10)]
+        keep = columns[1] <= columns[2]
+        family, columns = family[keep], [c[keep] for c in columns]
+        probe = np.zeros((PROBES, family.size), complex)
+        for number, value in ((0, hprobe), (1, kprobe)):
+            on = family == number
+            probe[:, on] = columns[5][on] * value[:, columns[6][on]]
+        on = family == 2
+        probe[:, on] = rate[:, columns[8][on]] * aprobe[:, columns[6][on]] * aprobe[:, columns[7][on]].conj()
+        # What one bath's gain (or loss, or the Hamiltonian) adds to one element may cancel identically.
+        target, origin = columns[1] * dim + columns[2], columns[3] * dim + columns[4]
+        kind = family * (len(jumps) + 2) + columns[0] + 1
+        keep = ~_cancelled(np.stack([kind, target, origin]), probe)
+        family, columns, probe = family[keep], [c[keep] for c in columns], probe[:, keep]
+        chunks.append((family, columns, probe))
+        new = np.setdiff1d(columns[1] * dim + columns[2], seen)
+        seen, front = np.union1d(seen, new), new
+    family = np.concatenate([c[0] for c in chunks])
+    columns = [np.concatenate([c[1][k] for c in chunks]) for k in range(9)]
+    probe = np.concatenate([c[2] for c in chunks], axis=1)
+    return seen, family, columns, probe
+
+
+def _cancelled(keys: np.ndarray, term: np.ndarray) -> np.ndarray:
+    """Which terms belong to a sum (equal keys) that vanishes identically."""
+    if not keys.shape[1]:
+        return np.zeros(0, bool)
+    _, at = np.unique(keys, axis=1, return_inverse=True)
+    at = at.reshape(-1)
+    size = at.max() + 1
+    dead = vanishes(_scatter(term, at, size), _scatter(np.abs(term), at, size), int(np.bincount(at).max()))
+    return dead[at]
+
+
+def _real_form(dim, labels, H, jumps, loss, found, start) -> Sector:
+    seen, family, columns, probe = found
+    label, trow, tcol, srow, scol, weight, first, second, rate = columns
+    erow, ecol = seen // dim, seen % dim
+    # Coordinates before pruning: the real part of element e is 2e, its imaginary part 2e + 1.
+    target = np.searchsorted(seen, trow * dim + tcol)
+    source = np.searchsorted(seen, np.minimum(srow, scol) * dim + np.maximum(srow, scol))
+    # Numbering of the run-time list of real numbers: [H, loss, gain], real parts, then imaginary parts of the complex ones.
+    gains = family == 2
+    sizes = [H.pattern.nnz, loss["row"].size, int(gains.sum())]
+    index = np.where(family == 0, first, first + sizes[0])
+    index[gains] = sizes[0] + sizes[1] + np.arange(sizes[2])
+    bath_complex = any(not j.operator.is_real for _, j in jumps)
+    is_complex = [not H.is_real, bath_complex, bath_complex]
+    imag_start, total = np.zeros(3, int), sum(sizes)
+    for k in range(3):
+        imag_start[k] = total
+        total += sizes[k] if is_complex[k] else 0
+    real_start = np.array([0, sizes[0], sizes[0] + sizes[1]])
+    imag_index = imag_start[family] + index - real_start[family]
+    has_imag = np.asarray(is_complex)[family]
+
+    rows = []  # target coordinate, source coordinate, run-time term, weight, label, family, probe value
+    diagonal = srow == scol
+    for source_part, factor in ((0, np.ones(family.size, complex)), (1, np.where(srow < scol, 1j, -1j))):
+        w = weight * factor
+        for target_part in (0, 1):
+            on = (source_part == 0) | ~diagonal
+            on &= (target_part == 0) | (trow != tcol)
+            # Re(w t) = Re w Re t - Im w Im t;  Im(w t) = Im w Re t + Re w Im t.
+            from_real = w.real if target_part == 0 else w.imag
+            from_imag = -w.imag if target_part == 0 else w.real
+            for use, value, pick, raw in (
+                (on & (from_real != 0), from_real, index, _raw(family, weight, probe).real),
+                (on & (from_imag != 0) & has_imag, from_imag, imag_index, _raw(family, weight, probe).imag),
+            ):
+                rows.append(
+                    (2 * target[use] + target_part, 2 * source[use] + source_part, pick[use], value[use], label[use], family[use], value[use] * raw[:, use])
+                )
+    tgt, src, term, wgt, lab, fam = (np.concatenate([r[k] for r in rows]) for k in range(6))
+    value = np.concatenate([r[6] for r in rows], axis=1)
+    dead = _cancelled(np.stack([fam * (len(jumps) + 2) + lab + 1, tgt, src]), value)
+    tgt, src, term, wgt, lab = (a[~dead] for a in (tgt, src, term, wgt, lab))
+
+    if start is None:
+        seed = 2 * np.flatnonzero(erow == ecol)
+    else:
+        at = np.searchsorted(seen, np.minimum(start.row, start.col) * dim + np.maximum(start.row, start.col))
+        seed = np.r_[2 * at, 2 * at[start.row != start.col] + 1]
+    alive = _reachable(2 * seen.size, src, tgt, seed)
+    keep = alive[src] & alive[tgt]
+    tgt, src, term, wgt, lab = (a[keep] for a in (tgt, src, term, wgt, lab))
+    number = np.cumsum(alive) - 1
+    coords = np.flatnonzero(alive)
+    size = coords.size
+    key = number[tgt] * size + number[src]
+    entries, out = np.unique(key, return_inverse=True)
+    order = np.argsort(out, kind="stable")
+
+    # Only the gain terms still in use are computed at run time.
+    used = np.flatnonzero(gains)
+    plan = {
+        "out": out[order],
+        "term": term[order],
+        "weight": wgt[order],
+        "label": lab[order],
+        "rate": rate[used],
+        "p": first[used],
+        "q": second[used],
+    }
+    return Sector(
+        dim,
+        labels,
+        (erow[coords // 2], ecol[coords // 2], coords % 2),
+        (entries // size, entries % size),
+        plan,
+        loss["plan"],
+    )
+
+
+def _raw(family, weight, probe):
+    """The generic copies of the terms themselves: for H and the losses `probe` already holds weight * value."""
+    return np.where(family == 2, probe, probe / weight)
+
+
+def _reachable(size, source, target, seed):
+    from scipy.sparse import coo_matrix
+
+    graph = coo_matrix((np.ones(source.size), (source, target)), shape=(size, size)).tocsr()
+    alive = np.zeros(size, bool)
+    alive[seed] = True
+    front = np.flatnonzero(alive)
+    while front.size:
+        step = np.unique(graph[front].indices)
+        front = step[~alive[step]]
+        alive[front] = True
+    return alive
+
+
+def _scatter(term: np.ndarray, at: np.ndarray, size: int) -> np.ndarray:
+    out = np.empty((len(term), size), np.result_type(term, float))
+    for k, t in enumerate(term):
+        out[k] = np.bincount(at, t.real, size)
+        if np.iscomplexobj(t):
+            out[k] += 1j * np.bincount(at, t.imag, size)
+    return out

@@ -1,0 +1,107 @@
+"""The global (secular) master equation, for any Hamiltonian built from operators."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import jax.numpy as jnp
+import numpy as np
+
+from ..baths.reservoir import BosonicBath
+from ..operators.operator import Operator
+from ..operators.pattern import diagonal
+from ..operators.probe import PROBES, align, recording
+from .eigenbasis import eigenbasis
+from .lindblad import Jump, Lindblad, as_jumps
+
+
+def secular(
+    H: Operator,
+    couplings: Mapping[str, tuple[Operator, BosonicBath]],
+    jumps: Mapping | None = None,
+    *,
+    negative: str = "odd",
+) -> Lindblad:
+    """The secular (global, Davies) generator of a system coupled to baths through given operators.
+
+        A(omega) = sum over levels with e' - e = omega of P(e) A P(e')
+        Hermitian A:  sum_omega gamma(omega) D[A(omega)] over both signs of omega, gamma(omega) = emission(omega)
+        other A:      sum_omega emission(omega) D[A(omega)] + absorption(omega) D[A(omega)^dag]   (rotating wave)
+
+    Two frequencies belong to one A(omega) when they are equal for all parameters; where two others happen to
+    coincide, the result is the limit of the neighbouring parameters. Lamb shifts are left out.
+
+    Args:
+        H: the system's Hamiltonian [energy].
+        couplings: for each bath its coupling operator A [1] and the bath.
+        jumps: local jumps to be added as they are, as in `Lindblad`.
+        negative: for a rotating-wave coupling, what lines with omega < 0 do. "odd": a spectral density is odd
+            and the rates keep detailed balance; "drop": they are left out, as a bath without such modes would.
+
+    Returns:
+        A `Lindblad` in the eigenbasis of H, to be used like any other; currents, states and expectation values
+        are in the original basis.
+
+    Raises:
+        ValueError: `negative` is neither of the two words, or a name is in both `couplings` and `jumps`.
+
+    Differentiable in everything, also where uncoupled levels cross. At a conical point (two coupled levels
+    whose distance and coupling both vanish) there is no derivative; `State.diagnostics` flags it.
+
+    Source:
+        Breuer and Petruccione, The Theory of Open Quantum Systems (2002), Sec. 3.3.
+    """
+    if negative not in ("odd", "drop"):
+        raise ValueError(f'negative must be "odd" or "drop", but was {negative!r}')
+    local = {str(label): as_jumps(label, given, H) for label, given in (jumps or {}).items()}
+    twice = set(local) & set(couplings)
+    if twice:
+        raise ValueError(f"bath names must be distinct, but {sorted(twice)} are in both couplings and jumps")
+    each = [j for given in local.values() for j in given]
+    H, *rest = align([H, *(A for A, _ in couplings.values()), *(j.operator for j in each), *(j.rate for j in each)])
+    if recording():
+        return Lindblad(H, {label: (1.0, A) for label, (A, _) in couplings.items()} | local, frame=H)
+    operators = rest[: len(couplings)]
+    known = iter([Jump(j.rate, op, j.groups) for j, op in zip(each, rest[len(couplings) :], strict=False)])
+
+    basis = eigenbasis(H)
+    V = basis.frame
+    out = {}
+    for (label, (_, bath)), A in zip(couplings.items(), operators, strict=True):
+        out[label] = _lines(V.dag @ A @ V, basis, bath, A.is_hermitian, negative)
+    for label in local:
+        out[label] = tuple(Jump(j.rate, V.dag @ j.operator @ V, _regroup(j)) for j in (next(known) for _ in local[label]))
+    levels = Operator(diagonal(H.size), basis.energies, H.space, probe=basis.copies)
+    return Lindblad(levels, out, frame=V, splitting=basis.splitting)
+
+
+def _lines(A: Operator, basis, bath, hermitian: bool, negative: str) -> tuple[Jump, ...]:
+    """The jumps A(omega) of one coupling, as one family (or two: emission and absorption)."""
+    to, frm = A.pattern.row, A.pattern.col
+    group = coincident(basis.copies[:, frm] - basis.copies[:, to])
+    first = np.unique(group, return_index=True)[1]
+    omega = basis.energies[frm[first]] - basis.energies[to[first]]
+    if hermitian:
+        return (Jump(bath.emission(omega), A, tuple(group.tolist())),)
+    down, up = bath.emission(omega), bath.absorption(omega)
+    if negative == "drop":
+        down, up = jnp.where(omega > 0, down, 0.0), jnp.where(omega > 0, up, 0.0)
+    back = A.dag
+    at = A.pattern.find(back.pattern.col, back.pattern.row)
+    return Jump(down, A, tuple(group.tolist())), Jump(up, back, tuple(group[at].tolist()))
+
+
+def _regroup(jump: Jump):
+    if jump.groups is not None:
+        raise ValueError("a family of jumps cannot be turned into the eigenbasis; give its members one by one")
+
+
+def coincident(copies: np.ndarray) -> np.ndarray:
+    """Labels (n,) of numbers (PROBES, n) that are equal in every copy, numbered from zero."""
+    tolerance = 1e-9 * max(1.0, np.abs(copies).max(initial=0.0))
+    label = np.zeros(copies.shape[1], int)
+    for k in range(PROBES):
+        order = np.lexsort([copies[k], label])
+        new = (np.diff(label[order]) != 0) | (np.diff(copies[k][order]) > tolerance)
+        label[order] = np.r_[0, np.cumsum(new)] if order.size else []
+    return label

@@ -1,0 +1,201 @@
+"""Operators: a static sparsity pattern with traced values."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from . import pattern as pt
+from .pattern import Pattern
+from .probe import PROBES, generic, is_constant, vanishes
+
+
+@jax.tree_util.register_pytree_node_class
+class Operator:
+    """A linear operator on a `Space`: entries `values[k]` at (`pattern.row[k]`, `pattern.col[k]`).
+
+    The algebra is the usual one: `A + B`, `A - B`, `A * c`, `A @ B`, `A.dag`, `A.trace()`, `A.dense()`.
+    Adding a number is refused; add a multiple of `space.identity`.
+
+    Args:
+        pattern: where entries may be non-zero (static).
+        values: array (nnz,), real or complex, in the order of the pattern; NumPy where they are known now.
+        space: the `Space` it acts on, or None for a bare matrix.
+
+    Differentiable in `values`. The pattern never depends on a traced value.
+
+    Example:
+        >>> import qdiff as qd
+        >>> s = qd.Space(qubit=qd.Spin()).qubit
+        >>> (s.plus @ s.minus - s.up).pattern.nnz
+        0
+    """
+
+    __array_priority__ = 1000  # NumPy numbers on the left leave the multiplication to us
+
+    def __init__(self, pattern: Pattern, values, space=None, *, probe: np.ndarray | None = None):
+        self.pattern, self.values, self.space = pattern, values, space
+        self._probe = probe
+
+    def tree_flatten(self):
+        return (self.values,), (self.pattern, self.space)
+
+    @classmethod
+    def tree_unflatten(cls, static, children):
+        return cls(static[0], children[0], static[1])
+
+    @classmethod
+    def from_dense(cls, matrix, space=None) -> Operator:
+        """An operator from a dense (n, n) matrix: of a known one the zeros are left out, of a traced one none are."""
+        if np.ndim(matrix) != 2 or np.shape(matrix)[0] != np.shape(matrix)[1]:
+            raise ValueError(f"matrix must be square, shape (n, n), but has shape {np.shape(matrix)}")
+        n = np.shape(matrix)[0]
+        if is_constant(matrix):
+            matrix = np.asarray(matrix)
+            row, col = np.nonzero(matrix)
+            return cls(Pattern(n, row, col), matrix[row, col], space)
+        full = Pattern(n, *np.indices((n, n)).reshape(2, -1))
+        return cls(full, jnp.asarray(matrix).reshape(-1), space)
+
+    @property
+    def probe(self) -> np.ndarray:
+        """The values' generic copies (PROBES, nnz)."""
+        if self._probe is None:
+            self._probe = generic(self.values)
+        return self._probe
+
+    def with_probe(self, probe: np.ndarray) -> Operator:
+        """The same operator with other generic copies; entries that are zero in all of them are dropped."""
+        return Operator(self.pattern, self.values, self.space, probe=probe)._pruned(np.abs(probe), 0)
+
+    @property
+    def size(self) -> int:
+        return self.pattern.size
+
+    def __repr__(self):
+        return f"Operator(size={self.size}, nnz={self.pattern.nnz}, space={self.space!r})"
+
+    def _pruned(self, bound: np.ndarray, terms: int) -> Operator:
+        """Drop the entries that vanish identically; `bound` is the absolute sum behind each entry."""
+        keep = ~vanishes(self.probe, bound, terms)
+        if keep.all():
+            return self
+        at = np.flatnonzero(keep)
+        pattern = Pattern(self.size, self.pattern.row[at], self.pattern.col[at])
+        return Operator(pattern, self.values[at], self.space, probe=self.probe[:, at])
+
+    def _other(self, other, verb: str) -> Operator:
+        if not isinstance(other, Operator):
+            raise TypeError(f"an Operator can only be {verb} an Operator, but got {type(other).__name__}")
+        if other.size != self.size or (self.space and other.space and self.space != other.space):
+            raise ValueError(
+                f"operators must act on the same space, but one acts on {self.space!r} (dimension {self.size}) "
+                f"and the other on {other.space!r} (dimension {other.size})"
+            )
+        return other
+
+    def __add__(self, other):
+        other = self._other(other, "added to")
+        out, a, b = pt.union(self.pattern, other.pattern)
+        if self.pattern == other.pattern:
+            values = self.values + other.values
+        else:
+            values = accumulate([(self.values, a), (other.values, b)], out.nnz)
+        probe, bound = np.zeros((2, PROBES, out.nnz), complex)
+        for op, at in ((self, a), (other, b)):
+            probe[:, at] += op.probe
+            bound[:, at] += np.abs(op.probe)
+        return Operator(out, values, self.space or other.space, probe=_real(probe))._pruned(bound.real, 2)
+
+    def __neg__(self):
+        return self * -1
+
+    def __sub__(self, other):
+        return self + (-self._other(other, "subtracted from"))
+
+    def __mul__(self, c):
+        if isinstance(c, Operator):
+            raise TypeError("`*` multiplies an Operator by a number; the product of operators is `@`")
+        if np.ndim(c) != 0:
+            raise ValueError(f"an Operator can be multiplied by one number, but got an array of shape {np.shape(c)}")
+        values = self.values * np.asarray(c) if is_constant(c) else jnp.asarray(self.values) * c
+        probe = self.probe * generic(c)[:, None]
+        return Operator(self.pattern, values, self.space, probe=probe)._pruned(np.abs(probe), 0)
+
+    __rmul__ = __mul__
+
+    def __truediv__(self, c):
+        return self * (1 / c)
+
+    def __matmul__(self, other):
+        other = self._other(other, "multiplied with")
+        out, i, j, k = pt.product(self.pattern, other.pattern)
+        values = accumulate([(self.values[i] * other.values[j], k)], out.nnz)
+        term = self.probe[:, i] * other.probe[:, j]
+        probe, bound = _sum(term, k, out.nnz), _sum(np.abs(term), k, out.nnz)
+        most = int(np.bincount(k).max()) if k.size else 1
+        return Operator(out, values, self.space or other.space, probe=probe)._pruned(bound, most)
+
+    def __pow__(self, n: int):
+        if not isinstance(n, int) or n < 1:
+            raise ValueError(f"an Operator's power must be a positive integer, but was {n!r}")
+        return self if n == 1 else self @ self ** (n - 1)
+
+    @property
+    def dag(self) -> Operator:
+        """The adjoint."""
+        out, at = pt.adjoint(self.pattern)
+        return Operator(out, self.values[at].conj(), self.space, probe=self.probe[:, at].conj())
+
+    def trace(self):
+        """Sum of the diagonal entries, a scalar."""
+        return self.values[self.pattern.row == self.pattern.col].sum()
+
+    def diagonal(self):
+        """The diagonal, shape (n,)."""
+        on = np.flatnonzero(self.pattern.row == self.pattern.col)
+        return accumulate([(self.values[on], self.pattern.row[on])], self.size)
+
+    def dense(self):
+        """The (n, n) matrix."""
+        n = self.size
+        return accumulate([(self.values, self.pattern.keys)], n * n).reshape(n, n)
+
+    @property
+    def is_hermitian(self) -> bool:
+        """Whether it equals its adjoint for all values of its parameters."""
+        other = self.dag
+        if other.pattern != self.pattern:
+            return False
+        scale = np.abs(self.probe).max(initial=0.0)
+        return bool(np.all(np.abs(other.probe - self.probe) <= 1e-12 * scale))
+
+    @property
+    def is_real(self) -> bool:
+        return not np.issubdtype(self.values.dtype, np.complexfloating)
+
+
+def accumulate(parts, size: int):
+    """out[at] += values for every (values, at); NumPy in, NumPy out."""
+    if all(isinstance(v, np.ndarray) for v, _ in parts):
+        dtype = np.result_type(float, *(v.dtype for v, _ in parts))
+        out = np.zeros(size, dtype)
+        for v, at in parts:
+            np.add.at(out, at, v)
+        return out
+    dtype = jnp.result_type(float, *(v.dtype for v, _ in parts))
+    out = jnp.zeros(size, dtype)
+    for v, at in parts:
+        out = out.at[at].add(jnp.asarray(v, dtype))
+    return out
+
+
+def _sum(term: np.ndarray, at: np.ndarray, size: int) -> np.ndarray:
+    out = np.zeros((len(term), size), term.dtype)
+    np.add.at(out, (slice(None), at), term)
+    return out
+
+
+def _real(x: np.ndarray) -> np.ndarray:
+    return x.real if not np.any(x.imag) else x

@@ -1,0 +1,269 @@
+"""Product spaces of named factors, and the operators on each factor."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+
+from .operator import Operator
+from .pattern import Pattern
+
+
+@dataclasses.dataclass(frozen=True)
+class Spin:
+    """A two-level system, basis (up, down), sigma_z |up> = |up>.
+
+    Operators: `x`, `y`, `z` (Pauli), `plus` = |up><down|, `minus` = |down><up|, `up`, `down` (projectors).
+    """
+
+    @property
+    def dim(self) -> int:
+        return 2
+
+    @property
+    def edges(self) -> tuple[int, ...]:
+        return ()
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        return ("up", "down")
+
+    def matrices(self):
+        return {
+            "plus": lambda: [[0.0, 1], [0, 0]],
+            "minus": lambda: [[0.0, 0], [1, 0]],
+            "x": lambda: [[0.0, 1], [1, 0]],
+            "y": lambda: [[0, -1j], [1j, 0]],
+            "z": lambda: [[1.0, 0], [0, -1]],
+            "up": lambda: [[1.0, 0], [0, 0]],
+            "down": lambda: [[0.0, 0], [0, 1]],
+        }
+
+
+@dataclasses.dataclass(frozen=True)
+class Rotor:
+    """A planar rotor truncated to angular momenta l_min..l_max.
+
+    Operators: `L`, `L2` = L^2, `E` = e^{i phi} with E|l> = |l+1> and E|l_max> = 0, `cos`, `sin` (of phi).
+    """
+
+    l_min: int
+    l_max: int
+
+    def __post_init__(self):
+        if not self.l_min < self.l_max:
+            raise ValueError(f"l_min must be below l_max, but l_min = {self.l_min} and l_max = {self.l_max}")
+
+    @property
+    def dim(self) -> int:
+        return self.l_max - self.l_min + 1
+
+    @property
+    def edges(self) -> tuple[int, ...]:
+        return (0, self.dim - 1)
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        return tuple(str(x) for x in range(self.l_min, self.l_max + 1))
+
+    def matrices(self):
+        momenta = np.arange(self.l_min, self.l_max + 1.0)
+        up = np.diag(np.ones(self.dim - 1), -1)
+        return {
+            "L": lambda: np.diag(momenta),
+            "L2": lambda: np.diag(momenta**2),
+            "E": lambda: up,
+            "cos": lambda: (up + up.T) / 2,
+            "sin": lambda: (up - up.T) / 2j,
+        }
+
+
+@dataclasses.dataclass(frozen=True)
+class Boson:
+    """A harmonic mode truncated to `levels` number states 0..levels-1.
+
+    Operators: `a` (annihilation), `n` (number), `x` = a + a^dag, `p` = (a - a^dag)/i.
+    """
+
+    levels: int
+
+    def __post_init__(self):
+        if self.levels < 1:
+            raise ValueError(f"levels must be at least 1, but was {self.levels}")
+
+    @property
+    def dim(self) -> int:
+        return self.levels
+
+    @property
+    def edges(self) -> tuple[int, ...]:
+        return (self.levels - 1,)
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        return tuple(str(n) for n in range(self.levels))
+
+    def matrices(self):
+        a = np.diag(np.sqrt(np.arange(1.0, self.levels)), 1)
+        return {
+            "a": lambda: a,
+            "n": lambda: np.diag(np.arange(float(self.levels))),
+            "x": lambda: a + a.T,
+            "p": lambda: (a - a.T) / 1j,
+        }
+
+
+class Levels:
+    """A system of named levels, such as `Levels("ground", "excited")` or `Levels(3)`.
+
+    Operators: `transition(to, frm)` = |to><frm| and `projector(level)`, by name or by number.
+    """
+
+    def __init__(self, *names: str | int):
+        if len(names) == 1 and isinstance(names[0], int):
+            names = tuple(str(k) for k in range(names[0]))
+        if not names or len(set(names)) != len(names):
+            raise ValueError(f"level names must be distinct and at least one, but were {names}")
+        self.labels = tuple(str(n) for n in names)
+
+    dim = property(lambda self: len(self.labels))
+    edges = ()
+
+    def __repr__(self):
+        return f"Levels{self.labels}"
+
+    def __eq__(self, other):
+        return isinstance(other, Levels) and self.labels == other.labels
+
+    def __hash__(self):
+        return hash(self.labels)
+
+    def matrices(self):
+        return {}
+
+    def index(self, level: str | int) -> int:
+        if isinstance(level, (int, np.integer)) and 0 <= level < self.dim:
+            return int(level)
+        if level in self.labels:
+            return self.labels.index(str(level))
+        raise ValueError(f"level must be one of {self.labels} or a number below {self.dim}, but was {level!r}")
+
+
+class Site:
+    """One factor of a space; its attributes are the factor's operators, acting on the whole space."""
+
+    def __init__(self, space: Space, name: str):
+        self.space, self.name = space, name
+        self.factor = space.factors[name]
+
+    def __getattr__(self, name: str) -> Operator:
+        known = self.factor.matrices()
+        if name in known:
+            return self.operator(np.asarray(known[name]()))
+        raise AttributeError(f"{self.factor!r} has no operator {name!r}; it has {sorted(known) or 'transition, projector'}")
+
+    def operator(self, matrix) -> Operator:
+        """Any (dim, dim) matrix, or `Operator` of that size, of this factor as an operator on the whole space."""
+        local = matrix if isinstance(matrix, Operator) else Operator.from_dense(matrix)
+        if local.size != self.factor.dim:
+            raise ValueError(f"matrix must have the dimension of {self.name!r}, {self.factor.dim}, but has {local.size}")
+        return self.space._embed(local, self.name)
+
+    def transition(self, to, frm) -> Operator:
+        """|to><frm| between two levels, by name or number."""
+        matrix = np.zeros((self.factor.dim, self.factor.dim))
+        matrix[self._index(to), self._index(frm)] = 1
+        return self.operator(matrix)
+
+    def projector(self, level) -> Operator:
+        """|level><level|, by name or number."""
+        return self.transition(level, level)
+
+    def _index(self, level) -> int:
+        if isinstance(self.factor, Levels):
+            return self.factor.index(level)
+        if str(level) in self.factor.labels:
+            return self.factor.labels.index(str(level))
+        raise ValueError(f"level of {self.name!r} must be one of {self.factor.labels}, but was {level!r}")
+
+
+class Space:
+    """The tensor product of named factors, in the order given.
+
+    Example:
+        >>> import qdiff as qd
+        >>> space = qd.Space(qubit=qd.Spin(), wheel=qd.Rotor(-2, 3))
+        >>> space.dim, space.wheel.L.pattern.nnz
+        (12, 10)
+    """
+
+    def __init__(self, **factors):
+        if not factors:
+            raise ValueError("a Space needs at least one named factor, such as Space(qubit=Spin())")
+        self.factors = factors
+
+    dims = property(lambda self: tuple(f.dim for f in self.factors.values()))
+
+    @property
+    def dim(self) -> int:
+        return int(np.prod(self.dims))
+
+    def __getattr__(self, name: str) -> Site:
+        if name == "factors" or name not in self.factors:
+            known = [] if name == "factors" else list(self.factors)
+            raise AttributeError(f"this Space has no factor {name!r}; it has {known}")
+        return Site(self, name)
+
+    def __repr__(self):
+        return "Space(" + ", ".join(f"{k}={v!r}" for k, v in self.factors.items()) + ")"
+
+    def __eq__(self, other):
+        return isinstance(other, Space) and list(self.factors.items()) == list(other.factors.items())
+
+    def __hash__(self):
+        return hash(tuple(self.factors.items()))
+
+    @property
+    def identity(self) -> Operator:
+        at = np.arange(self.dim)
+        return Operator(Pattern(self.dim, at, at), np.ones(self.dim), self)
+
+    def operator(self, matrix) -> Operator:
+        """A dense (dim, dim) matrix as an operator on this space."""
+        op = Operator.from_dense(matrix, self)
+        if op.size != self.dim:
+            raise ValueError(f"matrix must have the dimension of the space, {self.dim}, but has {op.size}")
+        return op
+
+    def axis(self, name: str) -> int:
+        if name not in self.factors:
+            raise ValueError(f"factor must be one of {list(self.factors)}, but was {name!r}")
+        return list(self.factors).index(name)
+
+    def coordinates(self, index) -> np.ndarray:
+        """The factor levels (n_factors, ...) of basis states with the given indices."""
+        return np.stack(np.unravel_index(np.asarray(index), self.dims))
+
+    def label(self, index: int) -> str:
+        """The name of a basis state, such as |up,down,3>."""
+        at = self.coordinates(index)
+        return "|" + ",".join(f.labels[k] for f, k in zip(self.factors.values(), at, strict=True)) + ">"
+
+    def keep(self, *names: str) -> Space:
+        """The space of some of the factors, in this space's order."""
+        for name in names:
+            self.axis(name)
+        return Space(**{k: f for k, f in self.factors.items() if k in names})
+
+    def _embed(self, local: Operator, name: str) -> Operator:
+        axis, dims = self.axis(name), self.dims
+        left, right = int(np.prod(dims[:axis])), int(np.prod(dims[axis + 1 :]))
+        d, nnz = dims[axis], local.pattern.nnz
+        a, k, b = np.meshgrid(np.arange(left), np.arange(nnz), np.arange(right), indexing="ij")
+        row = ((a * d + local.pattern.row[k]) * right + b).ravel()
+        col = ((a * d + local.pattern.col[k]) * right + b).ravel()
+        out = Pattern(self.dim, row, col)
+        source = np.empty(out.nnz, int)
+        source[out.find(row, col)] = k.ravel()
+        return Operator(out, local.values[source], self, probe=local.probe[:, source])

@@ -1,0 +1,128 @@
+"""Linear algebra for sparse real generators: dense, and block tridiagonal by cyclic reduction."""
+
+from __future__ import annotations
+
+import functools
+
+import jax.numpy as jnp
+import numpy as np
+
+
+class BlockPlan:
+    """Where the entries of a sparse matrix stand once it is cut into consecutive levels of equal size.
+
+    Args:
+        bands: the coordinates level by level; entries join only neighbouring levels.
+        row, col: the positions of the entries.
+
+    Shorter levels are padded with unknowns of their own, which stay zero.
+    """
+
+    def __init__(self, bands: list[np.ndarray], row: np.ndarray, col: np.ndarray):
+        self.width, self.count = max(map(len, bands)), len(bands)
+        size = sum(map(len, bands))
+        self.level, self.slot = np.empty(size, int), np.empty(size, int)
+        for k, band in enumerate(bands):
+            self.level[band], self.slot[band] = k, np.arange(len(band))
+        self.flat = self.level * self.width + self.slot  # where a coordinate stands in the padded vector
+        step = self.level[col] - self.level[row] + 1  # 0: lower, 1: diagonal, 2: upper
+        shape = (3, self.count, self.width, self.width)
+        self.at = np.ravel_multi_index((step, self.level[row], self.slot[row], self.slot[col]), shape)
+        self.shape = shape
+        padded = np.ones(self.count * self.width)
+        padded[self.flat] = 0
+        self.padding = padded.reshape(self.count, self.width)
+
+    def blocks(self, values, shift):
+        """Lower, diagonal and upper blocks (count, width, width) of the matrix minus `shift` times the identity."""
+        out = jnp.zeros(int(np.prod(self.shape))).at[self.at].set(values, unique_indices=True).reshape(self.shape)
+        eye = np.eye(self.width)
+        # A padded unknown is its own equation, -x = 0; the others are shifted.
+        return out[0], out[1] - (self.padding[:, :, None] + shift * (1 - self.padding[:, :, None])) * eye, out[2]
+
+    def pack(self, x):
+        return jnp.zeros(self.count * self.width).at[self.flat].set(x, unique_indices=True).reshape(self.count, self.width)
+
+    def unpack(self, x):
+        return x.reshape(-1)[self.flat]
+
+
+def _apply(A, x):
+    """Batched matrix times vector, as one fused multiply and sum: small blocks are faster so than as a dot."""
+    return jnp.sum(A * x[..., None, :], axis=-1)
+
+
+def _apply_T(A, x):
+    return jnp.sum(A * x[..., :, None], axis=-2)
+
+
+def _left(x, n: int):
+    """For each of the n even blocks, what belongs to the odd block on its left (zero for the first)."""
+    return jnp.concatenate([jnp.zeros((1, *x.shape[1:])), x])[:n]
+
+
+def _right(x, n: int):
+    return jnp.concatenate([x, jnp.zeros((1, *x.shape[1:]))])[:n]
+
+
+def factor(lower, diag, upper):
+    """Cyclic reduction of a block tridiagonal matrix: every second block is eliminated, until one is left.
+
+    The blocks (m, b, b) are eliminated in about log2(m) rounds of batched operations, with pivoting inside
+    each block: cost O(m b^3). Returns the levels that `solve` and `solve_T` go through.
+    """
+    levels = []
+    while diag.shape[0] > 1:
+        n = (diag.shape[0] + 1) // 2
+        width = diag.shape[-1]
+        inverse = jnp.linalg.inv(diag[1::2])
+        side = inverse @ jnp.concatenate([lower[1::2], upper[1::2]], axis=-1)
+        lo, up = lower[0::2], upper[0::2]
+        levels.append((inverse, side[..., :width], side[..., width:], lo, up))
+        from_left, from_right = lo @ _left(side, n), up @ _right(side, n)
+        diag = diag[0::2] - from_left[..., width:] - from_right[..., :width]
+        lower, upper = -from_left[..., :width], -from_right[..., width:]
+    return levels, jnp.linalg.inv(diag[0])
+
+
+def solve(factors, r):
+    """x with M x = r, for r and x of shape (m, b)."""
+    levels, root = factors
+    stack = []
+    for inverse, _, _, lo, up in levels:
+        n = lo.shape[0]
+        odd = _apply(inverse, r[1::2])
+        stack.append(odd)
+        r = r[0::2] - _apply(lo, _left(odd, n)) - _apply(up, _right(odd, n))
+    x = _apply(root, r)
+    for (_, P, Q, lo, _), odd in zip(reversed(levels), reversed(stack), strict=True):
+        odd = odd - _apply(P, x[: odd.shape[0]]) - _apply(Q, _right(x[1:], odd.shape[0]))
+        x = _interleave(x, odd)
+    return x
+
+
+def solve_T(factors, r):
+    """x with M^T x = r."""
+    levels, root = factors
+    stack = []
+    for _, P, Q, lo, _ in levels:
+        n, odd = lo.shape[0], r[1::2]
+        stack.append(odd)
+        r = r[0::2] - _left(_apply_T(Q, odd), n) - _right(_apply_T(P, odd), n)
+    x = _apply_T(root, r)
+    for (inverse, _, _, lo, up), odd in zip(reversed(levels), reversed(stack), strict=True):
+        k = odd.shape[0]
+        odd = _apply_T(inverse, odd - _apply_T(up[:k], x[:k]) - _right(_apply_T(lo, x)[1:], k))
+        x = _interleave(x, odd)
+    return x
+
+
+def _interleave(even, odd):
+    n = even.shape[0] + odd.shape[0]
+    odd = _right(odd, even.shape[0])
+    return jnp.stack([even, odd], axis=1).reshape(-1, even.shape[-1])[:n]
+
+
+@functools.lru_cache(maxsize=256)
+def block_plan(sector) -> BlockPlan:
+    return BlockPlan(sector.bands, sector.target, sector.source)
