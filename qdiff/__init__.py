@@ -1,10 +1,49 @@
-import jax
-jax.config.update("jax_enable_x64", True)
-from .operators.space import Space, Spin, Rotor, Boson, Levels
-from .operators.operator import Operator
-from .baths.reservoir import BosonicBath
-from .baths.spectrum import Ohmic, Flat, Custom
-from .generators.lindblad import Lindblad, Jump, thermal_jumps
-from .solvers.steady import steady_state, Dense, BlockTridiagonal
-from .operators.probe import structured
-from .generators.secular import secular
+"""Differentiable open quantum systems and quantum thermodynamics.
+
+The public names are loaded when they are first used (PEP 562), because JAX takes a second to import. Importing
+qdiff asks JAX for 64-bit numbers, unless the environment variable JAX_ENABLE_X64 says otherwise.
+"""
+
+import importlib
+import os
+import sys
+from typing import Any
+
+os.environ.setdefault("JAX_ENABLE_X64", "1")
+if "jax" in sys.modules:
+    # JAX has read its environment already; the variable still decides.
+    sys.modules["jax"].config.update("jax_enable_x64", os.environ["JAX_ENABLE_X64"].lower() in ("1", "true"))
+
+_HOME = {
+    "operators.operator": ["Operator"],
+    "operators.probe": ["structured"],
+    "operators.space": ["Boson", "Levels", "Rotor", "Space", "Spin"],
+    "baths.occupation": ["bose", "fermi"],
+    "baths.reservoir": ["BosonicBath"],
+    "baths.spectrum": ["Custom", "Flat", "Ohmic"],
+    "generators.lindblad": ["Jump", "Lindblad", "thermal_jumps"],
+    "generators.secular": ["secular"],
+    "solvers.steady": ["BlockTridiagonal", "Dense", "NotUnique", "SolveError", "State", "failures", "steady_state"],
+    "thermodynamics.entropy": ["entropy", "entropy_production"],
+    "thermodynamics.ergotropy": ["ergotropy"],
+    "thermodynamics.flows": ["Ledger", "current", "currents", "heat_current", "ledger"],
+    "models.base": ["Model", "evaluate", "figure", "parameter", "setting", "shared"],
+    "studies.optimize": ["Optimum", "optimize"],
+}
+_WHERE = {name: module for module, names in _HOME.items() for name in names}
+
+__all__ = [*sorted(_WHERE), "models"]  # pyright: ignore[reportUnsupportedDunderAll]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "models":
+        return importlib.import_module(".models", __name__)
+    if name not in _WHERE:
+        raise AttributeError(f"module 'qdiff' has no attribute {name!r}")
+    value = getattr(importlib.import_module("." + _WHERE[name], __name__), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__():
+    return __all__

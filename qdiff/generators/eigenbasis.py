@@ -158,3 +158,27 @@ def _eigh_jvp(apart, primals, tangents):
     tiny = jnp.abs(gap) <= 1e-14 * jnp.max(jnp.abs(values), axis=-1)[..., None, None]
     mix = jnp.where(apart.array & ~tiny, turned / jnp.where(tiny, 1.0, gap), 0.0)
     return (values, vectors), (jnp.real(jnp.diagonal(turned, axis1=-2, axis2=-1)), vectors @ mix)
+
+
+def eigenvalues(op: Operator):
+    """The eigenvalues (n,) of a Hermitian operator, block by block of its pattern and in no particular order.
+
+    Differentiable where no two levels of one block cross; to first order also there.
+    """
+    label = components(op.size, op.pattern.row, op.pattern.col)
+    order = np.argsort(label, kind="stable")
+    whole = np.split(order, np.cumsum(np.bincount(label))[:-1])
+    out = []
+    for width in sorted({len(b) for b in whole}):
+        states = np.array([b for b in whole if len(b) == width])
+        row, col = np.repeat(states, width, axis=1), np.tile(states, (1, width))
+        at = op.pattern.find(row, col)
+        local = jnp.where(at >= 0, jnp.asarray(op.values)[np.maximum(at, 0)], 0).reshape(len(states), width, width)
+        if width == 1:
+            e = jnp.real(local[..., 0])
+        elif width == 2:
+            e = _doublet(local)[0]
+        else:
+            e = _eigh(local, np.broadcast_to(~np.eye(width, dtype=bool), local.shape))[0]
+        out.append(e.ravel())
+    return jnp.concatenate(out)

@@ -93,6 +93,11 @@ class Lindblad(eqx.Module):
         return self.H.space
 
     @property
+    def hamiltonian(self) -> Operator:
+        """H in the original basis."""
+        return self.out_of_frame(self.H)
+
+    @property
     def labels(self) -> tuple[str, ...]:
         return tuple(self.jumps)
 

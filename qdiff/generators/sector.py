@@ -64,9 +64,8 @@ class Sector:
 
     @functools.cached_property
     def classes(self) -> list[np.ndarray]:
-        """The closed sets of coordinates (each holds at least one stationary state) as index arrays."""
-        found = closed_classes(self.size, self.source, self.target)
-        return [c for c in found if self.is_population[c].any()]
+        """The closed sets of populations, as index arrays: each holds at least one stationary state."""
+        return closed_classes(self.size, self.source, self.target, self.is_population)
 
     @functools.cached_property
     def bands(self) -> list[np.ndarray]:

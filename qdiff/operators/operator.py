@@ -162,6 +162,21 @@ class Operator:
         n = self.size
         return accumulate([(self.values, self.pattern.keys)], n * n).reshape(n, n)
 
+    def reduced(self, *names: str) -> Operator:
+        """The partial trace over all factors of the space but the named ones, on `space.keep(*names)`."""
+        if self.space is None:
+            raise ValueError("the partial trace needs an operator on a Space, but this one is a bare matrix")
+        small = self.space.keep(*names)
+        axes = np.array([self.space.axis(n) for n in small.factors])
+        others = np.setdiff1d(np.arange(len(self.space.factors)), axes)
+        left, right = self.space.coordinates(self.pattern.row), self.space.coordinates(self.pattern.col)
+        on = np.flatnonzero(np.all(left[others] == right[others], axis=0))
+        row = np.ravel_multi_index(tuple(left[axes][:, on]), small.dims)
+        col = np.ravel_multi_index(tuple(right[axes][:, on]), small.dims)
+        out = Pattern(small.dim, row, col)
+        at = out.find(row, col)
+        return Operator(out, accumulate([(self.values[on], at)], out.nnz), small, probe=_sum(self.probe[:, on], at, out.nnz))
+
     @property
     def is_hermitian(self) -> bool:
         """Whether it equals its adjoint for all values of its parameters."""

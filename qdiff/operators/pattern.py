@@ -101,15 +101,31 @@ def components(size: int, row, col) -> np.ndarray:
     return connected_components(graph, directed=False)[1]
 
 
-def closed_classes(size: int, source, target) -> list[np.ndarray]:
-    """The strongly connected sets of vertices that no directed edge leaves."""
+def closed_classes(size: int, source, target, member) -> list[np.ndarray]:
+    """The sets of mutually reachable members from which no other set of members can be reached.
+
+    Args:
+        source, target: the directed edges. member: boolean (size,), the vertices that count; the others only
+            carry paths.
+    """
     from scipy.sparse import coo_matrix
     from scipy.sparse.csgraph import connected_components
 
     graph = coo_matrix((np.ones(len(source)), (source, target)), shape=(size, size))
     count, label = connected_components(graph, directed=True, connection="strong")
-    left = np.unique(label[source][label[source] != label[target]])
-    return [np.flatnonzero(label == c) for c in range(count) if c not in set(left.tolist())]
+    edge = label[source] != label[target]
+    steps = coo_matrix((np.ones(edge.sum()), (label[source][edge], label[target][edge])), shape=(count, count)).tocsr()
+    holds = np.zeros(count, bool)
+    holds[label[member]] = True
+    out = []
+    for c in np.flatnonzero(holds):
+        front = seen = np.array([c])
+        while front.size and not holds[seen[1:]].any():
+            front = np.setdiff1d(np.unique(steps[front].indices), seen)
+            seen = np.concatenate([seen, front])
+        if not holds[seen[1:]].any():
+            out.append(np.flatnonzero((label == c) & member))
+    return out
 
 
 def levels(size: int, row, col) -> list[np.ndarray]:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import abc
+import contextlib
+import contextvars
+from functools import partial
 
 import equinox as eqx
 import jax
@@ -10,14 +13,58 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
+from ..generators.eigenbasis import eigenvalues
 from ..generators.lindblad import Lindblad
 from ..generators.sector import Sector, reach
-from . import linear
-
+from ..operators.operator import Operator
+from . import compensated, linear
 
 # The generator is factorised with this fraction of its largest entry taken off the diagonal: a little above
 # rounding, so that no pivot vanishes. Its effect, shift/gap, is removed by a second step of every iteration.
 _SHIFT = 2e-14
+
+# Below this reciprocal condition a second stationary state cannot be told from a slow decay: with the shift
+# above, an exact second one shows as a few times 1e-14.
+_UNIQUE = 1e-12
+
+# A backward-stable solve leaves a residual of a few times 1e-16 of the largest entry.
+_RESIDUAL = 1e-10
+
+
+class NotUnique(ValueError):
+    """There are several stationary states."""
+
+
+class SolveError(RuntimeError):
+    """A solve failed at run time; the message says why and what to try."""
+
+    @classmethod
+    def of(cls, error: Exception) -> SolveError:
+        """The same failure without the account of where in the compiled program it happened."""
+        return cls(next((line.strip() for line in str(error).splitlines() if line.strip()), "a solve failed"))
+
+
+_on_failure: contextvars.ContextVar[str] = contextvars.ContextVar("on_failure", default="raise")
+
+
+def failure_mode() -> str:
+    """The mode that `failures` has set."""
+    return _on_failure.get()
+
+
+@contextlib.contextmanager
+def failures(mode: str):
+    """Within this context a failed solve raises ("raise", the default) or becomes NaN ("nan"), as batches want it.
+
+    The mode counts when a function is traced, not when the compiled function runs.
+    """
+    if mode not in ("raise", "nan"):
+        raise ValueError(f'mode must be "raise" or "nan", but was {mode!r}')
+    token = _on_failure.set(mode)
+    try:
+        yield
+    finally:
+        _on_failure.reset(token)
 
 
 class Solver(eqx.Module):
@@ -25,7 +72,7 @@ class Solver(eqx.Module):
 
     @abc.abstractmethod
     def prepare(self, sector: Sector, values):
-        """Factorise; returns (solve, solve_T) for a matrix within rounding of G, up to multiples of its null vectors."""
+        """Factorise G minus a small shift; returns the two functions that apply its inverse and its inverse transposed."""
 
 
 class Dense(Solver):
@@ -33,8 +80,7 @@ class Dense(Solver):
 
     def prepare(self, sector, values):
         n = sector.size
-        matrix = jnp.zeros((n, n)).at[sector.target, sector.source].set(values, unique_indices=True)
-        lu = jax.scipy.linalg.lu_factor(matrix - _SHIFT * jnp.max(jnp.abs(values)) * jnp.eye(n))
+        lu = jax.scipy.linalg.lu_factor(_dense(sector, values) - _SHIFT * jnp.max(jnp.abs(values)) * jnp.eye(n))
         return lambda r: jax.scipy.linalg.lu_solve(lu, r), lambda r: jax.scipy.linalg.lu_solve(lu, r, trans=1)
 
 
@@ -54,31 +100,175 @@ class BlockTridiagonal(Solver):
 
 
 def choose(sector: Sector) -> Solver:
-    """The solver that was faster for sectors of this shape, as measured by `benchmarks/rotor.py`."""
+    """The solver for a sector's shape, by counting operations: cyclic reduction does about 30 per w^3 block.
+
+    Small sectors go to one dense factorisation, which has fewer steps.
+    """
     if sector.size <= 60:
         return Dense()
     plan = linear.block_plan(sector)
     return BlockTridiagonal() if plan.count * plan.width**3 * 30 < sector.size**3 else Dense()
 
 
-def _uniform(sector: Sector) -> np.ndarray:
-    w = sector.trace_weights
-    return w / w.sum()
+class State(eqx.Module):
+    """A stationary state.
+
+    Attributes:
+        x: its real coordinates in the sector (n,) [1].
+        rcond: estimate of the reciprocal condition of the equation it solves [1]: relative errors in the rates
+            may be amplified by 1/rcond.
+        residual: largest entry of G x over the largest entry of G [1]. Small for every accepted state; the
+            error is residual/rcond at most.
+        motion, sector: the generator and the sector it was solved in.
+    """
+
+    motion: Lindblad
+    x: jax.Array
+    rcond: jax.Array
+    residual: jax.Array
+    sector: Sector = eqx.field(static=True)
+
+    @property
+    def rho(self) -> Operator:
+        """The density matrix as an `Operator` in the original basis."""
+        return self.motion.out_of_frame(self.sector.operator(self.x, self.motion.space))
+
+    def dense(self):
+        """The density matrix, complex or real (dim, dim)."""
+        return self.rho.dense()
+
+    def expect(self, op: Operator):
+        """Tr[op rho] for a Hermitian operator, a real scalar [unit of op]."""
+        return self.sector.covector(self.motion.into_frame(op)) @ self.x
+
+    def reduced(self, *names: str) -> Operator:
+        """The reduced density matrix of some of the space's factors, on `space.keep(*names)`."""
+        return self.rho.reduced(*names)
+
+    def populations(self, *names: str):
+        """The diagonal of the (reduced) density matrix, real (dim of the factors,) [1]."""
+        return jnp.real((self.reduced(*names) if names else self.rho).diagonal())
+
+    def diagnostics(self) -> dict:
+        """What is known of the state's accuracy, as a dictionary of numbers.
+
+        residual, rcond: as the attributes. stationary_states: how many the generator has in this sector, from
+        the singular values of the sector's matrix below 1e-12 of the largest. smallest_eigenvalue: of the
+        density matrix; negative by more than rounding means that the equation is not completely positive or
+        the solve is poor. edge_weight: for each truncated factor, the population of its last levels; truncation
+        matters where this is not tiny. splitting: for a secular equation, the distance of the closest coupled
+        levels over the largest energy; zero is a conical point, at which there is no derivative.
+        """
+        sector = self.sector
+        singular = jnp.linalg.svd(_dense(sector, sector.values(self.motion)), compute_uv=False)
+        out = {
+            "residual": self.residual,
+            "rcond": self.rcond,
+            "stationary_states": jnp.sum(singular < 1e-12 * singular[0]),
+            "smallest_eigenvalue": jnp.min(eigenvalues(sector.operator(self.x, None))),
+        }
+        space = self.motion.space
+        if space is not None:
+            edges = {k: list(f.edges) for k, f in space.factors.items() if f.edges}
+            out["edge_weight"] = {k: self.populations(k)[np.array(at)] for k, at in edges.items()}
+        if self.motion.splitting is not None:
+            out["splitting"] = self.motion.splitting
+        return out
+
+
+def steady_state(motion: Lindblad, solver: Solver | None = None, *, initial: Operator | None = None) -> State:
+    """The stationary state of a generator: L[rho] = 0 with Tr rho = 1.
+
+    Solved in the real coordinates of the sector that the populations reach (or, with `initial`, that the
+    initial state reaches).
+
+    Args:
+        motion: the generator, such as `Lindblad(...)` or `secular(...)`.
+
+    Args, rarely needed:
+        solver: `Dense()` or `BlockTridiagonal()`; by default chosen from the size and the width of the sector.
+        initial: a density matrix (`Operator` on the same space). Needed only if there are several stationary
+            states; then the one it relaxes to (in time average) is returned.
+
+    Returns:
+        `State`.
+
+    Raises:
+        NotUnique: the structure shows several stationary states and no `initial` was given.
+        SolveError: at run time, if the numbers show more than one stationary state, or the solve failed. Inside
+            a function compiled by `jax.jit` this is Equinox's runtime error with the same message.
+
+    Differentiable in every value of the generator, forward and reverse, to any order, by the implicit function
+    theorem at the cost of one more solve with the same factors.
+
+    Accuracy: backward stable, with an error of about 1e-16/rcond; for the rotor device at 81 levels (rcond
+    1e-5) currents agree with 50-digit-checked references to 5e-11.
+
+    Example:
+        >>> import qdiff as qd
+        >>> mode = qd.Space(mode=qd.Boson(30)).mode
+        >>> bath = qd.BosonicBath(1.0, 0.1)
+        >>> state = qd.steady_state(qd.Lindblad(mode.n, {"bath": qd.thermal_jumps(mode.a, 1.0, bath)}))
+        >>> round(float(state.expect(mode.n)), 6)
+        0.581977
+    """
+    if solver is not None and not isinstance(solver, Solver):
+        raise TypeError(f"solver must be Dense() or BlockTridiagonal(), but was {solver!r}")
+    if not isinstance(motion, Lindblad):
+        raise TypeError(f"motion must be a generator such as Lindblad(...), but was {type(motion).__name__}")
+    _precision()
+    start = None
+    if initial is not None:
+        initial = motion.into_frame(initial)
+        start = initial.pattern
+    sector = reach(motion, start)
+    if len(sector.classes) == 1:
+        solver = choose(sector) if solver is None else solver
+        x, rcond, residual = _run(_solve, motion, sector, solver, failure_mode())
+    elif initial is None:
+        raise NotUnique(_several(motion, sector))
+    else:
+        x, rcond, residual = _run(_select, motion, initial, sector, failure_mode())
+    return State(motion, x, rcond, residual, sector)
+
+
+def _precision():
+    if not jax.config.read("jax_enable_x64"):
+        raise ValueError("qdiff needs 64-bit numbers (condition numbers are of order 1e6), but JAX_ENABLE_X64 turned them off")
+
+
+def _run(function, *args):
+    """Run a compiled solve; if it fails here and now, with a short message instead of a runtime traceback."""
+    try:
+        return function(*args)
+    except eqx.EquinoxRuntimeError as error:
+        raise SolveError.of(error) from None
+
+
+@partial(jax.jit, static_argnums=(1, 2, 3))
+def _solve(motion, sector, solver, mode):
+    return _checked(mode, *null_vector(sector, sector.values(motion), solver))
+
+
+@partial(jax.jit, static_argnums=(2, 3))
+def _select(motion, initial, sector, mode):
+    return _checked(mode, *selected(sector, sector.values(motion), sector.coordinates(initial)))
 
 
 def null_vector(sector: Sector, values, solver: Solver):
-    """The x with G x = 0 and tr x = 1, and an estimate of the reciprocal condition of that equation.
+    """The x with G x = 0 and tr x = 1, an estimate of that equation's reciprocal condition, and the residual.
 
     With u the uniform state and w the trace, A = G - s u w^T is invertible where the stationary state is unique,
     and A x = -s u. The derivatives are those of this linear equation, so that they cost one more solve with the
     factors at hand, forward, reverse and at any order.
     """
-    w, u = sector.trace_weights, _uniform(sector)
+    w = sector.trace_weights
+    u = w / w.sum()
     fixed = lax.stop_gradient(values)
     s = jnp.max(jnp.abs(fixed))
 
     def G(values, x):
-        return jnp.zeros(sector.size).at[sector.target].add(values * x[sector.source])
+        return jnp.zeros(sector.size).at[sector.target].add(values * x[sector.source], indices_are_sorted=True)
 
     def GT(values, y):
         return jnp.zeros(sector.size).at[sector.source].add(values * y[sector.target])
@@ -116,36 +306,65 @@ def null_vector(sector: Sector, values, solver: Solver):
 
     sample = np.random.default_rng(1).normal(size=sector.size)
     sample = sample - u * (w @ sample)
-    spread = jnp.max(jnp.abs(inverse(sample)))
-    rcond = np.max(np.abs(sample)) / (s * spread)
+    rcond = np.max(np.abs(sample), initial=0.0) / (s * jnp.max(jnp.abs(inverse(sample))))
+    # The last step takes its residual in doubled precision, and so the error to that of the rates themselves;
+    # its derivative is that of the plain expression.
     x = lax.stop_gradient(x)
-    x = x + lax.custom_linear_solve(A, -s * u - A(x), solve, solve_T)
-    residual = jnp.max(jnp.abs(G(fixed, lax.stop_gradient(x)))) / s
+    rest = lax.stop_gradient(compensated.residual(sector, fixed, x)) + (G(values, x) - lax.stop_gradient(G(values, x)))
+    x = x + lax.custom_linear_solve(A, s * u * (w @ x - 1) - rest, solve, solve_T)
+    residual = jnp.max(jnp.abs(compensated.residual(sector, fixed, lax.stop_gradient(x)))) / s
     return x, rcond, residual
 
 
-class State(eqx.Module):
-    """A stationary state: its coordinates, and what is known of their accuracy."""
+def selected(sector: Sector, values, start):
+    """The stationary state that `start` relaxes to, if the populations fall into several closed sets.
 
-    motion: Lindblad
-    x: jax.Array
-    rcond: jax.Array
-    residual: jax.Array
-    sector: Sector = eqx.field(static=True)
+    With u_c the uniform state and w_c the trace of set c, A = G - s sum_c u_c w_c^T is invertible; the stationary
+    state of c is -s A^-1 u_c, and the probability of ending in c is the conserved -s A^-T w_c applied to `start`.
+    """
+    w = np.zeros((sector.size, len(sector.classes)))
+    for c, members in enumerate(sector.classes):
+        w[members, c] = 1
+    u = w / w.sum(axis=0)
+    G = _dense(sector, values)
+    s = lax.stop_gradient(jnp.max(jnp.abs(values)))
+    A = G - s * u @ w.T
+    ends, shares = jnp.linalg.solve(A, -s * u), jnp.linalg.solve(A.T, -s * w)
+    x = ends @ (shares.T @ start)
+    rcond = 1 / (jnp.linalg.norm(A, 1) * jnp.linalg.norm(jnp.linalg.inv(lax.stop_gradient(A)), 1))
+    return x, rcond, jnp.max(jnp.abs(G @ x)) / s
 
-    @property
-    def rho(self):
-        """The density matrix as an `Operator` in the original basis."""
-        return self.motion.out_of_frame(self.sector.operator(self.x, self.motion.space))
 
-    def expect(self, op):
-        """Tr[op rho] for a Hermitian operator, a real scalar."""
-        return self.sector.covector(self.motion.into_frame(op)) @ self.x
+def _dense(sector: Sector, values):
+    return jnp.zeros((sector.size, sector.size)).at[sector.target, sector.source].set(values, unique_indices=True)
 
 
-def steady_state(motion: Lindblad, solver: Solver | None = None) -> State:
-    sector = reach(motion)
-    solver = choose(sector) if solver is None else solver
-    values = sector.values(motion)
-    x, rcond, residual = null_vector(sector, values, solver)
-    return State(motion, x, rcond, residual, sector)
+def _checked(mode, x, rcond, residual):
+    """Let no wrong state pass: an error, or NaN, where the numbers show one."""
+    reasons = [
+        (~jnp.all(jnp.isfinite(x)), "the steady state is not finite: a rate or an energy is infinite or NaN, or a bath couples at zero frequency with a flat spectrum"),
+        (rcond < _UNIQUE, "the steady state is not unique (reciprocal condition below 1e-12): a part of the system is uncoupled or a decay is too slow to resolve; couple it, or give `initial`"),
+        (residual > _RESIDUAL, "the steady state was not solved (residual above 1e-10): try solver=Dense(), or rates of more similar size"),
+    ]
+    bad = [lax.stop_gradient(b) for b, _ in reasons]
+    if mode == "nan":
+        return jnp.where(bad[0] | bad[1] | bad[2], jnp.nan, x), rcond, residual
+    which = jnp.where(bad[0], 0, jnp.where(bad[1], 1, 2))
+    return eqx.branched_error_if(x, bad[0] | bad[1] | bad[2], which, [r for _, r in reasons]), rcond, residual
+
+
+def _several(motion: Lindblad, sector: Sector) -> str:
+    def name(index):
+        return motion.space.label(int(index)) if motion.space is not None else str(index)
+
+    def states(members):
+        names = [name(sector.row[m]) for m in members[:3]]
+        return "{" + ", ".join(names) + (f", ... {len(members)} in all" if len(members) > 3 else "") + "}"
+
+    sets = sector.classes
+    shown = "; ".join(states(c) for c in sets[:4]) + (f"; ... {len(sets)} sets in all" if len(sets) > 4 else "")
+    basis = "states" if motion.frame is None else "eigenstates of H (numbered as the states they come from)"
+    return (
+        f"there are at least {len(sets)} stationary states: the populations of these sets of {basis} are conserved "
+        f"once entered, {shown}. Give `initial`, a density matrix, to select one, or couple the sets"
+    )

@@ -1,0 +1,247 @@
+"""Models: parameters as fields, figures of merit as methods that declare what they are."""
+
+from __future__ import annotations
+
+import contextlib
+import contextvars
+import dataclasses
+import functools
+from typing import Any, ClassVar
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from ..solvers.steady import SolveError, failures, failure_mode
+
+
+@dataclasses.dataclass(frozen=True)
+class Parameter:
+    """What a model's parameter is: its default, unit, meaning, bounds (inclusive unless `open`), and kind."""
+
+    name: str
+    default: Any
+    unit: str = "1"
+    text: str = ""
+    low: float | None = None
+    high: float | None = None
+    open: bool = False  # whether `low` itself is excluded
+    choices: tuple[str, ...] | None = None
+    static: bool = False
+
+    @property
+    def bounds(self) -> str:
+        """The bounds in words, such as "above 0" or "between -1 and 1"."""
+        if self.choices:
+            return "one of " + ", ".join(map(repr, self.choices))
+        if self.low is not None and self.high is not None:
+            return f"between {self.low:g} and {self.high:g}"
+        if self.low is not None:
+            return f"above {self.low:g}" if self.open else f"at least {self.low:g}"
+        if self.high is not None:
+            return f"at most {self.high:g}"
+        return "an integer" if self.static else "a finite number"
+
+    def check(self, value):
+        """The value as this parameter's type. Raises ValueError naming the parameter, what it must be and what it is."""
+        if self.choices:
+            if value not in self.choices:
+                raise ValueError(f"{self.name} must be {self.bounds}, but was {value!r}")
+            return value
+        if self.static:
+            if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
+                raise ValueError(f"{self.name} must be an integer, but was {value!r}")
+            number: float = int(value)
+        else:
+            try:
+                number = float(value)
+            except (TypeError, ValueError):
+                raise ValueError(f"{self.name} must be a number, but was {value!r}") from None
+            if not np.isfinite(number):
+                raise ValueError(f"{self.name} must be finite, but was {number}")
+        below = self.low is not None and (number <= self.low if self.open else number < self.low)
+        if below or (self.high is not None and number > self.high):
+            raise ValueError(f"{self.name} must be {self.bounds}, but was {value if self.static else number!r}")
+        return number if self.static else jnp.asarray(number)
+
+
+@dataclasses.dataclass(frozen=True)
+class Figure:
+    """What a figure of merit is: its name, symbol, unit, source equation, and first line of documentation."""
+
+    name: str
+    symbol: str
+    unit: str
+    source: str
+    text: str
+
+
+def parameter(default, *, unit: str = "1", text: str = "", low=None, high=None, open: bool = False, search=None):
+    """A float field of a model.
+
+    Args:
+        default: its value if none is given.
+        unit, text: shown by help, tables and plots.
+        low, high: bounds of what is physical, inclusive; with `open`, `low` itself is excluded.
+        search: (low, high) of the default search of `optimize`, for the parameters that take part in it.
+    """
+    about = {"unit": unit, "text": text, "low": low, "high": high, "open": open, "search": search}
+    return eqx.field(default=default, metadata={"qdiff": about})
+
+
+def setting(default, *, text: str = "", choices=None, low=None, high=None):
+    """A static field of a model: an integer such as a truncation, or one of a few words."""
+    about = {"text": text, "choices": choices, "low": low, "high": high}
+    return eqx.field(default=default, static=True, metadata={"qdiff": about})
+
+
+_share: contextvars.ContextVar = contextvars.ContextVar("share", default=None)
+
+
+@contextlib.contextmanager
+def sharing():
+    """Within this context, methods decorated with `shared` are computed once for each model object."""
+    token = _share.set({})
+    try:
+        yield
+    finally:
+        _share.reset(token)
+
+
+def shared(method):
+    """A method (without arguments) that several figures need, such as the steady state: computed once for all of them."""
+
+    @functools.wraps(method)
+    def wrapper(self):
+        memory = _share.get()
+        if memory is None:
+            return method(self)
+        key = (id(self), method)
+        if key not in memory:
+            memory[key] = (self, method(self))
+        return memory[key][1]
+
+    return wrapper
+
+
+def figure(*, symbol: str, unit: str, source: str):
+    """Declare a method without arguments as a figure of merit, and compile it when it is called.
+
+    Args:
+        symbol: as in the source, in LaTeX. unit: of the value, "1" for a number. source: equation or section.
+    """
+
+    def decorate(method):
+        @functools.partial(jax.jit, static_argnums=1)
+        def compiled(self, mode):
+            with failures(mode), sharing():
+                return method(self)
+
+        @functools.wraps(method)
+        def wrapper(self):
+            if _share.get() is not None:  # inside another figure or `evaluate`: part of its program
+                return method(self)
+            return solved(compiled, self, failure_mode())
+
+        text = (method.__doc__ or "").strip().splitlines()
+        wrapper.about = Figure(method.__name__, symbol, unit, source, text[0] if text else "")  # type: ignore[attr-defined]
+        return wrapper
+
+    return decorate
+
+
+def solved(function, *args):
+    """function(*args), with a failed solve reported in one sentence where it can be."""
+    try:
+        return function(*args)
+    except eqx.EquinoxRuntimeError as error:
+        raise SolveError.of(error) from None
+
+
+class Model(eqx.Module):
+    """A device: fields are its parameters, methods marked with `figure` its figures of merit.
+
+    Subclass it, declare fields with `parameter` (floats) and `setting` (static), write a method that builds the
+    generator (decorated with `structured`), and mark the results with `figure`. Everything else (evaluation,
+    gradients, optimisation, the command line) follows.
+
+    Example:
+        >>> import qdiff as qd
+        >>> class Damped(qd.Model):
+        ...     gap: float = qd.parameter(1.0, unit="energy", low=0, open=True)
+        ...     beta: float = qd.parameter(2.0, unit="1/energy", low=0, open=True)
+        ...
+        ...     @qd.structured
+        ...     def motion(self):
+        ...         qubit = qd.Space(qubit=qd.Spin()).qubit
+        ...         bath = qd.BosonicBath(self.beta, 0.1)
+        ...         return qd.Lindblad(self.gap / 2 * qubit.z, {"bath": qd.thermal_jumps(qubit.minus, self.gap, bath)})
+        ...
+        ...     @qd.figure(symbol="p", unit="1", source="two-level thermal state")
+        ...     def excited(self):
+        ...         "Population of the upper level."
+        ...         motion = self.motion()
+        ...         return qd.steady_state(motion).expect(motion.space.qubit.up)
+        >>> device = Damped(beta=1.0)
+        >>> round(float(device.excited()), 6)
+        0.268941
+        >>> round(float(jax.grad(lambda d: d.excited())(device).beta), 6)
+        -0.196612
+    """
+
+    def __check_init__(self):
+        for name, about in type(self).parameters().items():
+            value = getattr(self, name)
+            if not isinstance(value, jax.core.Tracer):
+                object.__setattr__(self, name, about.check(value))
+
+    @classmethod
+    def parameters(cls) -> dict[str, Parameter]:
+        """The model's parameters and settings, by name, in order."""
+        out = {}
+        for f in dataclasses.fields(cls):
+            about = {k: v for k, v in f.metadata.get("qdiff", {}).items() if k != "search"}
+            static = bool(f.metadata.get("static", False))
+            out[f.name] = Parameter(f.name, f.default, static=static, **about)
+        return out
+
+    @classmethod
+    def figures(cls) -> dict[str, Figure]:
+        """The model's figures of merit, by name, in the order of definition (base classes first)."""
+        out: dict[str, Figure] = {}
+        for base in reversed(cls.__mro__):
+            for name, member in vars(base).items():
+                about = getattr(getattr(member, "__wrapped__", member), "about", None) or getattr(member, "about", None)
+                if isinstance(about, Figure):
+                    out[name] = about
+        return out
+
+    @classmethod
+    def default_search(cls) -> dict[str, tuple[float, float]]:
+        """What `optimize` varies when it is not told, and between which bounds."""
+        found = {f.name: f.metadata.get("qdiff", {}).get("search") for f in dataclasses.fields(cls)}
+        return {name: search for name, search in found.items() if search is not None}
+
+    def diagnostics(self) -> dict:
+        """What is known of the accuracy of this model's solutions; models override it."""
+        return {}
+
+    def replace(self, **changes):
+        """A copy with some parameters changed, checked like a new model."""
+        for name in changes:
+            known_name(name, type(self).parameters(), "parameter", type(self).__name__)
+        return dataclasses.replace(self, **changes)
+
+    model_source: ClassVar[str] = ""
+
+
+def known_name(name: str, known, what: str, owner: str) -> str:
+    """`name`, if it is one of `known`; else a ValueError that says which is nearest."""
+    if name in known:
+        return name
+    import difflib
+
+    near = difflib.get_close_matches(name, list(known), n=1, cutoff=0.3)
+    hint = f"; did you mean {near[0]!r}?" if near else ""
+    raise ValueError(f"{owner} has no {what} {name!r}{hint} It has {', '.join(known)}")

@@ -1,0 +1,29 @@
+"""Ergotropy: the work that a unitary can extract."""
+
+from __future__ import annotations
+
+import jax.numpy as jnp
+
+from ..generators.eigenbasis import eigenbasis, eigenvalues
+from ..operators.operator import Operator
+
+
+def ergotropy(rho: Operator, H: Operator):
+    """Tr[H rho] - sum_k r_k e_k, populations r in descending and energies e in ascending order [energy].
+
+    Args:
+        rho: density matrix. H: Hamiltonian, on the same space.
+
+    Returns:
+        Scalar, exactly zero for a passive state and never negative beyond rounding.
+
+    Differentiable except at its kinks, where two populations (or two energies) change order; there the
+    derivative is that of one of the two sides.
+
+    Source: Allahverdyan, Balian, Nieuwenhuizen, Europhys. Lett. 67, 565 (2004).
+    """
+    basis = eigenbasis(H)
+    order = jnp.argsort(basis.energies)
+    populations = jnp.real((basis.frame.dag @ rho @ basis.frame).diagonal())[order]
+    # Differences of populations first: energies may be large where populations are small.
+    return basis.energies[order] @ (populations - jnp.sort(eigenvalues(rho))[::-1])

@@ -1,0 +1,80 @@
+"""Heat, work and particle currents, one per bath, and the first law.
+
+A current is positive into the system; work is positive when done on it.
+"""
+
+from __future__ import annotations
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+
+from ..generators.lindblad import Lindblad
+from ..operators.operator import Operator
+from ..solvers.steady import State
+
+
+def currents(motion: Lindblad, state: State, observable: Operator) -> dict[str, jax.Array]:
+    """How fast each bath changes an observable: Tr[O L_b rho] for every bath b.
+
+    Args:
+        motion: the generator.
+        state: a state of it, from `steady_state`.
+        observable: a Hermitian operator O, such as a Hamiltonian (heat), a part of it, or a number operator.
+
+    Returns:
+        Mapping from the baths' names to scalars [unit of O times rate].
+
+    Differentiable in everything. Accuracy: see `steady_state`.
+    """
+    _of(motion, state)
+    moved = state.sector.act_by_label(motion, state.x) @ state.sector.covector(motion.into_frame(observable))
+    return dict(zip(state.sector.labels, moved, strict=True))
+
+
+def current(motion: Lindblad, state: State, observable: Operator, bath: str):
+    """Tr[O L_b rho] of one bath, a scalar; see `currents`."""
+    if bath not in motion.jumps:
+        raise ValueError(f"bath must be one of {list(motion.jumps)}, but was {bath!r}")
+    return currents(motion, state, observable)[bath]
+
+
+def heat_current(motion: Lindblad, state: State, bath: str, H: Operator | None = None):
+    """The heat Tr[H L_b rho] that a bath brings into the system per unit time, a scalar [energy times rate].
+
+    Args:
+        H: the Hamiltonian whose energy counts as heat; by default the generator's. For a local master equation
+            of coupled parts, give the uncoupled Hamiltonian: what the bath does to the coupling is work.
+    """
+    return current(motion, state, motion.hamiltonian if H is None else H, bath)
+
+
+class Ledger(eqx.Module):
+    """The energy balance of a stationary state.
+
+    Attributes:
+        heat: per bath, Tr[H0 L_b rho] [energy times rate].
+        work: per bath, Tr[(H - H0) L_b rho], the work of a local bath on the coupling [energy times rate].
+        imbalance: the sum of everything, dU/dt, which is zero in a stationary state.
+    """
+
+    heat: dict[str, jax.Array]
+    work: dict[str, jax.Array]
+    imbalance: jax.Array
+
+
+def ledger(motion: Lindblad, state: State, H0: Operator | None = None) -> Ledger:
+    """All heat and work flows of a state: the first law, bath by bath.
+
+    Args:
+        H0: the part of the Hamiltonian whose changes count as heat (local equations); by default all of it.
+    """
+    total = motion.hamiltonian
+    heat = currents(motion, state, total if H0 is None else H0)
+    work = {b: jnp.zeros(()) for b in heat} if H0 is None else currents(motion, state, total - H0)
+    return Ledger(heat, work, sum(heat.values()) + sum(work.values()))
+
+
+def _of(motion: Lindblad, state: State):
+    if state.sector.labels != motion.labels or state.sector.dim != motion.H.size:
+        raise ValueError(f"state must be a state of this generator (baths {motion.labels}), but has baths {state.sector.labels}")
