@@ -17,6 +17,7 @@ import numpy as np
 from ..operators.operator import Operator, accumulate
 from ..operators.pattern import Pattern, closed_classes, join, levels
 from ..operators.probe import PROBES, generic, vanishes
+from ..operators.sums import sum_into
 from .lindblad import Lindblad
 
 
@@ -80,8 +81,8 @@ class Sector:
         jumps = [j for label in self.labels for j in motion.jumps[label]]
         values = jnp.concatenate([jnp.asarray(j.operator.values) for j in jumps]) if jumps else jnp.zeros(0)
         rates = jnp.concatenate([jnp.atleast_1d(jnp.asarray(j.rate, float)) for j in jumps]) if jumps else jnp.zeros(0)
-        loss = jnp.zeros(int(kplan["size"][0]), values.dtype)
-        loss = loss.at[kplan["out"]].add(rates[kplan["rate"]] * values[kplan["p"]].conj() * values[kplan["q"]])
+        loss = rates[kplan["rate"]] * values[kplan["p"]].conj() * values[kplan["q"]]
+        loss = sum_into(loss, kplan["out"], int(kplan["size"][0]))
         gain = rates[plan["rate"]] * values[plan["p"]] * values[plan["q"]].conj()
         parts = [jnp.asarray(motion.H.values), loss, gain]
         real = [jnp.real(p) for p in parts]
@@ -92,7 +93,7 @@ class Sector:
         """The generator's entries (nnz,) [rate]."""
         plan = self._plan
         terms = plan["weight"] * self._terms(motion)[plan["term"]]
-        return jnp.zeros(self.target.size).at[plan["out"]].add(terms, indices_are_sorted=True)
+        return sum_into(terms, plan["out"], self.target.size)
 
     def act_by_label(self, motion: Lindblad, x):
         """L_b x for every bath b, shape (n_labels, size) [rate]."""
@@ -100,7 +101,8 @@ class Sector:
         on = np.flatnonzero(plan["label"] >= 0)
         out, label = plan["out"][on], plan["label"][on]
         terms = plan["weight"][on] * self._terms(motion)[plan["term"][on]] * x[self.source[out]]
-        return jnp.zeros((len(self.labels), self.size)).at[label, self.target[out]].add(terms)
+        moved = sum_into(terms, label * self.size + self.target[out], len(self.labels) * self.size)
+        return moved.reshape(len(self.labels), self.size)
 
     def covector(self, op: Operator):
         """o (size,) with o . x = Tr[op rho]; op Hermitian in the generator's frame [unit of op]."""

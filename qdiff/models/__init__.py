@@ -1,5 +1,29 @@
-"""The published devices, by class and by command-line name."""
+"""The published devices, by class and by command-line name.
 
-from .rotor_device import RotorEngine, RotorRectifier
+Classes are loaded when they are first used, because a model needs JAX and a list of names does not.
+"""
 
-NAMES = {"rotor-engine": RotorEngine, "rotor-rectifier": RotorRectifier}
+import importlib
+from typing import Any
+
+# Command-line name -> "module:Class", in the order in which they are listed.
+NAMES = {
+    "rotor-engine": "rotor_device:RotorEngine",
+    "rotor-rectifier": "rotor_device:RotorRectifier",
+}
+
+_WHERE = dict(reversed(home.split(":")) for home in NAMES.values())
+
+__all__ = ["NAMES", *_WHERE]  # pyright: ignore[reportUnsupportedDunderAll]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _WHERE:
+        raise AttributeError(f"module 'qdiff.models' has no attribute {name!r}")
+    value = getattr(importlib.import_module("." + _WHERE[name], __name__), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__():
+    return __all__

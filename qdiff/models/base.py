@@ -133,7 +133,7 @@ def figure(*, symbol: str, unit: str, source: str):
     """
 
     def decorate(method):
-        @functools.partial(jax.jit, static_argnums=1)
+        @eqx.filter_jit  # not jax.jit, whose report of a failed solve is a page long
         def compiled(self, mode):
             with failures(mode), sharing():
                 return method(self)
@@ -155,8 +155,11 @@ def solved(function, *args):
     """function(*args), with a failed solve reported in one sentence where it can be."""
     try:
         return function(*args)
-    except eqx.EquinoxRuntimeError as error:
-        raise SolveError.of(error) from None
+    except (eqx.EquinoxRuntimeError, jax.errors.JaxRuntimeError) as error:
+        _, found, reason = str(error).partition("EquinoxRuntimeError: ")
+        if not found:
+            raise
+        raise SolveError(reason.splitlines()[0]) from None
 
 
 class Model(eqx.Module):
@@ -243,5 +246,5 @@ def known_name(name: str, known, what: str, owner: str) -> str:
     import difflib
 
     near = difflib.get_close_matches(name, list(known), n=1, cutoff=0.3)
-    hint = f"; did you mean {near[0]!r}?" if near else ""
-    raise ValueError(f"{owner} has no {what} {name!r}{hint} It has {', '.join(known)}")
+    hint = f"; did you mean {near[0]!r}?" if near else "."
+    raise ValueError(f"{owner} has no {what} {name!r}{hint} It has {', '.join(known) or 'none'}")

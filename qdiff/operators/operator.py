@@ -9,6 +9,7 @@ import numpy as np
 from . import pattern as pt
 from .pattern import Pattern
 from .probe import PROBES, generic, is_constant, vanishes
+from .sums import sum_into
 
 
 @jax.tree_util.register_pytree_node_class
@@ -192,18 +193,12 @@ class Operator:
 
 
 def accumulate(parts, size: int):
-    """out[at] += values for every (values, at); NumPy in, NumPy out."""
-    if all(isinstance(v, np.ndarray) for v, _ in parts):
-        dtype = np.result_type(float, *(v.dtype for v, _ in parts))
-        out = np.zeros(size, dtype)
-        for v, at in parts:
-            np.add.at(out, at, v)
-        return out
-    dtype = jnp.result_type(float, *(v.dtype for v, _ in parts))
-    out = jnp.zeros(size, dtype)
-    for v, at in parts:
-        out = out.at[at].add(jnp.asarray(v, dtype))
-    return out
+    """out (size,) with out[at] += values for every (values, at); NumPy in, NumPy out."""
+    if len(parts) == 1:
+        return sum_into(*parts[0], size)
+    at = np.concatenate([at for _, at in parts])
+    constant = all(isinstance(v, np.ndarray) for v, _ in parts)
+    return sum_into((np if constant else jnp).concatenate([v for v, _ in parts]), at, size)
 
 
 def _sum(term: np.ndarray, at: np.ndarray, size: int) -> np.ndarray:

@@ -50,21 +50,32 @@ def _rows(index: np.ndarray, size: int) -> np.ndarray:
     return table
 
 
-def defects(sector, values):
-    """What the entries of each column leave of probability conservation (size,), exactly zero in exact arithmetic."""
-    on = np.flatnonzero(sector.is_population[sector.target])
-    table = _rows(sector.source[on], sector.size)
-    column = jnp.where(table >= 0, values[on][table], 0.0)
-    return _total(column, jnp.zeros_like(column))
+class Conserving:
+    """The sector's generator G with the diagonal that conserves probability exactly, applied in doubled precision.
 
+    Args:
+        sector: the sector. values: G's entries (nnz,) [rate].
+    """
 
-def residual(sector, values, x):
-    """G x (size,) with the diagonal that conserves probability exactly, rounded only once at the end."""
-    table = _rows(sector.target, sector.size)
-    G = jnp.where(table >= 0, values[table], 0.0)
-    high, low = _two_product(G, x[sector.source[table]])
-    on = sector.is_population
-    leak_high, leak_low = _two_product(jnp.where(on, -defects(sector, values), 0.0), x)
-    high = jnp.concatenate([high, leak_high[:, None]], axis=-1)
-    low = jnp.concatenate([low, leak_low[:, None]], axis=-1)
-    return _total(high, low)
+    def __init__(self, sector, values):
+        self.sector, self.values = sector, values
+        on = np.flatnonzero(sector.is_population[sector.target])
+        table = _rows(sector.source[on], sector.size)
+        column = jnp.where(table >= 0, values[on][table], 0.0)
+        defect = _total(column, jnp.zeros_like(column))
+        self.correction = jnp.where(sector.is_population, -defect, 0.0)
+
+    def __call__(self, x):
+        """G x (size,), rounded once at the end."""
+        return self._apply(self.sector.target, self.sector.source, x)
+
+    def transposed(self, y):
+        """G^T y (size,), rounded once at the end."""
+        return self._apply(self.sector.source, self.sector.target, y)
+
+    def _apply(self, out, into, x):
+        table = _rows(out, self.sector.size)
+        entries = jnp.where(table >= 0, self.values[table], 0.0)
+        entries = jnp.concatenate([entries, self.correction[:, None]], axis=-1)
+        factors = jnp.concatenate([x[into[table]], x[:, None]], axis=-1)
+        return _total(*_two_product(entries, factors))

@@ -27,21 +27,26 @@ class BlockPlan:
         self.flat = self.level * self.width + self.slot  # where a coordinate stands in the padded vector
         step = self.level[col] - self.level[row] + 1  # 0: lower, 1: diagonal, 2: upper
         shape = (3, self.count, self.width, self.width)
-        self.at = np.ravel_multi_index((step, self.level[row], self.slot[row], self.slot[col]), shape)
+        at = np.ravel_multi_index((step, self.level[row], self.slot[row], self.slot[col]), shape)
         self.shape = shape
+        # Where each entry of the padded blocks, and of a padded vector, comes from; the last index is a zero.
+        self.entry = np.full(int(np.prod(shape)), row.size)
+        self.entry[at] = np.arange(row.size)
+        self.origin = np.full(self.count * self.width, size)
+        self.origin[self.flat] = np.arange(size)
         padded = np.ones(self.count * self.width)
         padded[self.flat] = 0
         self.padding = padded.reshape(self.count, self.width)
 
     def blocks(self, values, shift):
         """Lower, diagonal and upper blocks (count, width, width) of the matrix minus `shift` times the identity."""
-        out = jnp.zeros(int(np.prod(self.shape))).at[self.at].set(values, unique_indices=True).reshape(self.shape)
+        out = jnp.concatenate([values, jnp.zeros(1)])[self.entry].reshape(self.shape)
         eye = np.eye(self.width)
         # A padded unknown is its own equation, -x = 0; the others are shifted.
         return out[0], out[1] - (self.padding[:, :, None] + shift * (1 - self.padding[:, :, None])) * eye, out[2]
 
     def pack(self, x):
-        return jnp.zeros(self.count * self.width).at[self.flat].set(x, unique_indices=True).reshape(self.count, self.width)
+        return jnp.concatenate([x, jnp.zeros(1)])[self.origin].reshape(self.count, self.width)
 
     def unpack(self, x):
         return x.reshape(-1)[self.flat]
@@ -65,14 +70,18 @@ def _right(x, n: int):
     return jnp.concatenate([x, jnp.zeros((1, *x.shape[1:]))])[:n]
 
 
+# Below this many unknowns the rest of a cyclic reduction is inverted as one matrix: fewer steps to run and compile.
+_ROOT = 12
+
+
 def factor(lower, diag, upper):
-    """Cyclic reduction of a block tridiagonal matrix: every second block is eliminated, until one is left.
+    """Cyclic reduction of a block tridiagonal matrix: every second block is eliminated, until few are left.
 
     The blocks (m, b, b) are eliminated in about log2(m) rounds of batched operations, with pivoting inside
     each block: cost O(m b^3). Returns the levels that `solve` and `solve_T` go through.
     """
     levels = []
-    while diag.shape[0] > 1:
+    while diag.shape[0] > 1 and diag.shape[0] * diag.shape[1] > _ROOT:
         n = (diag.shape[0] + 1) // 2
         width = diag.shape[-1]
         inverse = jnp.linalg.inv(diag[1::2])
@@ -82,7 +91,10 @@ def factor(lower, diag, upper):
         from_left, from_right = lo @ _left(side, n), up @ _right(side, n)
         diag = diag[0::2] - from_left[..., width:] - from_right[..., :width]
         lower, upper = -from_left[..., :width], -from_right[..., width:]
-    return levels, jnp.linalg.inv(diag[0])
+    m, width = diag.shape[:2]
+    whole = jnp.zeros((m, m, width, width)).at[np.arange(m), np.arange(m)].set(diag)
+    whole = whole.at[np.arange(1, m), np.arange(m - 1)].set(lower[1:]).at[np.arange(m - 1), np.arange(1, m)].set(upper[:-1])
+    return levels, jnp.linalg.inv(whole.transpose(0, 2, 1, 3).reshape(m * width, m * width))
 
 
 def solve(factors, r):
@@ -94,10 +106,10 @@ def solve(factors, r):
         odd = _apply(inverse, r[1::2])
         stack.append(odd)
         r = r[0::2] - _apply(lo, _left(odd, n)) - _apply(up, _right(odd, n))
-    x = _apply(root, r)
-    for (_, P, Q, lo, _), odd in zip(reversed(levels), reversed(stack), strict=True):
-        odd = odd - _apply(P, x[: odd.shape[0]]) - _apply(Q, _right(x[1:], odd.shape[0]))
-        x = _interleave(x, odd)
+    x = (root @ r.reshape(-1)).reshape(r.shape)
+    for (_, P, Q, _, _), odd in zip(reversed(levels), reversed(stack), strict=True):
+        k = odd.shape[0]
+        x = _interleave(x, odd - _apply(P, x[:k]) - _apply(Q, _right(x[1:], k)))
     return x
 
 
@@ -109,11 +121,10 @@ def solve_T(factors, r):
         n, odd = lo.shape[0], r[1::2]
         stack.append(odd)
         r = r[0::2] - _left(_apply_T(Q, odd), n) - _right(_apply_T(P, odd), n)
-    x = _apply_T(root, r)
+    x = (root.T @ r.reshape(-1)).reshape(r.shape)
     for (inverse, _, _, lo, up), odd in zip(reversed(levels), reversed(stack), strict=True):
         k = odd.shape[0]
-        odd = _apply_T(inverse, odd - _apply_T(up[:k], x[:k]) - _right(_apply_T(lo, x)[1:], k))
-        x = _interleave(x, odd)
+        x = _interleave(x, _apply_T(inverse, odd - _apply_T(up[:k], x[:k]) - _right(_apply_T(lo, x)[1:], k)))
     return x
 
 

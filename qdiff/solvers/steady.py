@@ -17,6 +17,7 @@ from ..generators.eigenbasis import eigenvalues
 from ..generators.lindblad import Lindblad
 from ..generators.sector import Sector, reach
 from ..operators.operator import Operator
+from ..operators.sums import sum_into
 from . import compensated, linear
 
 # The generator is factorised with this fraction of its largest entry taken off the diagonal: a little above
@@ -68,20 +69,33 @@ def failures(mode: str):
 
 
 class Solver(eqx.Module):
-    """How G x = 0, tr x = 1 is solved; `Dense` and `BlockTridiagonal` are the two there are."""
+    """How G x = r is solved; `Dense` and `BlockTridiagonal` are the two there are."""
 
     @abc.abstractmethod
-    def prepare(self, sector: Sector, values):
-        """Factorise G minus a small shift; returns the two functions that apply its inverse and its inverse transposed."""
+    def factor(self, sector: Sector, values):
+        """Factorise G minus a small shift; a pytree of arrays that the two others use."""
+
+    @abc.abstractmethod
+    def solve(self, sector: Sector, factors, r):
+        """The inverse applied to r (size,)."""
+
+    @abc.abstractmethod
+    def solve_T(self, sector: Sector, factors, r):
+        """The inverse transposed applied to r (size,)."""
 
 
 class Dense(Solver):
     """LU factorisation of the full matrix of the sector, O(n^3): best below some hundred coordinates."""
 
-    def prepare(self, sector, values):
-        n = sector.size
-        lu = jax.scipy.linalg.lu_factor(_dense(sector, values) - _SHIFT * jnp.max(jnp.abs(values)) * jnp.eye(n))
-        return lambda r: jax.scipy.linalg.lu_solve(lu, r), lambda r: jax.scipy.linalg.lu_solve(lu, r, trans=1)
+    def factor(self, sector, values):
+        shift = _SHIFT * jnp.max(jnp.abs(values))
+        return jax.scipy.linalg.lu_factor(_dense(sector, values) - shift * jnp.eye(sector.size))
+
+    def solve(self, sector, factors, r):
+        return jax.scipy.linalg.lu_solve(factors, r)
+
+    def solve_T(self, sector, factors, r):
+        return jax.scipy.linalg.lu_solve(factors, r, trans=1)
 
 
 class BlockTridiagonal(Solver):
@@ -90,13 +104,16 @@ class BlockTridiagonal(Solver):
     Pivots inside blocks only. A generator for which that is not enough shows a residual, and is refused.
     """
 
-    def prepare(self, sector, values):
+    def factor(self, sector, values):
+        return linear.factor(*linear.block_plan(sector).blocks(values, _SHIFT * jnp.max(jnp.abs(values))))
+
+    def solve(self, sector, factors, r):
         plan = linear.block_plan(sector)
-        factors = linear.factor(*plan.blocks(values, _SHIFT * jnp.max(jnp.abs(values))))
-        return (
-            lambda r: plan.unpack(linear.solve(factors, plan.pack(r))),
-            lambda r: plan.unpack(linear.solve_T(factors, plan.pack(r))),
-        )
+        return plan.unpack(linear.solve(factors, plan.pack(r)))
+
+    def solve_T(self, sector, factors, r):
+        plan = linear.block_plan(sector)
+        return plan.unpack(linear.solve_T(factors, plan.pack(r)))
 
 
 def choose(sector: Sector) -> Solver:
@@ -259,61 +276,85 @@ def null_vector(sector: Sector, values, solver: Solver):
     """The x with G x = 0 and tr x = 1, an estimate of that equation's reciprocal condition, and the residual.
 
     With u the uniform state and w the trace, A = G - s u w^T is invertible where the stationary state is unique,
-    and A x = -s u. The derivatives are those of this linear equation, so that they cost one more solve with the
-    factors at hand, forward, reverse and at any order.
+    and A x = -s u. The derivatives are those of this linear equation, dx = -A^-1 dG x, so that they cost one more
+    solve with the factors at hand, forward, reverse and at any order.
     """
+    x, rcond, residual, _ = _stationary(sector, solver, values)
+    return x, rcond, residual
+
+
+@partial(jax.custom_jvp, nondiff_argnums=(0, 1))
+def _stationary(sector, solver, values):
+    """The state, reciprocal condition, residual, and the factors that they were computed with."""
+    w, u = _trace(sector)
+    G, factors = compensated.Conserving(sector, values), solver.factor(sector, values)
+
+    def improve(_, x):
+        x = x - solver.solve(sector, factors, G(x))
+        return x / (w @ x)
+
+    # The first step of inverse iteration leaves an error of (shift or rounding)/gap; each of the others, with its
+    # residual in doubled precision, multiplies it by that factor again, down to the accuracy of the rates.
+    sample = np.random.default_rng(1).normal(size=sector.size)
+    sample = sample - u * (w @ sample)
+    x, spread = jax.vmap(lambda r: solver.solve(sector, factors, r))(jnp.stack([jnp.asarray(u), jnp.asarray(sample)]))
+    x = lax.fori_loop(0, 2, improve, x / (w @ x))
+    scale = jnp.max(jnp.abs(values))
+    rcond = np.max(np.abs(sample), initial=0.0) / (scale * jnp.max(jnp.abs(spread)))
+    return x, rcond, jnp.max(jnp.abs(G(x))) / scale, factors
+
+
+@_stationary.defjvp
+def _stationary_jvp(sector, solver, primals, tangents):
+    (values,), (change,) = primals, tangents
+    x, rcond, residual, factors = out = _stationary(sector, solver, values)
+    dx = _response(sector, solver, values, lax.stop_gradient(x), factors, -_act(sector, change, x))
+    return out, (dx, jnp.zeros_like(rcond), jnp.zeros_like(residual), jax.tree.map(_no_tangent, factors))
+
+
+def _no_tangent(x):
+    return jnp.zeros_like(x) if jnp.issubdtype(x.dtype, jnp.inexact) else np.zeros(x.shape, jax.dtypes.float0)
+
+
+def _trace(sector):
+    """The trace as a covector, and the uniform state."""
     w = sector.trace_weights
-    u = w / w.sum()
-    fixed = lax.stop_gradient(values)
-    s = jnp.max(jnp.abs(fixed))
+    return w, w / w.sum()
 
-    def G(values, x):
-        return jnp.zeros(sector.size).at[sector.target].add(values * x[sector.source], indices_are_sorted=True)
 
-    def GT(values, y):
-        return jnp.zeros(sector.size).at[sector.source].add(values * y[sector.target])
+def _act(sector, values, x):
+    """G x (size,)."""
+    return sum_into(values * x[sector.source], sector.target, sector.size)
 
-    inverse, inverse_T = solver.prepare(sector, fixed)
-    # Inverse iteration: the error shrinks by (shift or rounding)/gap in each step.
-    x = jnp.asarray(u)
-    for _ in range(2):
-        x = inverse(x)
-        x = x / (w @ x)
 
-    def pseudo(r):
-        """z with G z = r and tr z = 0, for tr r = 0: two solves, the second on the residual of the first."""
-        z = inverse(r)
-        z = z - x * (w @ z)
-        d = inverse(r - G(fixed, z))
-        return z + d - x * (w @ d)
-
-    def pseudo_T(r):
-        z = inverse_T(r)
-        z = z - w * (u @ z)
-        d = inverse_T(r - GT(fixed, z))
-        return z + d - w * (u @ d)
+def _response(sector, solver, values, x, factors, right):
+    """A^-1 right for the A of `null_vector`, with its stationary state x and factors; differentiable."""
+    w, u = _trace(sector)
+    G = compensated.Conserving(sector, lax.stop_gradient(values))
+    s = jnp.max(jnp.abs(G.values))
 
     def solve(_, r):
+        # For tr r = 0, z with G z = r and tr z = 0: two steps, the second on the residual of the first.
         c = w @ r
-        return pseudo(r - c * u) - c / s * x
+        r = r - c * u
+
+        def step(_, z):
+            z = z + solver.solve(sector, factors, r - G(z))
+            return z - x * (w @ z)
+
+        return lax.fori_loop(0, 2, step, jnp.zeros_like(r)) - c / s * x
 
     def solve_T(_, v):
         c = x @ v
-        return pseudo_T(v - w * c) - w * (c / s)
+        v = v - w * c
 
-    def A(y):
-        return G(values, y) - s * u * (w @ y)
+        def step(_, z):
+            z = z + solver.solve_T(sector, factors, v - G.transposed(z))
+            return z - w * (u @ z)
 
-    sample = np.random.default_rng(1).normal(size=sector.size)
-    sample = sample - u * (w @ sample)
-    rcond = np.max(np.abs(sample), initial=0.0) / (s * jnp.max(jnp.abs(inverse(sample))))
-    # The last step takes its residual in doubled precision, and so the error to that of the rates themselves;
-    # its derivative is that of the plain expression.
-    x = lax.stop_gradient(x)
-    rest = lax.stop_gradient(compensated.residual(sector, fixed, x)) + (G(values, x) - lax.stop_gradient(G(values, x)))
-    x = x + lax.custom_linear_solve(A, s * u * (w @ x - 1) - rest, solve, solve_T)
-    residual = jnp.max(jnp.abs(compensated.residual(sector, fixed, lax.stop_gradient(x)))) / s
-    return x, rcond, residual
+        return lax.fori_loop(0, 2, step, jnp.zeros_like(v)) - w * (c / s)
+
+    return lax.custom_linear_solve(lambda y: _act(sector, values, y) - s * u * (w @ y), right, solve, solve_T)
 
 
 def selected(sector: Sector, values, start):
