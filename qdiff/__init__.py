@@ -27,7 +27,8 @@ _HOME = {
     "thermodynamics.entropy": ["entropy", "entropy_production"],
     "thermodynamics.ergotropy": ["ergotropy"],
     "thermodynamics.flows": ["Ledger", "current", "currents", "heat_current", "ledger"],
-    "models.base": ["Model", "evaluate", "figure", "parameter", "setting", "shared"],
+    "models.base": ["Model", "figure", "parameter", "setting", "shared"],
+    "studies.evaluate": ["Evaluation", "evaluate"],
     "studies.optimize": ["Optimum", "optimize"],
 }
 _WHERE = {name: module for module, names in _HOME.items() for name in names}

@@ -12,7 +12,7 @@ NAMES = {
     "rotor-rectifier": "rotor_device:RotorRectifier",
 }
 
-_WHERE = dict(reversed(home.split(":")) for home in NAMES.values())
+_WHERE = {home.split(":")[1]: home.split(":")[0] for home in NAMES.values()}
 
 __all__ = ["NAMES", *_WHERE]  # pyright: ignore[reportUnsupportedDunderAll]
 
