@@ -6,14 +6,14 @@ import contextlib
 import contextvars
 import dataclasses
 import functools
-from typing import Any, ClassVar
+from typing import Any
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ..solvers.steady import SolveError, failures, failure_mode
+from ..solvers.steady import SolveError, failure_mode, failure_reason, failures
 
 
 @dataclasses.dataclass(frozen=True)
@@ -133,17 +133,7 @@ def figure(*, symbol: str, unit: str, source: str):
     """
 
     def decorate(method):
-        @eqx.filter_jit  # not jax.jit, whose report of a failed solve is a page long
-        def compiled(self, mode):
-            with failures(mode), sharing():
-                return method(self)
-
-        @functools.wraps(method)
-        def wrapper(self):
-            if _share.get() is not None:  # inside another figure or `evaluate`: part of its program
-                return method(self)
-            return solved(compiled, self, failure_mode())
-
+        wrapper = compile_method(method)
         text = (method.__doc__ or "").strip().splitlines()
         wrapper.about = Figure(method.__name__, symbol, unit, source, text[0] if text else "")  # type: ignore[attr-defined]
         return wrapper
@@ -151,15 +141,39 @@ def figure(*, symbol: str, unit: str, source: str):
     return decorate
 
 
+def compile_method(method):
+    """`method(self)` as one compiled program, in which a failed solve is an error of one sentence.
+
+    Called with known numbers, the program that marks failures by NaN runs first; only if it does is the one that
+    can say why compiled. Called while tracing, it becomes part of the caller's program.
+    """
+
+    @eqx.filter_jit
+    def program(self, mode):
+        with failures(mode), sharing():
+            return method(self)
+
+    @functools.wraps(method)
+    def wrapper(self):
+        if _share.get() is not None:  # inside another figure or `evaluate`: part of its program
+            return method(self)
+        if failure_mode() == "nan" or any(isinstance(x, jax.core.Tracer) for x in jax.tree.leaves(self)):
+            return program(self, failure_mode())
+        out = program(self, "nan")
+        return out if all(bool(jnp.all(jnp.isfinite(x))) for x in jax.tree.leaves(out)) else solved(program, self, "raise")
+
+    return wrapper
+
+
 def solved(function, *args):
-    """function(*args), with a failed solve reported in one sentence where it can be."""
+    """function(*args), with a failed solve reported as a `SolveError`."""
     try:
         return function(*args)
     except (eqx.EquinoxRuntimeError, jax.errors.JaxRuntimeError) as error:
-        _, found, reason = str(error).partition("EquinoxRuntimeError: ")
-        if not found:
+        reason = failure_reason(error)
+        if reason is None:
             raise
-        raise SolveError(reason.splitlines()[0]) from None
+        raise SolveError(reason) from None
 
 
 class Model(eqx.Module):
@@ -226,9 +240,17 @@ class Model(eqx.Module):
         found = {f.name: f.metadata.get("qdiff", {}).get("search") for f in dataclasses.fields(cls)}
         return {name: search for name, search in found.items() if search is not None}
 
-    def diagnostics(self) -> dict:
-        """What is known of the accuracy of this model's solutions; models override it."""
+    def checks(self) -> dict:
+        """Numbers that say how accurate this model's solutions are, traced like a figure; models override it."""
         return {}
+
+    def remarks(self, checks: dict) -> dict:
+        """The values of `checks`, with what they mean in words; models override it where a word says more."""
+        return checks
+
+    def diagnostics(self) -> dict:
+        """What is known of the accuracy of this model's solutions."""
+        return self.remarks(_checks(self))
 
     def replace(self, **changes):
         """A copy with some parameters changed, checked like a new model."""
@@ -236,7 +258,11 @@ class Model(eqx.Module):
             known_name(name, type(self).parameters(), "parameter", type(self).__name__)
         return dataclasses.replace(self, **changes)
 
-    model_source: ClassVar[str] = ""
+
+@eqx.filter_jit
+def _checks(model):
+    with failures("nan"), sharing():
+        return model.checks()
 
 
 def known_name(name: str, known, what: str, owner: str) -> str:

@@ -20,12 +20,12 @@ from ..operators.operator import Operator
 from ..operators.pattern import diagonal
 from ..operators.probe import structured
 from ..operators.space import Rotor, Space, Spin
-from ..solvers.steady import State, failures, steady_state
+from ..solvers.steady import State, steady_state
 from ..thermodynamics import engine, rectification
 from ..thermodynamics.entropy import entropy_production
 from ..thermodynamics.ergotropy import ergotropy
 from ..thermodynamics.flows import Ledger, current, currents, ledger
-from .base import Model, figure, parameter, setting, shared, sharing, solved
+from .base import Model, compile_method, figure, parameter, setting, shared
 
 
 class _RotorDevice(Model):
@@ -213,23 +213,21 @@ class RotorEngine(_RotorDevice):
 
     def operating_mode(self) -> str:
         """engine, refrigerator, accelerator, heater or none, by the signs of the flows (Table I)."""
-        return engine.MODES[int(self._mode())]
+        return engine.MODES[int(engine.mode(*self._mode_flows()))]
 
-    @eqx.filter_jit
-    def _mode(self):
-        with sharing():
-            return engine.mode(self.heat_current_hot(), self.heat_current_cold(), self.power_qubits())
+    @compile_method
+    def _mode_flows(self):
+        return self.heat_current_hot(), self.heat_current_cold(), self.power_qubits()
 
-    @eqx.filter_jit
-    def _checks(self):
-        with failures("nan"), sharing():
-            return {**self.steady().diagnostics(), "first_law_residual": self.ledger().imbalance}
+    def checks(self) -> dict:
+        mode = engine.mode(*self._mode_flows())
+        return {**self.steady().diagnostics(), "first_law_residual": self.ledger().imbalance, "operating_mode": mode}
 
-    def diagnostics(self) -> dict:
-        """Accuracy of the solution, and which of efficiency and COP has a meaning here."""
-        mode = self.operating_mode()
+    def remarks(self, checks: dict) -> dict:
+        """`checks` with the mode in words, and which of efficiency and COP has a meaning in it."""
+        mode = engine.MODES[int(checks["operating_mode"])]
         meaning = {"efficiency_meaningful": mode == "engine", "cop_meaningful": mode == "refrigerator"}
-        return {**self._checks(), "operating_mode": mode, **meaning}
+        return {**checks, "operating_mode": mode, **meaning}
 
 
 class Run(eqx.Module):
@@ -315,17 +313,18 @@ class RotorRectifier(_RotorDevice):
     def _runs(self) -> Run:
         return self._both(self._run)
 
-    @eqx.filter_jit
-    def _pick(self, k: int) -> Run:
-        return jax.tree.map(lambda x: x[k], self._runs())
+    @compile_method
+    def _each(self) -> tuple[Run, Run]:
+        runs = self._runs()
+        return jax.tree.map(lambda x: x[0], runs), jax.tree.map(lambda x: x[1], runs)
 
     def forward(self) -> Run:
         """The run with the hot bath at the second qubit."""
-        return solved(self._pick, 0)
+        return self._each()[0]
 
     def reverse(self) -> Run:
         """The run with the two temperatures exchanged."""
-        return solved(self._pick, 1)
+        return self._each()[1]
 
     @figure(symbol=r"\dot Q", unit="energy^2", source="Eq. (29)")
     def heat_current_forward(self):
@@ -407,15 +406,12 @@ class RotorRectifier(_RotorDevice):
         run = self.forward()
         return engine.MODES[int(engine.mode(run.heat_hot, run.heat_cold, run.work_load))]
 
-    @eqx.filter_jit
-    def _checks(self):
+    def checks(self) -> dict:
         def one(beta_cold, beta_hot):
             return self.steady(beta_cold, beta_hot).diagnostics()
 
-        with failures("nan"), sharing():
-            return {**self._both(one), "first_law_residual": self._runs().imbalance}
+        return {**self._both(one), "first_law_residual": self._runs().imbalance}
 
-    def diagnostics(self) -> dict:
-        """Accuracy of the two solutions, forward and reverse."""
-        both = self._checks()
-        return {run: jax.tree.map(lambda x, k=k: x[k], both) for k, run in enumerate(("forward", "reverse"))}
+    def remarks(self, checks: dict) -> dict:
+        """`checks` of the two runs, forward and reverse."""
+        return {run: jax.tree.map(lambda x, k=k: x[k], checks) for k, run in enumerate(("forward", "reverse"))}

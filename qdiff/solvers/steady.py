@@ -39,10 +39,10 @@ class NotUnique(ValueError):
 class SolveError(RuntimeError):
     """A solve failed at run time; the message says why and what to try."""
 
-    @classmethod
-    def of(cls, error: Exception) -> SolveError:
-        """The same failure without the account of where in the compiled program it happened."""
-        return cls(next((line.strip() for line in str(error).splitlines() if line.strip()), "a solve failed"))
+
+def failure_reason(error: Exception) -> str | None:
+    """Which of the known failures of a solve a runtime error of a compiled program reports, if any."""
+    return next((reason for reason in _REASONS if reason in str(error)), None)
 
 
 _on_failure: contextvars.ContextVar[str] = contextvars.ContextVar("on_failure", default="raise")
@@ -240,13 +240,12 @@ def steady_state(motion: Lindblad, solver: Solver | None = None, *, initial: Ope
         start = initial.pattern
     sector = reach(motion, start)
     if len(sector.classes) == 1:
-        solver = choose(sector) if solver is None else solver
-        x, rcond, residual = _run(_solve, motion, sector, solver, failure_mode())
+        x, rcond, residual = _solve(motion, sector, choose(sector) if solver is None else solver)
     elif initial is None:
         raise NotUnique(_several(motion, sector))
     else:
-        x, rcond, residual = _run(_select, motion, initial, sector, failure_mode())
-    return State(motion, x, rcond, residual, sector)
+        x, rcond, residual = _select(motion, initial, sector)
+    return State(motion, _checked(x, rcond, residual), rcond, residual, sector)
 
 
 def _precision():
@@ -254,22 +253,14 @@ def _precision():
         raise ValueError("qdiff needs 64-bit numbers (condition numbers are of order 1e6), but JAX_ENABLE_X64 turned them off")
 
 
-def _run(function, *args):
-    """Run a compiled solve; if it fails here and now, with a short message instead of a runtime traceback."""
-    try:
-        return function(*args)
-    except eqx.EquinoxRuntimeError as error:
-        raise SolveError.of(error) from None
+@partial(jax.jit, static_argnums=(1, 2))
+def _solve(motion, sector, solver):
+    return null_vector(sector, sector.values(motion), solver)
 
 
-@partial(jax.jit, static_argnums=(1, 2, 3))
-def _solve(motion, sector, solver, mode):
-    return _checked(mode, *null_vector(sector, sector.values(motion), solver))
-
-
-@partial(jax.jit, static_argnums=(2, 3))
-def _select(motion, initial, sector, mode):
-    return _checked(mode, *selected(sector, sector.values(motion), sector.coordinates(initial)))
+@partial(jax.jit, static_argnums=2)
+def _select(motion, initial, sector):
+    return selected(sector, sector.values(motion), sector.coordinates(initial))
 
 
 def null_vector(sector: Sector, values, solver: Solver):
@@ -380,18 +371,27 @@ def _dense(sector: Sector, values):
     return jnp.zeros((sector.size, sector.size)).at[sector.target, sector.source].set(values, unique_indices=True)
 
 
-def _checked(mode, x, rcond, residual):
-    """Let no wrong state pass: an error, or NaN, where the numbers show one."""
-    reasons = [
-        (~jnp.all(jnp.isfinite(x)), "the steady state is not finite: a rate or an energy is infinite or NaN, or a bath couples at zero frequency with a flat spectrum"),
-        (rcond < _UNIQUE, "the steady state is not unique (reciprocal condition below 1e-12): a part of the system is uncoupled or a decay is too slow to resolve; couple it, or give `initial`"),
-        (residual > _RESIDUAL, "the steady state was not solved (residual above 1e-10): try solver=Dense(), or rates of more similar size"),
-    ]
-    bad = [lax.stop_gradient(b) for b, _ in reasons]
-    if mode == "nan":
-        return jnp.where(bad[0] | bad[1] | bad[2], jnp.nan, x), rcond, residual
+_REASONS = (
+    "the steady state is not finite: a rate or an energy is infinite or NaN, or a bath couples at zero frequency "
+    "with a flat spectrum",
+    "the steady state is not unique (reciprocal condition below 1e-12): a part of the system is uncoupled or a decay "
+    "is too slow to resolve; couple it, or give `initial`",
+    "the steady state was not solved (residual above 1e-10): try solver=Dense(), or rates of more similar size",
+)
+
+
+def _checked(x, rcond, residual):
+    """Let no wrong state pass: an error here and now if the numbers are known, else one at run time, or NaN."""
+    bad = [lax.stop_gradient(b) for b in (~jnp.all(jnp.isfinite(x)), rcond < _UNIQUE, residual > _RESIDUAL)]
+    failed = bad[0] | bad[1] | bad[2]
+    if failure_mode() == "nan":
+        return jnp.where(failed, jnp.nan, x)
     which = jnp.where(bad[0], 0, jnp.where(bad[1], 1, 2))
-    return eqx.branched_error_if(x, bad[0] | bad[1] | bad[2], which, [r for _, r in reasons]), rcond, residual
+    if isinstance(failed, jax.core.Tracer):
+        return eqx.branched_error_if(x, failed, which, _REASONS)
+    if failed:
+        raise SolveError(_REASONS[int(which)])
+    return x
 
 
 def _several(motion: Lindblad, sector: Sector) -> str:

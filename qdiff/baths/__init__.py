@@ -1,0 +1,1 @@
+"""What a system touches: occupations, spectral densities, reservoirs."""

@@ -1,0 +1,46 @@
+"""The command `qdiff`: models, show, evaluate, optimize."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from .cache import use_compile_cache
+from .errors import guarded, show_tracebacks
+from .evaluate import evaluate_command
+from .optimize import optimize_command
+from .show import models_command, show_command
+
+_HELP = """Differentiable open quantum systems and quantum thermodynamics.
+
+Exit codes: 0 done, 2 bad input, 3 a solve failed. Messages go to standard error, results to standard output.
+Compiled programs are kept in the user's cache folder; QDIFF_CACHE_DIR names another one, or none with "off".
+"""
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=_HELP)
+app.command("models")(guarded(models_command))
+app.command("show")(guarded(show_command))
+app.command("evaluate")(guarded(evaluate_command))
+app.command("optimize")(guarded(optimize_command))
+
+
+def _version(wanted: bool):
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"qdiff {version('qdiff')}")
+        raise typer.Exit()
+
+
+@app.callback()
+def _root(
+    version: Annotated[bool, typer.Option("--version", help="Show the version.", callback=_version, is_eager=True)] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the whole traceback of an error.")] = False,
+):
+    show_tracebacks(debug)
+
+
+def main():
+    use_compile_cache()
+    app()

@@ -1,0 +1,135 @@
+"""What the commands share: finding a model, setting its parameters, writing JSON, and ending with a message.
+
+Nothing here imports JAX until a model is loaded, so that help and lists answer at once.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import math
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from .. import models
+from .errors import BadInput, Fail, fail, nearest, show_tracebacks
+
+if TYPE_CHECKING:
+    from ..models.base import Model, Parameter
+
+__all__ = ["BadInput", "Debug", "Fail", "Json", "ModelName", "Sets", "checked_names", "configured", "dump", "fail", "load_model"]
+
+
+def _debugging(value: bool) -> bool:
+    if value:
+        show_tracebacks(True)
+    return value
+
+
+MODEL_HELP = "A name that `qdiff models` lists, or path/to/file.py:ClassName for a model of your own; that file is run."
+
+ModelName = Annotated[str, typer.Argument(metavar="MODEL", help=MODEL_HELP)]
+Sets = Annotated[
+    list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Give a parameter or setting a value; repeat for more.")
+]
+Json = Annotated[bool, typer.Option("--json", help="Write one JSON object to standard output and nothing else.")]
+Debug = Annotated[bool, typer.Option("--debug", help="Show the whole traceback of an error.", callback=_debugging, is_eager=True)]
+
+
+def load_model(name: str) -> type[Model]:
+    """The class of a shipped model, or of a user's `path/to/file.py:ClassName`.
+
+    Raises:
+        BadInput: there is no such model, file or class, the file does not import, or the class is not a model.
+    """
+    if ":" in name or name.endswith(".py"):
+        from .userfile import load_class
+
+        return load_class(name)
+    if name not in models.NAMES:
+        raise BadInput(
+            f"there is no model {name!r}{nearest(name, models.NAMES)} The models are {', '.join(models.NAMES)}; "
+            "a model of your own is path/to/file.py:ClassName"
+        )
+    return getattr(models, models.NAMES[name].split(":")[1])
+
+
+def configured(cls: type[Model], sets: list[str] | None = None) -> Model:
+    """The model with the values of NAME=VALUE strings, checked as its constructor checks them.
+
+    Raises:
+        BadInput: a string is not NAME=VALUE, its name is unknown or set twice to different values, its value is
+            not of the parameter's kind or out of its bounds, or a parameter without default has no value.
+    """
+    import dataclasses
+
+    known = cls.parameters()
+    values: dict[str, Any] = {}
+    written: dict[str, str] = {}
+    for entry in sets or []:
+        name, equals, text = (part.strip() for part in entry.partition("="))
+        if not equals or not name or not text:
+            raise BadInput(f"--set must be followed by NAME=VALUE, such as --set {_example(known)}, but was {entry!r}")
+        checked_names([name], known, "parameter", cls)
+        value = _parsed(known[name], text)
+        if name in values and values[name] != value:
+            raise BadInput(f"{name} must be set once, but was set to both {written[name]} and {text}")
+        values[name], written[name] = value, text
+    for name, about in known.items():
+        if about.default is dataclasses.MISSING and name not in values:
+            raise BadInput(f"{name} has no default and must be given, by --set {name}=VALUE ({about.bounds})")
+    with bad_values():
+        return cls(**values)
+
+
+def _example(known: dict[str, Parameter]) -> str:
+    return next((f"{name}={about.default}" for name, about in known.items()), "NAME=VALUE")
+
+
+def _parsed(about: Parameter, text: str):
+    """The text as the parameter's kind of value; what cannot be read stays text, for the parameter's own check to refuse."""
+    kind = str if about.choices else int if about.static else float
+    with contextlib.suppress(ValueError):
+        return kind(text)
+    with bad_values():
+        return about.check(text)
+
+
+@contextlib.contextmanager
+def bad_values():
+    """Within this context the ValueError with which a constructor refuses a value is bad input."""
+    try:
+        yield
+    except ValueError as error:
+        raise BadInput(str(error)) from error
+
+
+def checked_names(names: list[str], known, what: str, owner: type) -> list[str]:
+    """The names, each once, if all are known; BadInput with the nearest right one otherwise."""
+    from ..models.base import known_name
+
+    with bad_values():
+        return list(dict.fromkeys(known_name(name, known, what, owner.__name__) for name in names))
+
+
+def plain(value) -> Any:
+    """The value in what JSON has: arrays as nested lists, complex numbers as [re, im], NaN and infinities as None."""
+    if value is None or isinstance(value, (str, bool, int)):
+        return value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, complex):
+        return [plain(value.real), plain(value.imag)]
+    if isinstance(value, dict):
+        return {str(key): plain(entry) for key, entry in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(entry) for entry in value]
+    import numpy as np
+
+    return plain(np.asarray(value).tolist())
+
+
+def dump(value) -> str:
+    """The value as one line of JSON, every float with the digits that give it back exactly."""
+    return json.dumps(plain(value), allow_nan=False)

@@ -1,0 +1,82 @@
+"""How a command ends when it cannot do what was asked: one message on standard error, and an exit code."""
+
+from __future__ import annotations
+
+import functools
+import traceback
+from typing import NoReturn
+
+import typer
+
+BUG, BAD_INPUT, FAILED_SOLVE = 1, 2, 3
+
+# Whether this run shows tracebacks; set by --debug, before or after the command's name.
+_debug = False
+
+
+def show_tracebacks(wanted: bool):
+    global _debug
+    _debug = wanted
+
+
+class Fail(Exception):
+    """Ends the command with a message and an exit code."""
+
+    def __init__(self, message: str, code: int):
+        super().__init__(message)
+        self.code = code
+
+
+class BadInput(Fail):
+    """The command line asks for something that does not exist or cannot be; exit code 2."""
+
+    def __init__(self, message: str):
+        super().__init__(message, BAD_INPUT)
+
+
+def fail(message: str, code: int = BAD_INPUT) -> NoReturn:
+    """End the command with one message on standard error and this exit code."""
+    raise Fail(message, code)
+
+
+def nearest(name: str, known) -> str:
+    """How a sentence on an unknown name ends: "; did you mean 'chi'?", or with a full stop if none is near."""
+    import difflib
+
+    near = difflib.get_close_matches(name, list(known), n=1, cutoff=0.3)
+    return f"; did you mean {near[0]!r}?" if near else "."
+
+
+def guarded(command):
+    """The command, ending with a short message and an exit code where it raised an error.
+
+    Exit codes: 2 for bad input, 3 for a solve that failed or is not unique, 1 for what nobody foresaw.
+    """
+
+    @functools.wraps(command)
+    def wrapper(*args, **kwargs):
+        try:
+            return command(*args, **kwargs)
+        except (typer.Exit, typer.Abort, typer.BadParameter):
+            raise
+        except Exception as error:  # the end of the program: every error becomes a message
+            if _debug:
+                traceback.print_exc()
+            message, code = outcome(error)
+            typer.echo(f"qdiff: {message}", err=True)
+            raise typer.Exit(code) from None
+
+    return wrapper
+
+
+def outcome(error: Exception) -> tuple[str, int]:
+    """The message and the exit code of an error."""
+    if isinstance(error, Fail):
+        return str(error), error.code
+    from ..solvers.steady import NotUnique, SolveError
+
+    if isinstance(error, (SolveError, NotUnique)):
+        return str(error), FAILED_SOLVE
+    if isinstance(error, ValueError):  # what the library says of wrong use
+        return str(error), BAD_INPUT
+    return f"{type(error).__name__}: {error} (--debug shows where)", BUG

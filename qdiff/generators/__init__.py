@@ -1,0 +1,1 @@
+"""How a system moves: generators, and the sector they act in."""

@@ -1,0 +1,1 @@
+"""Where a system ends up: linear algebra and stationary states."""

@@ -1,0 +1,190 @@
+"""The parameters that make a figure of merit best."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..models.base import Figure, Model, known_name
+from ..solvers.steady import SolveError
+from .bounds import Box
+from .polish import Polished, newton
+from .search import Programs, Search, spread
+
+if TYPE_CHECKING:
+    import os
+
+_POLISHED = 4  # how many different candidates are taken to convergence
+
+
+@dataclasses.dataclass(frozen=True)
+class Optimum:
+    """What a search found.
+
+    Attributes:
+        figure: what was optimized: its name, symbol and unit. minimize: whether the least value was sought.
+        value: the best value [the figure's unit].
+        parameters: the searched parameters there, by name [their units].
+        model: the model with these parameters.
+        at_bound: which of them are on a bound of the search, name -> "low" or "high".
+        converged: whether this is a local optimum within the bounds, to rounding. message: if not, why.
+        gradient_norm: largest derivative of the figure, in the directions that no bound holds, with respect to
+            parameters that run from 0 to 1 between their bounds [the figure's unit].
+        evaluations: how many times the figure was computed.
+        starts: where the starts began and ended: "begin" and "end", each name -> (starts,), and the values there,
+            "first" and "best", (starts,); NaN for a start that met no finite value.
+        trace: "values" (steps, starts) and "best" (steps,), the best value so far.
+        bounds: of the search, name -> (low, high).
+    """
+
+    figure: Figure
+    minimize: bool
+    value: float
+    parameters: dict[str, float]
+    model: Model
+    at_bound: dict[str, str]
+    converged: bool
+    message: str
+    gradient_norm: float
+    evaluations: int
+    starts: dict[str, Any] = dataclasses.field(repr=False)
+    trace: dict[str, np.ndarray] = dataclasses.field(repr=False)
+    bounds: dict[str, tuple[float, float]]
+
+    def record(self) -> dict[str, Any]:
+        """The result without its history, as plain numbers, words and dictionaries."""
+        names = ("value", "parameters", "at_bound", "converged", "evaluations", "gradient_norm", "message", "minimize", "bounds")
+        return {"figure": self.figure.name, **{name: getattr(self, name) for name in names}}
+
+    def save(self, folder: str | os.PathLike):
+        """Write result.json, trace.csv and picture.png into a folder, which is made if need be."""
+        from .optimum_files import save
+
+        save(self, folder)
+
+
+def optimize(
+    model: Model,
+    figure: str,
+    over: Mapping[str, tuple[float, float]] | None = None,
+    *,
+    minimize: bool = False,
+    starts: int = 16,
+    seed: int = 0,
+    steps: int = 60,
+    callback: Callable[[int, float], object] | None = None,
+) -> Optimum:
+    """The parameters within bounds at which a figure of merit is largest (or least).
+
+    max F(x) over low <= x <= high. Starts that fill the box evenly follow the gradient together, as one compiled
+    batch; the best few that differ are then taken to convergence by Newton's method with the exact Hessian.
+
+    Args:
+        model: the device; parameters that are not searched keep its values.
+        figure: the name of one of its figures of merit, a real number.
+        over: name -> (low, high) for each searched parameter, in its unit; by default the model's own search.
+        minimize: seek the least value.
+        starts, steps: how many starts, and how many evaluations of each before the best are polished.
+        seed: of where they start.
+        callback: called after each step with the number of steps done and the best value so far.
+
+    Returns:
+        `Optimum`. An interrupt (Ctrl-C) ends the search early with what it has, and `converged` is False.
+
+    Raises:
+        ValueError: an unknown figure or parameter, bounds that make no sense, a figure that is not a number.
+        SolveError: the figure is NaN wherever the search looked.
+
+    The figure must be differentiable twice, in forward and reverse mode. The optimum is local: the best of what the
+    starts found. At a kink (|.|, max) or a pole, which have no gradient, the value is what the search reached, and
+    `converged` is False with `message` saying so.
+
+    Example:
+        >>> import qdiff as qd
+        >>> class Hill(qd.Model):
+        ...     x: float = qd.parameter(0.0)
+        ...     y: float = qd.parameter(0.0)
+        ...
+        ...     @qd.figure(symbol="h", unit="1", source="a paraboloid")
+        ...     def height(self):
+        ...         "Height of the hill."
+        ...         return 3 - (self.x - 0.25) ** 2 + self.y
+        >>> best = qd.optimize(Hill(), "height", {"x": (-1, 1), "y": (0, 2)})
+        >>> best.value, best.parameters, best.at_bound, best.converged
+        (5.0, {'x': 0.25, 'y': 2.0}, {'y': 'high'}, True)
+    """
+    if not isinstance(model, Model):
+        raise ValueError(f"model must be a qdiff.Model, but was {model!r}")
+    about = type(model).figures()[known_name(figure, type(model).figures(), "figure", type(model).__name__)]
+    box = Box.of(model, over)
+    for name, count, least in (("starts", starts, 1), ("steps", steps, 1), ("seed", seed, 0)):
+        if isinstance(count, bool) or not isinstance(count, (int, np.integer)) or count < least:
+            raise ValueError(f"{name} must be an integer of at least {least}, but was {count!r}")
+    sign = 1 if minimize else -1
+
+    programs = Programs(model, figure, box, starts, sign)
+    search = Search(spread(starts, len(box.names), seed))
+    found: list[Polished] = []
+    interrupted = False
+    try:
+        search.run(programs.slopes, steps, (lambda step, value: callback(step, sign * value)) if callback else lambda *_: None)
+        for u in search.candidates(_POLISHED):
+            found.append(newton(programs.curvature, u, search.scale))
+    except KeyboardInterrupt:
+        if not np.isfinite(search.best).any():
+            raise
+        interrupted = True
+    if not np.isfinite(search.best).any():
+        raise SolveError(f"{figure} is not a finite number at any of the {starts} starts: narrow the bounds `over`, or take more starts")
+
+    best = _best(found, search, interrupted)
+    parameters = box.named(best.u)
+    return Optimum(
+        figure=about,
+        minimize=minimize,
+        value=sign * best.value + 0.0,  # no -0
+        parameters=parameters,
+        model=model.replace(**parameters),
+        at_bound=box.touched(best.u),
+        converged=best.converged,
+        message=best.message,
+        gradient_norm=best.gradient_norm,
+        evaluations=programs.evaluations,
+        starts=_table(search, box, sign),
+        trace=_history(search, sign),
+        bounds={name: (float(a), float(b)) for name, a, b in zip(box.names, box.low, box.high, strict=True)},
+    )
+
+
+def _best(found: list[Polished], search: Search, interrupted: bool) -> Polished:
+    """The least value; of those equal to rounding, one that has converged."""
+    k = int(np.argmin(search.best))
+    reached = Polished(search.where[k], float(search.best[k]), np.nan, False, "not converged: interrupted before the polish")
+    known = [p for p in found if np.isfinite(p.value)]
+    least = min([p.value for p in known] + [reached.value])
+    near = 1e-12 * max(abs(least), search.scale)
+    best = next((p for p in known if p.converged and p.value <= least + near), None)
+    best = best or min([*known, reached], key=lambda p: p.value)
+    if interrupted:
+        best = dataclasses.replace(best, converged=False, message="interrupted: this is the best so far")
+    return best
+
+
+def _table(search: Search, box: Box, sign: int) -> dict[str, Any]:
+    known = np.isfinite(search.best)
+    return {
+        "begin": dict(zip(box.names, box.values(search.points).T, strict=True)),
+        "end": dict(zip(box.names, box.values(search.where).T, strict=True)),
+        "first": sign * search.first,
+        "best": sign * np.where(known, search.best, np.nan),
+    }
+
+
+def _history(search: Search, sign: int) -> dict[str, np.ndarray]:
+    values = np.array(search.history)
+    finite = np.where(np.isfinite(values), values, np.inf).min(axis=1)
+    best = np.minimum.accumulate(finite)
+    return {"values": sign * values, "best": sign * np.where(np.isfinite(best), best, np.nan)}

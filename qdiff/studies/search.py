@@ -1,0 +1,172 @@
+"""Many starts at once: the compiled programs of an optimisation, and its first stage."""
+
+from __future__ import annotations
+
+import collections
+import concurrent.futures
+import dataclasses
+from collections.abc import Callable
+from functools import partial
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from ..models.base import Model, sharing
+from ..solvers.steady import failures
+from .bounds import Box
+
+
+class Programs:
+    """The compiled functions of one search: what is minimised is the figure times `sign`.
+
+    Two programs are compiled, at the same time: value and gradient of all starts in one batch (reverse mode), and
+    value, gradient and Hessian of one point (forward over forward mode). Failed solves are NaN in both.
+
+    Args:
+        model: the device. figure: name of a scalar figure. box: what varies. starts: the size of the batch.
+        sign: 1 to minimise, -1 to maximise.
+
+    Raises:
+        ValueError: the figure is not a real scalar.
+    """
+
+    def __init__(self, model: Model, figure: str, box: Box, starts: int, sign: int):
+        names = box.names
+
+        def loss(model, low, high, u):
+            x = low * (1 - u) + high * u
+            varied = eqx.tree_at(lambda m: [getattr(m, name) for name in names], model, list(x))
+            with failures("nan"), sharing():
+                value = jnp.asarray(getattr(varied, figure)())
+            if value.shape != () or not jnp.issubdtype(value.dtype, jnp.floating):
+                what = f"{figure} has shape {value.shape} and type {value.dtype}"
+                raise ValueError(f"figure must be a real number to be optimized, but {what}")
+            return sign * value
+
+        def slopes(model, low, high, us):
+            return jax.vmap(jax.value_and_grad(partial(loss, model, low, high)))(us)
+
+        def curvature(model, low, high, u):
+            return _second_order(partial(loss, model, low, high), u)
+
+        self._inputs = (model, box.low, box.high)
+        self._size = (starts, len(names))
+        self._key = (jax.tree.structure(model), str(jax.tree.map(jax.typeof, jax.tree.leaves(model))), figure, names, starts, sign)
+        if self._key not in _compiled:
+            # Compiling takes far longer than tracing, and lets other threads run; tracing stays in this one.
+            pool = concurrent.futures.ThreadPoolExecutor(2)
+            first = pool.submit(jax.jit(slopes).lower(*self._inputs, np.zeros(self._size)).compile)
+            second = pool.submit(jax.jit(curvature).lower(*self._inputs, np.zeros(len(names))).compile)
+            pool.shutdown(wait=False)
+            _compiled[self._key] = (first, second)
+            while len(_compiled) > 8:
+                _compiled.popitem(last=False)
+        self._slopes, self._curvature = _compiled[self._key]
+        self.evaluations = 0
+
+    def slopes(self, us: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Values (starts,) and gradients (starts, n) at the points us (starts, n)."""
+        out = jax.device_get(self._slopes.result()(*self._inputs, us))
+        self.evaluations += len(us)
+        return out
+
+    def curvature(self, u: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
+        """Value, gradient (n,) and Hessian (n, n) at the point u (n,)."""
+        out = jax.device_get(self._curvature.result()(*self._inputs, u))
+        self.evaluations += 1
+        return out
+
+
+# The programs of the last few searches, for the next one on the same structure; the parameters are their inputs.
+_compiled: collections.OrderedDict = collections.OrderedDict()
+
+
+def _second_order(f, u):
+    """Value, gradient and Hessian, forward over forward: compiled twice as fast as forward over reverse."""
+    eye = jnp.eye(u.size)
+
+    def first(u):
+        return jax.vmap(lambda t: jax.jvp(f, (u,), (t,)), out_axes=(None, 0))(eye)
+
+    def second(t):
+        (value, gradient), (_, row) = jax.jvp(first, (u,), (t,))
+        return value, gradient, row
+
+    value, gradient, H = jax.vmap(second, out_axes=(None, None, 0))(eye)
+    return value, gradient, (H + H.T) / 2
+
+
+@dataclasses.dataclass
+class Search:
+    """The first stage: every start follows its gradient in the box, with Adam and projection.
+
+    A start whose value or gradient is not a number goes halfway back to its best point (and stays where it is if
+    it has none), without touching the others.
+
+    Attributes:
+        first: values (starts,) where they began. best: the least value of each so far; inf if there is none.
+        where: (starts, n), the point of `best`. history: the values (starts,) of each step.
+    """
+
+    points: np.ndarray
+    first: np.ndarray = dataclasses.field(init=False)
+    best: np.ndarray = dataclasses.field(init=False)
+    where: np.ndarray = dataclasses.field(init=False)
+    history: list[np.ndarray] = dataclasses.field(default_factory=list)
+
+    def __post_init__(self):
+        self.best = np.full(len(self.points), np.inf)
+        self.first = np.full(len(self.points), np.nan)
+        self.where = self.points.copy()
+
+    def run(self, slopes: Callable, steps: int, report: Callable[[int, float], object]):
+        """Evaluate `steps` times and move in between.
+
+        Args:
+            slopes: us (starts, n) -> values and gradients.
+            report: called with the number of evaluations of each start and the least value after each.
+        """
+        import optax
+
+        rule = optax.adam(optax.cosine_decay_schedule(0.1, steps, 0.02), b1=0.9, b2=0.98, eps=1e-100)
+        update = jax.jit(rule.update)
+        us, state = self.points, rule.init(jnp.asarray(self.points))
+        for step in range(steps):
+            values, gradients = slopes(us)
+            good = np.isfinite(values) & np.isfinite(gradients).all(axis=1)
+            self._note(us, values)
+            report(step + 1, float(self.best.min()))
+            move, state = update(np.where(good[:, None], gradients, 0.0), state)
+            back = (us + self.where) / 2
+            us = np.where(good[:, None], np.clip(us + np.asarray(move), 0, 1), back)
+
+    def _note(self, us, values):
+        if not self.history:
+            self.first = values
+        self.history.append(values)
+        better = np.isfinite(values) & (values < self.best)
+        self.best = np.where(better, values, self.best)
+        self.where = np.where(better[:, None], us, self.where)
+
+    @property
+    def scale(self) -> float:
+        """How much the values vary over the box: from the least to the median of where the starts began."""
+        known = self.first[np.isfinite(self.first)]
+        return float(np.median(known) - self.best.min()) if known.size else 0.0
+
+    def candidates(self, count: int, apart: float = 0.03) -> list[np.ndarray]:
+        """The best points, at most `count`, no two closer than `apart`."""
+        chosen: list[np.ndarray] = []
+        for k in np.argsort(self.best, kind="stable"):
+            if np.isfinite(self.best[k]) and all(np.abs(self.where[k] - c).max() > apart for c in chosen):
+                chosen.append(self.where[k])
+        return chosen[:count]
+
+
+def spread(starts: int, n: int, seed: int) -> np.ndarray:
+    """Points (starts, n) that fill the box evenly: a scrambled Sobol sequence."""
+    from scipy.stats import qmc
+
+    return qmc.Sobol(n, rng=seed).random_base2(max(starts - 1, 1).bit_length())[:starts]

@@ -1,0 +1,130 @@
+"""`qdiff optimize`: what it writes, and where."""
+
+import json
+import os
+import pathlib
+
+import pytest
+
+LARGEST = 0.45016600268752216  # p = 1/(1 + e^(beta gap)) at the lowest beta gap of the search, 0.2
+SOURCE = '''
+import qdiff as qd
+import jax.numpy as jnp
+
+print("the file was run")
+
+
+class Hill(qd.Model):
+    """A hill."""
+
+    x: float = qd.parameter(0.0, unit="energy", search=(0, 1))
+    y: float = qd.parameter(0.0, low=0, search=(0, 2))
+    wide: float = qd.parameter(1.0, low=0, open=True)
+    kind: int = qd.setting(1)
+
+    @qd.figure(symbol="h", unit="energy^2", source="none")
+    def height(self):
+        return 3 - (self.x - 0.25) ** 2 / self.wide + self.y
+
+    @qd.figure(symbol="n", unit="1", source="none")
+    def nowhere(self):
+        return self.x * jnp.nan
+'''
+FILES = ["picture.png", "result.json", "trace.csv"]
+FAST = ("--starts", "4", "--steps", "10")
+
+
+@pytest.fixture
+def hill(write, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return write(SOURCE) + ":Hill"
+
+
+def test_json(qdiff, hill):
+    result = qdiff("optimize", hill, "height", "--json", "--set", "wide=2", *FAST)
+    assert result.exit_code == 0
+    assert result.stdout.count("\n") == 1 and "the file was run" in result.stderr and "done: height = 5 " in result.stderr
+    found = json.loads(result.stdout)
+    assert found["figure"] == "height" and found["value"] == 5.0
+    assert found["parameters"] == {"x": 0.25, "y": 2.0}
+    assert found["at_bound"] == {"y": "high"}
+    assert found["converged"] is True and found["message"] == "converged" and found["gradient_norm"] <= 1e-7
+    assert 40 < found["evaluations"] < 80
+    assert found["out"] == "qdiff-out-Hill-height"
+    assert sorted(os.listdir(found["out"])) == FILES
+
+
+def test_tables(qdiff, hill):
+    result = qdiff("optimize", hill, "height", "--over", "x=-1:0.125", "--over", "wide = 1 : 4", "--minimize", *FAST, "--out", "here")
+    assert result.exit_code == 0
+    # the least: x at its low bound, as narrow as possible, 3 - 1.25^2
+    assert "Least height: 1.4375 energy^2" in result.stdout
+    lines = {line.split()[1]: line for line in result.stdout.splitlines() if line.startswith("│")}
+    assert "low (-1)" in lines["x"] and "energy" in lines["x"] and "low (1)" in lines["wide"]
+    assert "converged" in result.stdout and "picture.png in here" in result.stdout
+    assert sorted(os.listdir("here")) == FILES
+
+
+def test_a_shipped_way_of_writing_a_device(qdiff, write, tmp_path):
+    over = ("--over", "beta=0.2:3", "--over", "gap=1:2")
+    out = str(tmp_path / "a" / "b")
+    result = qdiff("optimize", write() + ":Damped", "excited", *over, "--starts", "2", "--steps", "3", "--json", "--out", out)
+    assert result.exit_code == 0
+    found = json.loads(result.stdout)
+    assert found["value"] == pytest.approx(LARGEST, rel=1e-13)
+    assert found["parameters"] == {"beta": 0.2, "gap": 1.0} and found["at_bound"] == {"beta": "low", "gap": "low"}
+
+
+def test_no_run_is_overwritten(qdiff, hill):
+    args = ("optimize", hill, "height", "--json", *FAST)
+    names = [json.loads(qdiff(*args).stdout)["out"] for _ in range(3)]
+    assert names == ["qdiff-out-Hill-height", "qdiff-out-Hill-height-2", "qdiff-out-Hill-height-3"]
+    before = pathlib.Path(names[0], "result.json").read_bytes()
+    result = qdiff(*args, "--out", names[0])
+    assert (result.exit_code, result.stdout) == (2, "")
+    want = f"--out must be a folder without the files of another run, but {names[0]} has result.json, trace.csv, picture.png"
+    assert f"qdiff: {want}" in result.stderr.splitlines()
+    assert pathlib.Path(names[0], "result.json").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        (["hight"], "Hill has no figure 'hight'; did you mean 'height'? It has height, nowhere"),
+        (["height", "--over", "z=0:1"], "Hill has no parameter 'z'. It has x, y, wide, kind"),
+        (["height", "--over", "x"], "--over must be followed by NAME=LOW:HIGH, such as --over x=0:1, but was 'x'"),
+        (["height", "--over", "x=0"], "--over must be followed by NAME=LOW:HIGH, such as --over x=0:1, but was 'x=0'"),
+        (["height", "--over", "x=1:0"], "over['x'] must have low < high, but was (1, 0)"),
+        (["height", "--over", "x=0:inf"], "over['x'] must be finite, but was (0, inf)"),
+        (["height", "--over", "x=0:1", "--over", "x=0:2"], "x must be searched between one pair of bounds, but --over gives it two"),
+        (["height", "--over", "y=-1:1"], "over['y'] must stay where y is physical, at least 0, but was (-1, 1)"),
+        (["height", "--over", "kind=1:2"], "over['kind'] must be a parameter that varies continuously, but kind is a setting"),
+        (["height", "--starts", "0"], "starts must be an integer of at least 1, but was 0"),
+        (["height", "--steps", "0"], "steps must be an integer of at least 1, but was 0"),
+        (["height", "--out", "device.py"], "--out must be a folder, but device.py is a file"),
+    ],
+)
+def test_bad_input(qdiff, hill, args, message):
+    result = qdiff("optimize", hill, *args, "--json")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert f"qdiff: {message}" in result.stderr.splitlines()
+    assert os.listdir() == ["device.py"]
+
+
+def test_a_search_that_finds_nothing(qdiff, hill):
+    result = qdiff("optimize", hill, "nowhere", "--json", *FAST)
+    assert (result.exit_code, result.stdout) == (3, "")
+    assert "qdiff: nowhere is not a finite number at any of the 4 starts: narrow the bounds `over`, or take more starts" in result.stderr
+    assert os.listdir() == ["device.py"] or sorted(os.listdir()) == ["__pycache__", "device.py"]
+
+
+@pytest.mark.slow
+def test_the_default_search_in_a_process_of_its_own(process, tmp_path):
+    args = ("optimize", "rotor-rectifier", "performance", "--starts", "4", "--json", "--out", str(tmp_path / "out"))
+    result = process(*args)
+    assert result.returncode == 0, result.stderr
+    assert "Traceback" not in result.stderr and "Warning" not in result.stderr
+    found = json.loads(result.stdout)
+    assert found["value"] == pytest.approx(1.0610867933, abs=1e-9)
+    assert found["parameters"] == pytest.approx({"chi": 0.849424, "B2": 8.923563, "lam": 0.030193}, abs=1e-5)
+    assert found["converged"] is True and found["at_bound"] == {}

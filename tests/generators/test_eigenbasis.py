@@ -1,0 +1,311 @@
+"""The eigenbasis where levels cross, hide in one block, are degenerate throughout, or meet in a conical point."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from helpers import close, davies, derivative, flow, null_state, ohmic, random_hermitian, rates, unitary
+
+import qdiff as qd
+
+PAIR = qd.Space(a=qd.Spin(), b=qd.Spin())
+COLD, HOT = (2.0, 0.1), (0.3, 0.2)  # (beta, strength)
+
+
+def bath(which):
+    return qd.BosonicBath(which[0], qd.Ohmic(which[1]))
+
+
+def heat(motion, name="hot"):
+    return qd.heat_current(motion, qd.steady_state(motion), name)
+
+
+def reference(H, cold, hot):
+    """Heat from the hot bath and the state, by brute force; couplings are dense Hermitian matrices."""
+    parts = {k: davies(H, A, rates(b, ohmic(s))[0]) for k, A, (b, s) in (("cold", cold, COLD), ("hot", hot, HOT))}
+    rho = null_state(unitary(H) + sum(parts.values()))
+    return flow(parts["hot"], rho, H), rho
+
+
+# ---- crossings ------------------------------------------------------------------------------------------
+
+
+def uncoupled_pair(B1, B2, J):
+    """Levels of different blocks: |up,down> and |down,up> cross at B1 = B2; J z z keeps all lines apart."""
+    H = B1 * PAIR.a.z + B2 * PAIR.b.z + J * PAIR.a.z @ PAIR.b.z
+    return qd.secular(H, {"cold": (PAIR.a.x, bath(COLD)), "hot": (PAIR.b.x + 0.4 * PAIR.a.x, bath(HOT))})
+
+
+def hidden_pair(B1, B2, J):
+    """The same system turned: one connected block, in which the levels still cross freely."""
+    H = B1 * PAIR.a.x + B2 * PAIR.b.x + J * PAIR.a.x @ PAIR.b.x
+    return qd.secular(H, {"cold": (PAIR.a.z, bath(COLD)), "hot": (PAIR.b.z + 0.4 * PAIR.a.z, bath(HOT))})
+
+
+def exchange_pair(B1, B2, lam):
+    hop = PAIR.a.plus @ PAIR.b.minus
+    H = B1 * PAIR.a.z + B2 * PAIR.b.z + lam * (hop + hop.dag)
+    return qd.secular(H, {"cold": (PAIR.a.x, bath(COLD)), "hot": (PAIR.b.x, bath(HOT))})
+
+
+CASES = {"blocks": uncoupled_pair, "hidden": hidden_pair}
+
+
+@pytest.mark.parametrize("name", sorted(CASES))
+def test_derivatives_at_a_crossing_of_uncoupled_levels(name):
+    """At B1 = B2 exactly: value, gradient, Hessian equal extrapolated differences through the crossing."""
+    f = jax.jit(lambda x: heat(qd.structured(CASES[name])(*x)))
+    x = np.array([0.8, 0.8, 0.25])
+    grad = jax.jit(jax.grad(f))
+    close(grad(x), derivative(f, x), 1e-8)
+    close(jax.jit(jax.hessian(f))(x), derivative(grad, x), 1e-8)
+    close(f(x), (f(x + [0, 1e-6, 0]) + f(x - [0, 1e-6, 0])) / 2, 1e-10)
+
+
+@pytest.mark.parametrize("name", sorted(CASES))
+@pytest.mark.parametrize("x", [(0.8, 0.8, 0.25), (0.8, 0.8, 0.0)])
+def test_an_accidental_coincidence_is_the_limit_however_it_is_called(name, x):
+    """At coinciding lines, eager floats in a structured function equal the compiled value and the limit from both sides.
+
+    At J = 0 and B1 = B2 some entries of H vanish by accident too, which must not be taken for structure.
+    """
+    build = qd.structured(CASES[name])
+    compiled = jax.jit(lambda x: heat(build(*x)))
+    limit = [compiled(np.array(x) + [0, d, d / 3]) for d in (1e-7, -1e-7)]
+    close(np.mean(limit), compiled(np.array(x)), 1e-9)
+    close(heat(build(*x)), compiled(np.array(x)), 1e-10)
+
+
+def test_hidden_and_open_form_are_the_same_system():
+    """A rotation of the frame changes nothing: heat of both forms agree, and with brute force."""
+    x = (0.8, 0.55, 0.25)
+    a, b = heat(qd.structured(uncoupled_pair)(*x)), heat(qd.structured(hidden_pair)(*x))
+    close(a, b, 1e-12)
+    H = 0.8 * PAIR.a.z.dense() + 0.55 * PAIR.b.z.dense() + 0.25 * (PAIR.a.z @ PAIR.b.z).dense()
+    want, _ = reference(H, PAIR.a.x.dense(), PAIR.b.x.dense() + 0.4 * PAIR.a.x.dense())
+    close(a, want, 1e-10)
+
+
+def test_derivatives_at_an_avoided_crossing_of_1e_6():
+    """B1 = B2 and lam = 1e-6: derivatives in B1, B2, lam against differences on that scale (curvature 1e6, so h = 1e-8).
+
+    With angle theta = atan2(lam, B1 - B2) the current is even in lam and smooth in (B1, B2, lam)/1e-6.
+    """
+    f = jax.jit(lambda y: heat(qd.structured(exchange_pair)(0.8 + 1e-6 * y[0], 0.8 + 1e-6 * y[1], 1e-6 * y[2])))
+    y = np.array([0.3, 0.0, 1.0])
+    got = jax.jit(jax.grad(f))(y)
+    close(got, derivative(f, y, 3e-2), 1e-6)
+    zero = jax.jit(jax.grad(f))(np.array([0.0, 0.0, 1.0]))
+    close(zero, derivative(f, np.array([0.0, 0.0, 1.0]), 0.3), 1e-4, float(np.abs(got).max()))
+
+
+def test_a_conical_point_is_flagged_and_stays_finite():
+    """At B1 = B2, lam = 0 no derivative exists: value finite, gradient not NaN, `splitting` zero."""
+
+    def f(x):
+        with qd.failures("nan"):
+            motion = qd.structured(exchange_pair)(*x)
+            state = qd.steady_state(motion)
+            return qd.heat_current(motion, state, "hot"), state.diagnostics()["splitting"]
+
+    x = jnp.array([0.8, 0.8, 0.0])
+    value, splitting = jax.jit(f)(x)
+    assert np.isfinite(float(value)) and float(splitting) == 0.0
+    assert np.all(np.isfinite(jax.jit(jax.grad(lambda x: f(x)[0]))(x)))
+    assert float(jax.jit(f)(x + 0.1)[1]) > 0.01
+
+
+# ---- generic blocks -------------------------------------------------------------------------------------
+
+
+def blocks(seed, n, real):
+    rng = np.random.default_rng(seed)
+    space = qd.Space(atom=qd.Levels(n))
+    parts = [random_hermitian(rng, n, real) for _ in range(2)]
+    couplings = [random_hermitian(rng, n, real) for _ in range(2)]
+    return space, parts, couplings
+
+
+@pytest.mark.parametrize("n, real", [(3, True), (3, False), (5, False)])
+@pytest.mark.parametrize("negative", [None, "odd", "drop"])
+def test_generic_blocks_against_brute_force(n, real, negative):
+    """Full Hermitian blocks of 3 and 5 levels, real and complex; Hermitian and rotating-wave couplings."""
+    space, (H0, H1), (A, B) = blocks(11 * n + real, n, real)
+    hermitian = negative is None
+    if not hermitian:
+        A, B = np.tril(A) + 0.1 * A, np.tril(B) + 0.2 * B
+    kind = {} if hermitian else {"negative": negative}
+
+    @qd.structured
+    def build(t):
+        H = space.operator(H0) + t * space.operator(H1)
+        return qd.secular(H, {"cold": (space.operator(A), bath(COLD)), "hot": (space.operator(B), bath(HOT))}, **kind)
+
+    motion = build(0.7)
+    state = qd.steady_state(motion)
+    H = H0 + 0.7 * H1
+    parts = {}
+    for k, op, (beta, s) in (("cold", A, COLD), ("hot", B, HOT)):
+        down, up = rates(beta, ohmic(s))
+        parts[k] = davies(H, op, down) if hermitian else davies(H, op, down, up, negative)
+    rho = null_state(unitary(H) + sum(parts.values()))
+    close(state.dense(), rho, 1e-11, 1.0)
+    got = qd.currents(motion, state, motion.hamiltonian)
+    close([got["cold"], got["hot"]], [flow(parts[k], rho, H) for k in ("cold", "hot")], 1e-10)
+
+
+def test_generic_block_derivatives():
+    """First and second derivatives of a complex 3-level block, through eigenvectors, against differences."""
+    space, (H0, H1), (A, B) = blocks(5, 3, False)
+
+    @qd.structured
+    def build(t, s):
+        H = space.operator(H0) + t * space.operator(H1)
+        return qd.secular(H, {"cold": (space.operator(A), bath(COLD)), "hot": (s * space.operator(B) + space.operator(A), bath(HOT))})
+
+    f = jax.jit(lambda x: heat(build(*x)))
+    grad, x = jax.jit(jax.grad(f)), np.array([0.7, 0.4])
+    close(grad(x), derivative(f, x), 1e-8)
+    close(jax.jit(jax.hessian(f))(x), derivative(grad, x), 1e-8)
+
+
+# ---- degenerate throughout ------------------------------------------------------------------------------
+
+
+def heisenberg(J, K, *fields):
+    """Three spins, rotation symmetric where there is no field: fourfold and twofold levels in connected blocks."""
+    s = qd.Space(a=qd.Spin(), b=qd.Spin(), c=qd.Spin())
+
+    def dot(p, q):
+        return p.x @ q.x + p.y @ q.y + p.z @ q.z
+
+    H = J * dot(s.a, s.b) + K * dot(s.b, s.c)
+    return s, H
+
+
+def heisenberg_motion(J, K):
+    s, H = heisenberg(J, K)
+    baths = {"cold": (s.a.x + 0.3 * s.b.z, bath(COLD)), "hot": (s.c.z + 0.2 * s.a.x + 0.1 * s.b.y, bath(HOT))}
+    return s, H, baths
+
+
+def test_rotation_symmetric_chain_against_brute_force():
+    """A Heisenberg triple with degenerate multiplets: state, heat, and derivatives, eager and compiled."""
+    x = np.array([0.6, 0.9])
+
+    @qd.structured
+    def build(J, K):
+        _, H, baths = heisenberg_motion(J, K)
+        return qd.secular(H, baths)
+
+    _, H, baths = heisenberg_motion(*x)
+    want, rho = reference(H.dense(), baths["cold"][0].dense(), baths["hot"][0].dense())
+    f = jax.jit(lambda x: heat(build(*x)))
+    close(f(x), want, 1e-9)
+    close(qd.steady_state(build(*x)).dense(), rho, 1e-10, 1.0)
+    close(jax.jit(jax.grad(f))(x), derivative(f, x), 1e-8)
+
+
+def test_identical_qubits_share_their_line():
+    """One parameter for both qubits: lines coincide for all values, and coherence between them survives."""
+
+    @qd.structured
+    def build(B):
+        H = B * (PAIR.a.z + PAIR.b.z)
+        return qd.secular(H, {"cold": (PAIR.a.x + PAIR.b.x, bath(COLD)), "hot": (PAIR.a.x, bath(HOT))})
+
+    H = 0.8 * (PAIR.a.z + PAIR.b.z).dense()
+    want, rho = reference(H, (PAIR.a.x + PAIR.b.x).dense(), PAIR.a.x.dense())
+    assert abs(rho[1, 2]) > 1e-3
+    for motion in (build(0.8), jax.jit(build)(0.8)):
+        close(qd.steady_state(motion).dense(), rho, 1e-11, 1.0)
+        close(heat(motion), want, 1e-10)
+
+
+# ---- things that must not be taken for structure ----------------------------------------------------------
+
+
+@pytest.mark.parametrize("unit", [1e-12, 1e-24, 1e15])
+def test_units_do_not_matter(unit):
+    """Energies in joules or hertz: populations do not depend on the unit, eager and without decoration."""
+
+    def populations(u):
+        hop = PAIR.a.plus @ PAIR.b.minus
+        H = u * (PAIR.a.z + 1.7 * PAIR.b.z + 0.3 * (hop + hop.dag))
+        cold, hot = (qd.BosonicBath(b / u, qd.Ohmic(s)) for b, s in (COLD, HOT))
+        return qd.steady_state(qd.secular(H, {"cold": (PAIR.a.x, cold), "hot": (PAIR.b.x, hot)})).populations()
+
+    close(populations(unit), populations(1.0), 1e-11)
+
+
+@pytest.mark.parametrize("offset", [1e6, 1e9, 1e11])
+def test_a_large_common_energy_does_not_hide_a_small_splitting(offset):
+    """Two qubits at a high frequency, written in the body: eager and compiled see the splitting of order one."""
+
+    def population(W, d, g):
+        hop = PAIR.a.plus @ PAIR.b.minus
+        H = W * (PAIR.a.up + PAIR.b.up) + d * (PAIR.a.up - PAIR.b.up) + g * (hop + hop.dag)
+        cold, hot = (qd.BosonicBath(b / W, qd.Ohmic(s)) for b, s in (COLD, HOT))
+        motion = qd.secular(H, {"cold": (PAIR.a.minus, cold), "hot": (PAIR.b.minus, hot)})
+        return qd.steady_state(motion).expect(hop + hop.dag)
+
+    # The rates depend on d/W only, so that the state is that of W = 1e5 to 1e-5.
+    want = population(1e5, 0.2, 0.3)
+    close(population(offset, 0.2, 0.3), want, 1e-4)
+    close(jax.jit(lambda d, g: population(offset, d, g))(0.2, 0.3), want, 1e-4)
+
+
+def test_levels_that_change_order_at_negative_parameters():
+    """A tilted field B(cos, sin) has levels -|B|, |B|; a line shared with a qubit of splitting B must follow its sign.
+
+    What coincides at the positive generic parameters does not at negative ones: the result is right, or refused.
+    """
+
+    def build(B, angle):
+        H = B * (jnp.cos(angle) * PAIR.a.z + jnp.sin(angle) * PAIR.a.x) + B * PAIR.b.z
+        return qd.secular(H, {"cold": (PAIR.a.x + PAIR.b.x, bath(COLD)), "hot": (PAIR.b.x, bath(HOT))})
+
+    want = qd.steady_state(build(-0.7, 0.4)).dense()
+    close(qd.steady_state(qd.structured(build)(0.7, 0.4)).dense(), qd.steady_state(build(0.7, 0.4)).dense(), 1e-11, 1.0)
+    try:
+        got = qd.steady_state(qd.structured(build)(-0.7, 0.4)).dense()
+    except qd.SolveError:
+        return
+    close(got, want, 1e-10, 1.0)
+
+
+def test_secular_refuses_what_is_not_hermitian():
+    """As `Lindblad` does; the lower triangle is not silently taken for the matrix."""
+    with pytest.raises(ValueError, match="Hermitian"):
+        qd.secular(PAIR.a.z + PAIR.a.plus, {"cold": (PAIR.a.x, bath(COLD))})
+
+
+def test_secular_of_a_vanishing_hamiltonian():
+    """H = 0: every element couples at zero frequency, and two baths in x and z mix the qubit completely."""
+    q = qd.Space(q=qd.Spin()).q
+    motion = qd.secular(0.0 * q.z, {"cold": (q.x, bath(COLD)), "hot": (q.z, bath(HOT))})
+    close(qd.steady_state(motion).dense(), np.eye(2) / 2, 1e-12)
+
+
+def test_secular_refuses_wrong_words_and_doubled_names():
+    """A misspelt option and a bath given twice are errors that name what is wrong."""
+    q = qd.Space(q=qd.Spin()).q
+    with pytest.raises(ValueError, match="negative"):
+        qd.secular(q.z, {"cold": (q.x, bath(COLD))}, negative="keep")
+    with pytest.raises(ValueError, match="cold"):
+        qd.secular(q.z, {"cold": (q.x, bath(COLD))}, {"cold": q.minus})
+
+
+def test_local_jumps_beside_a_global_bath():
+    """`jumps` are added as they are: the sum of a Davies and a Lindblad generator, by brute force."""
+    from helpers import dissipator
+
+    H = 0.8 * PAIR.a.z + 0.5 * PAIR.b.z + 0.3 * PAIR.a.x @ PAIR.b.x
+    motion = qd.secular(H, {"hot": (PAIR.a.x, bath(HOT))}, {"leak": [(0.1, PAIR.b.minus), (0.02, PAIR.b.plus)]})
+    Hd, leak = H.dense(), 0.1 * dissipator(PAIR.b.minus.dense()) + 0.02 * dissipator(PAIR.b.plus.dense())
+    hot = davies(Hd, PAIR.a.x.dense(), rates(HOT[0], ohmic(HOT[1]))[0])
+    rho = null_state(unitary(Hd) + hot + leak)
+    state = qd.steady_state(motion)
+    close(state.dense(), rho, 1e-11, 1.0)
+    got = qd.currents(motion, state, motion.hamiltonian)
+    close([got["hot"], got["leak"]], [flow(hot, rho, Hd), flow(leak, rho, Hd)], 1e-10)

@@ -1,0 +1,156 @@
+"""`structured`: what holds for all parameters is seen, and nothing else is."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from helpers import close, dissipator, null_state, unitary
+
+import qdiff as qd
+
+Q = qd.Space(q=qd.Spin()).q
+
+
+def drive(amplitude, detuning, rate):
+    H = detuning / 2 * Q.z + amplitude * Q.plus + jnp.conj(amplitude) * Q.minus
+    return qd.Lindblad(H, {"bath": (rate, Q.minus)})
+
+
+def test_complex_parameters_stay_complex():
+    """A complex drive amplitude: its imaginary part counts, eager, compiled, and without decoration."""
+    a = 0.3 + 0.4j
+    H = 0.25 * Q.z.dense() + a * Q.plus.dense() + np.conj(a) * Q.minus.dense()
+    want = null_state(unitary(H) + dissipator(Q.minus.dense()))
+    for build in (drive, qd.structured(drive)):
+        close(qd.steady_state(build(a, 0.5, 1.0)).dense(), want, 1e-13)
+        close(jax.jit(lambda a, b=build: qd.steady_state(b(a, 0.5, 1.0)).dense())(a), want, 1e-13)
+
+
+def test_a_structured_function_may_call_another():
+    """The constructors of the inner function do not stand in for those of the outer one."""
+
+    @qd.structured
+    def inner(w, rate):
+        return qd.Lindblad(w * Q.z, {"bath": (rate, Q.minus)})
+
+    @qd.structured
+    def outer(w, rate, drive):
+        return qd.Lindblad(inner(w, rate).H + drive * Q.x, {"bath": (rate, Q.minus)})
+
+    want = qd.steady_state(qd.Lindblad(0.5 * Q.z + 0.3 * Q.x, {"bath": (1.0, Q.minus)}))
+    assert want.sector.size == 4
+    close(qd.steady_state(outer(0.5, 1.0, 0.3)).dense(), want.dense(), 1e-13)
+    close(jax.jit(lambda *x: qd.steady_state(outer(*x)).dense())(0.5, 1.0, 0.3), want.dense(), 1e-13)
+
+
+def test_an_entry_that_vanishes_at_the_given_values_only():
+    """B1 z + B2 z at B1 = B2 has two zero entries; the levels are still those of two different qubits."""
+    s = qd.Space(a=qd.Spin(), b=qd.Spin())
+    cold, hot = qd.BosonicBath(1.0, qd.Ohmic(0.1)), qd.BosonicBath(0.2, qd.Ohmic(0.1))
+
+    @qd.structured
+    def build(B1, B2):
+        return qd.secular(B1 * s.a.z + B2 * s.b.z, {"c": (s.a.x + s.b.x, cold), "h": (s.a.x, hot)})
+
+    near = qd.steady_state(build(1.0, 1.0 + 1e-9)).expect(s.b.z)
+    close(near, -np.tanh(1.0), 1e-8)
+    close(jax.jit(lambda *x: qd.steady_state(build(*x)).expect(s.b.z))(1.0, 1.0), near, 1e-8)
+    close(qd.steady_state(build(1.0, 1.0)).expect(s.b.z), near, 1e-8)
+
+
+def test_a_coupling_that_is_zero_by_chance_keeps_its_place():
+    """The sector at a coupling of 0.0 is that of any coupling, eager as compiled."""
+
+    @qd.structured
+    def build(g):
+        return qd.Lindblad(0.5 * Q.z + g * Q.x, {"b": [(0.3, Q.minus), (0.1, Q.plus)]})
+
+    assert qd.steady_state(build(0.2)).sector.size == 4
+    close(qd.steady_state(build(0.0)).populations(), [0.25, 0.75], 1e-13)
+    assert qd.steady_state(build(0.0)).sector.size == 4
+
+
+def test_generic_parameters_outside_the_domain_are_told():
+    """sqrt(b - 1) is NaN at the generic parameters: the error says so, and does not blame the user's numbers."""
+
+    @qd.structured
+    def build(b):
+        return qd.Lindblad(jnp.sqrt(b - 1) * Q.z + 0.1 * Q.x, {"b": (1.0, Q.minus)})
+
+    try:
+        state = qd.steady_state(build(2.0))
+    except ValueError as error:
+        assert "generic" in str(error) or "structured" in str(error), str(error)
+        return
+    want = qd.steady_state(qd.Lindblad(1.0 * Q.z + 0.1 * Q.x, {"b": (1.0, Q.minus)}))
+    close(state.dense(), want.dense(), 1e-13)
+
+
+def test_a_parameter_from_outside_is_told():
+    """A traced number that a structured function takes from its surroundings works, or the error names the cause."""
+
+    def f(w):
+        @qd.structured
+        def build():
+            return qd.Lindblad(w * Q.z + 0.3 * Q.x, {"b": (1.0, Q.minus)})
+
+        return qd.steady_state(build()).expect(Q.z)
+
+    want = jax.grad(lambda w: qd.steady_state(qd.Lindblad(w * Q.z + 0.3 * Q.x, {"b": (1.0, Q.minus)})).expect(Q.z))(0.5)
+    try:
+        got = jax.grad(f)(0.5)
+    except ValueError as error:
+        assert "argument" in str(error)
+        return
+    close(got, want, 1e-12)
+
+
+def test_expectation_of_what_is_not_hermitian():
+    """Tr[sigma_minus rho] is complex: returned as such or refused, not as some real number."""
+    state = qd.steady_state(drive(0.3 + 0.4j, 0.5, 1.0))
+    want = np.trace(Q.minus.dense() @ np.asarray(state.dense()))
+    try:
+        got = state.expect(Q.minus)
+    except ValueError:
+        return
+    close(got, want, 1e-12)
+
+
+@pytest.mark.parametrize("jumps", [{"b": [(-1.0, Q.minus), (2.0, Q.plus)]}])
+def test_a_negative_rate_is_seen(jumps):
+    """A negative rate makes populations of 2 and -1: an error, or at least a diagnostic that shows it."""
+    try:
+        state = qd.steady_state(qd.Lindblad(Q.z, jumps))
+    except (ValueError, qd.SolveError):
+        return
+    close(state.diagnostics()["smallest_eigenvalue"], -1.0, 1e-12)
+
+
+def test_lindblad_refuses_what_is_no_generator():
+    """Non-Hermitian H (known or traced), an array of rates, an operator of another space, a wrong order of a pair."""
+    other = qd.Space(m=qd.Boson(2)).m
+    for wrong, error in (
+        (lambda: qd.Lindblad(Q.plus, {"b": Q.minus}), ValueError),
+        (lambda: qd.Lindblad(Q.z, {"b": (np.ones(2), Q.minus)}), ValueError),
+        (lambda: qd.Lindblad(Q.z, {"b": other.a}), ValueError),
+        (lambda: qd.Lindblad(Q.z, {"b": (Q.minus, 1.0)}), TypeError),
+        (lambda: qd.Lindblad(np.eye(2), {"b": Q.minus}), TypeError),
+    ):
+        with pytest.raises(error) as caught:
+            wrong()
+        assert len(str(caught.value)) > 30
+
+
+def test_a_hamiltonian_from_a_traced_matrix():
+    """A dense traced matrix: the same state as from operators, and its gradient; a non-Hermitian one fails at run time."""
+    space = Q.space
+
+    def f(h):
+        return qd.steady_state(qd.Lindblad(space.operator(h), {"b": (1.0, Q.minus)})).expect(Q.z)
+
+    h = jnp.array([[0.5, 0.3], [0.3, -0.5]])
+    want = qd.steady_state(qd.Lindblad(0.5 * Q.z + 0.3 * Q.x, {"b": (1.0, Q.minus)})).expect(Q.z)
+    close(jax.jit(f)(h), want, 1e-13)
+    along = jax.jit(jax.grad(lambda d: f(h + d * Q.x.dense())))(0.0)
+    ref = jax.grad(lambda d: qd.steady_state(qd.Lindblad(0.5 * Q.z + (0.3 + d) * Q.x, {"b": (1.0, Q.minus)})).expect(Q.z))(0.0)
+    close(along, ref, 1e-12)
