@@ -132,7 +132,14 @@ def main():
         "value_and_gradient": seconds["scipy splu, solve only"] / seconds["qdiff value and gradient"],
         "batch": seconds["qutip steadystate, per point"] * given.points / seconds[f"qdiff batch of {given.points}"],
     }
-    result = {"name": "rotor", "device": device(), "seconds": seconds, "ratios": ratios, "compile_seconds": compile_seconds, "peak_mb": memory}
+    result = {
+        "name": "rotor",
+        "device": device(),
+        "seconds": seconds,
+        "ratios": ratios,
+        "compile_seconds": compile_seconds,
+        "peak_mb": memory,
+    }
     report(result, given.json)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array, ArrayLike, Float
 from scipy.special import bernoulli
 
 # Below |x| = 0.75 the Taylor series of x/(e^x - 1) replaces the closed form, whose derivatives lose about
@@ -14,7 +15,7 @@ _EVEN = [b / float(np.prod(np.arange(1.0, 2 * k + 1))) for k, b in enumerate(ber
 
 
 @jax.jit
-def thermal(x):
+def thermal(x: ArrayLike) -> Float[Array, "..."]:
     """x / (e^x - 1): one at x = 0, -x for x -> -inf, x e^-x for x -> inf.
 
     Args:
@@ -38,7 +39,7 @@ def thermal(x):
     return jnp.where(small, series, large)
 
 
-def bose(x):
+def bose(x: ArrayLike) -> Float[Array, "..."]:
     """The Bose factor 1/(e^x - 1), x = beta (omega - mu) [1].
 
     It has a pole at x = 0, where it is infinite: rates that stay finite there are `thermal(x)` times a
@@ -48,12 +49,12 @@ def bose(x):
     return thermal(x) / x
 
 
-def fermi(x):
+def fermi(x: ArrayLike) -> Float[Array, "..."]:
     """The Fermi factor 1/(e^x + 1), x = beta (epsilon - mu) [1]; no overflow, differentiable everywhere."""
     return 0.5 * (1 - jnp.tanh(jnp.asarray(x, float) / 2))
 
 
-def x_coth(x):
+def x_coth(x: ArrayLike) -> Float[Array, "..."]:
     """x coth(x): one at x = 0, |x| far from it [1]."""
     x = jnp.asarray(x, float)
     return thermal(2 * x) + x

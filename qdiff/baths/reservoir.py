@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
+from jax.typing import ArrayLike
 
 from .occupation import thermal
 from .spectrum import Flat, Spectrum
@@ -28,12 +28,13 @@ class BosonicBath(eqx.Module):
     rates are J'(0)/beta) and where e^{beta omega} would overflow.
 
     Example:
-        >>> bath = BosonicBath(0.1, Ohmic(0.25, 20.0))
+        >>> import qdiff as qd
+        >>> bath = qd.BosonicBath(0.1, qd.Ohmic(0.25, 20.0))
         >>> float(bath.absorption(0.0))
         2.5
     """
 
-    beta: jax.Array
+    beta: ArrayLike
     spectrum: Spectrum
 
     def __init__(self, beta, spectrum):

@@ -12,6 +12,7 @@ from collections.abc import Callable
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+from jax.typing import ArrayLike
 
 
 class Spectrum(eqx.Module):
@@ -34,7 +35,7 @@ class Flat(Spectrum):
         rate: J [rate], non-negative.
     """
 
-    rate: jax.Array
+    rate: ArrayLike
 
     def per_frequency(self, omega):
         return self.rate / jnp.abs(omega)
@@ -52,8 +53,8 @@ class Ohmic(Spectrum):
         2.0
     """
 
-    strength: jax.Array
-    cutoff: jax.Array | None = None
+    strength: ArrayLike
+    cutoff: ArrayLike | None = None
 
     def per_frequency(self, omega):
         if self.cutoff is None:

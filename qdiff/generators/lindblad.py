@@ -8,6 +8,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.typing import ArrayLike
 
 from ..baths.reservoir import BosonicBath
 from ..operators.operator import Operator
@@ -25,7 +26,7 @@ class Jump(eqx.Module):
     The rate stands apart from the operator so that derivatives exist at rate zero.
     """
 
-    rate: jax.Array
+    rate: ArrayLike
     operator: Operator
     groups: tuple[int, ...] | None = eqx.field(static=True, default=None)
 
@@ -130,7 +131,9 @@ def _hermitian(H: Operator) -> Operator:
 
 
 def as_jumps(label: str, given, H: Operator) -> tuple[Jump, ...]:
-    if isinstance(given, (Jump, Operator)) or (isinstance(given, tuple) and len(given) == 2 and not isinstance(given[0], (Jump, Operator, tuple))):
+    if isinstance(given, (Jump, Operator)) or (
+        isinstance(given, tuple) and len(given) == 2 and not isinstance(given[0], (Jump, Operator, tuple))
+    ):
         given = (given,)
     out = []
     for item in given:
@@ -140,7 +143,9 @@ def as_jumps(label: str, given, H: Operator) -> tuple[Jump, ...]:
             try:
                 rate, operator = item
             except (TypeError, ValueError):
-                raise TypeError(f"a jump of bath {label!r} must be a Jump, an Operator or a pair (rate, Operator), but was {item!r}") from None
+                raise TypeError(
+                    f"a jump of bath {label!r} must be a Jump, an Operator or a pair (rate, Operator), but was {item!r}"
+                ) from None
             item = Jump(rate, operator)
         if not isinstance(item.operator, Operator):
             raise TypeError(f"the operator of a jump of bath {label!r} must be an Operator, but was {type(item.operator).__name__}")

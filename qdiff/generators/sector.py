@@ -16,7 +16,7 @@ import numpy as np
 
 from ..operators.operator import Operator, accumulate
 from ..operators.pattern import Pattern, closed_classes, join, levels
-from ..operators.probe import PROBES, generic, vanishes
+from ..operators.probe import PROBES, generic, sums_of, vanishes
 from ..operators.sums import sum_into
 from .lindblad import Lindblad
 
@@ -118,7 +118,7 @@ class Sector:
         full = Pattern(self.dim, np.r_[self.row, self.col[off]], np.r_[self.col, self.row[off]])
         phase = np.where(self.part == 1, 1j, 1.0)
         if not np.any(self.part):
-            phase = phase.real
+            phase = np.ones(self.size)
         up = full.find(self.row, self.col)
         parts = [(x * phase, up)]
         if off.any():
@@ -169,7 +169,7 @@ def _loss(dim, jumps):
     key = (label[p] * dim + col[p]) * dim + col[q]
     keys, out = np.unique(key, return_inverse=True)
     term = rate[:, group[p]] * probe[:, p].conj() * probe[:, q]
-    value, bound = _scatter(term, out, keys.size), _scatter(np.abs(term), out, keys.size)
+    value, bound = sums_of(term, out, keys.size), sums_of(np.abs(term), out, keys.size)
     dead = vanishes(value, bound, int(np.bincount(out).max(initial=1)))
     keep = ~dead[out]
     number = np.cumsum(~dead) - 1
@@ -245,7 +245,7 @@ def _cancelled(keys: np.ndarray, term: np.ndarray) -> np.ndarray:
     _, at = np.unique(keys, axis=1, return_inverse=True)
     at = at.reshape(-1)
     size = at.max() + 1
-    dead = vanishes(_scatter(term, at, size), _scatter(np.abs(term), at, size), int(np.bincount(at).max()))
+    dead = vanishes(sums_of(term, at, size), sums_of(np.abs(term), at, size), int(np.bincount(at).max()))
     return dead[at]
 
 
@@ -286,7 +286,15 @@ def _real_form(dim, labels, H, jumps, loss, found, start) -> Sector:
                 (on & (from_imag != 0) & has_imag, from_imag, imag_index, _raw(family, weight, probe).imag),
             ):
                 rows.append(
-                    (2 * target[use] + target_part, 2 * source[use] + source_part, pick[use], value[use], label[use], family[use], value[use] * raw[:, use])
+                    (
+                        2 * target[use] + target_part,
+                        2 * source[use] + source_part,
+                        pick[use],
+                        value[use],
+                        label[use],
+                        family[use],
+                        value[use] * raw[:, use],
+                    )
                 )
     tgt, src, term, wgt, lab, fam = (np.concatenate([r[k] for r in rows]) for k in range(6))
     value = np.concatenate([r[6] for r in rows], axis=1)
@@ -346,12 +354,3 @@ def _reachable(size, source, target, seed):
         front = step[~alive[step]]
         alive[front] = True
     return alive
-
-
-def _scatter(term: np.ndarray, at: np.ndarray, size: int) -> np.ndarray:
-    out = np.empty((len(term), size), np.result_type(term, float))
-    for k, t in enumerate(term):
-        out[k] = np.bincount(at, t.real, size)
-        if np.iscomplexobj(t):
-            out[k] += 1j * np.bincount(at, t.imag, size)
-    return out

@@ -12,6 +12,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 
 from ..solvers.steady import SolveError, failure_mode, failure_reason, failures
 
@@ -157,7 +158,7 @@ def compile_method(method):
     def wrapper(self):
         if _share.get() is not None:  # inside another figure or `evaluate`: part of its program
             return method(self)
-        if failure_mode() == "nan" or any(isinstance(x, jax.core.Tracer) for x in jax.tree.leaves(self)):
+        if failure_mode() == "nan" or any(isinstance(x, Tracer) for x in jax.tree.leaves(self)):
             return program(self, failure_mode())
         out = program(self, "nan")
         return out if all(bool(jnp.all(jnp.isfinite(x))) for x in jax.tree.leaves(out)) else solved(program, self, "raise")
@@ -210,7 +211,7 @@ class Model(eqx.Module):
     def __check_init__(self):
         for name, about in type(self).parameters().items():
             value = getattr(self, name)
-            if not isinstance(value, jax.core.Tracer):
+            if not isinstance(value, Tracer):
                 object.__setattr__(self, name, about.check(value))
 
     @classmethod

@@ -295,7 +295,7 @@ class RotorRectifier(_RotorDevice):
             heat_hot=flows["hot"],
             heat_load=load_heat,
             work_load=current(motion, state, self.interaction(), "load"),
-            imbalance=sum(flows.values()),
+            imbalance=sum(flows.values(), jnp.zeros(())),
             angular_momentum=state.expect(s.wheel.L),
             kinetic_energy=state.expect(s.wheel.L2) / (2 * self.inertia),
             interaction_energy=state.expect(self.interaction()),

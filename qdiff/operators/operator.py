@@ -8,7 +8,7 @@ import numpy as np
 
 from . import pattern as pt
 from .pattern import Pattern
-from .probe import PROBES, generic, is_constant, vanishes
+from .probe import PROBES, generic, is_constant, sums_of, vanishes
 from .sums import sum_into
 
 
@@ -107,7 +107,7 @@ class Operator:
         for op, at in ((self, a), (other, b)):
             probe[:, at] += op.probe
             bound[:, at] += np.abs(op.probe)
-        return Operator(out, values, self.space or other.space, probe=_real(probe))._pruned(bound.real, 2)
+        return Operator(out, values, self.space or other.space, probe=_real(probe))._pruned(np.real(bound), 2)
 
     def __neg__(self):
         return self * -1
@@ -134,7 +134,7 @@ class Operator:
         out, i, j, k = pt.product(self.pattern, other.pattern)
         values = accumulate([(self.values[i] * other.values[j], k)], out.nnz)
         term = self.probe[:, i] * other.probe[:, j]
-        probe, bound = _sum(term, k, out.nnz), _sum(np.abs(term), k, out.nnz)
+        probe, bound = sums_of(term, k, out.nnz), sums_of(np.abs(term), k, out.nnz)
         most = int(np.bincount(k).max()) if k.size else 1
         return Operator(out, values, self.space or other.space, probe=probe)._pruned(bound, most)
 
@@ -176,7 +176,7 @@ class Operator:
         col = np.ravel_multi_index(tuple(right[axes][:, on]), small.dims)
         out = Pattern(small.dim, row, col)
         at = out.find(row, col)
-        return Operator(out, accumulate([(self.values[on], at)], out.nnz), small, probe=_sum(self.probe[:, on], at, out.nnz))
+        return Operator(out, accumulate([(self.values[on], at)], out.nnz), small, probe=sums_of(self.probe[:, on], at, out.nnz))
 
     @property
     def is_hermitian(self) -> bool:
@@ -195,17 +195,12 @@ class Operator:
 def accumulate(parts, size: int):
     """out (size,) with out[at] += values for every (values, at); NumPy in, NumPy out."""
     if len(parts) == 1:
-        return sum_into(*parts[0], size)
+        values, at = parts[0]
+        return sum_into(values, at, size)
     at = np.concatenate([at for _, at in parts])
     constant = all(isinstance(v, np.ndarray) for v, _ in parts)
     return sum_into((np if constant else jnp).concatenate([v for v, _ in parts]), at, size)
 
 
-def _sum(term: np.ndarray, at: np.ndarray, size: int) -> np.ndarray:
-    out = np.zeros((len(term), size), term.dtype)
-    np.add.at(out, (slice(None), at), term)
-    return out
-
-
 def _real(x: np.ndarray) -> np.ndarray:
-    return x.real if not np.any(x.imag) else x
+    return x if np.any(np.imag(x)) else np.real(x)

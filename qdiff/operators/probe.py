@@ -20,6 +20,7 @@ from typing import Any
 
 import jax
 import numpy as np
+from jax.core import Tracer
 
 PROBES = 3  # independent copies; an accidental coincidence in all of them has probability zero
 
@@ -32,7 +33,7 @@ _replay: contextvars.ContextVar = contextvars.ContextVar("replay", default=None)
 
 def is_constant(x) -> bool:
     """Whether the value of `x` is known now."""
-    return not isinstance(x, jax.core.Tracer)
+    return not isinstance(x, Tracer)
 
 
 def recording() -> bool:
@@ -67,6 +68,16 @@ def vanishes(value: np.ndarray, size: np.ndarray, terms: int = 1) -> np.ndarray:
     Relative to the terms of the same sum only, so that a small number which nothing cancels is never dropped.
     """
     return np.all(np.abs(value) <= 64 * np.finfo(float).eps * max(terms, 1) * size, axis=0)
+
+
+def sums_of(terms: np.ndarray, at: np.ndarray, size: int) -> np.ndarray:
+    """out (copies, size) with out[:, at[t]] += terms[:, t]."""
+    out = np.empty((len(terms), size), np.result_type(terms, float))
+    for k, t in enumerate(terms):
+        out[k] = np.bincount(at, np.real(t), size)
+        if np.iscomplexobj(t):
+            out[k] += 1j * np.bincount(at, np.imag(t), size)
+    return out
 
 
 def structured(build):
@@ -119,7 +130,7 @@ def _is_number(x) -> bool:
     return isinstance(x, (float, complex)) or (hasattr(x, "dtype") and np.issubdtype(x.dtype, np.inexact))
 
 
-def align(ingredients: list):
+def align(ingredients: list[Any]) -> list[Any]:
     """Give operators and numbers the copies that the same call recorded at generic parameters, if there are any.
 
     Returns the list, in which operators may have been replaced by equal ones that know their copies.
@@ -141,4 +152,4 @@ def _aligned(x, copies):
     for k, c in enumerate(copies):
         at = c.pattern.find(x.pattern.row, x.pattern.col)
         out[k] = np.where(at >= 0, np.asarray(c.values)[np.maximum(at, 0)], 0) if c.pattern.nnz else 0
-    return x.with_probe(out if np.any(out.imag) else out.real)
+    return x.with_probe(out if np.any(np.imag(out)) else np.real(out))

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array, Inexact, Int, Shaped
 
 
-def sum_into(values, at: np.ndarray, size: int):
+def sum_into(
+    values: Shaped[Array, "terms"] | Shaped[np.ndarray, "terms"], at: Int[np.ndarray, "terms"], size: int
+) -> Inexact[Array, "size"] | Inexact[np.ndarray, "size"]:
     """out (size,) with out[at[t]] += values[t]; NumPy in, NumPy out.
 
     In a compiled program a scatter walks through its terms one by one. Here the places are sorted by how many

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array, Float, Int
 
 _SPLIT = 2.0**27 + 1
 
@@ -30,7 +31,7 @@ def _two_product(a, b):
     return p, ((ah * bh - p) + ah * bl + al * bh) + al * bl
 
 
-def _total(high, low):
+def _total(high: Float[Array, "*n k"], low: Float[Array, "*n k"]) -> Float[Array, "*n"]:
     """Sum over the last axis, pairwise."""
     while high.shape[-1] > 1:
         if high.shape[-1] % 2:
@@ -40,7 +41,7 @@ def _total(high, low):
     return high[..., 0] + low[..., 0]
 
 
-def _rows(index: np.ndarray, size: int) -> np.ndarray:
+def _rows(index: Int[np.ndarray, "nnz"], size: int) -> Int[np.ndarray, "size longest"]:
     """For each of `size` rows the positions in `index` that hold it, padded with -1: (size, longest)."""
     order = np.argsort(index, kind="stable")
     count = np.bincount(index, minlength=size)
@@ -57,7 +58,7 @@ class Conserving:
         sector: the sector. values: G's entries (nnz,) [rate].
     """
 
-    def __init__(self, sector, values):
+    def __init__(self, sector, values: Float[Array, "nnz"]):
         self.sector, self.values = sector, values
         on = np.flatnonzero(sector.is_population[sector.target])
         table = _rows(sector.source[on], sector.size)
@@ -65,11 +66,11 @@ class Conserving:
         defect = _total(column, jnp.zeros_like(column))
         self.correction = jnp.where(sector.is_population, -defect, 0.0)
 
-    def __call__(self, x):
+    def __call__(self, x: Float[Array, "n"]) -> Float[Array, "n"]:
         """G x (size,), rounded once at the end."""
         return self._apply(self.sector.target, self.sector.source, x)
 
-    def transposed(self, y):
+    def transposed(self, y: Float[Array, "n"]) -> Float[Array, "n"]:
         """G^T y (size,), rounded once at the end."""
         return self._apply(self.sector.source, self.sector.target, y)
 

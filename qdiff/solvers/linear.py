@@ -7,6 +7,7 @@ import functools
 import jax.numpy as jnp
 import numpy as np
 from jax.scipy.linalg import lu_factor, lu_solve
+from jaxtyping import Array, Float
 
 
 class BlockPlan:
@@ -53,12 +54,12 @@ class BlockPlan:
         return x.reshape(-1)[self.flat]
 
 
-def _apply(A, x):
+def _apply(A: Float[Array, "m b c"], x: Float[Array, "m c"]) -> Float[Array, "m b"]:
     """Batched matrix times vector, as one fused multiply and sum: small blocks are faster so than as a dot."""
     return jnp.sum(A * x[..., None, :], axis=-1)
 
 
-def _apply_T(A, x):
+def _apply_T(A: Float[Array, "m b c"], x: Float[Array, "m b"]) -> Float[Array, "m c"]:
     return jnp.sum(A * x[..., :, None], axis=-2)
 
 
@@ -75,7 +76,7 @@ def _right(x, n: int):
 _ROOT = 24
 
 
-def factor(lower, diag, upper):
+def factor(lower: Float[Array, "m b b"], diag: Float[Array, "m b b"], upper: Float[Array, "m b b"]):
     """Cyclic reduction of a block tridiagonal matrix: every second block is eliminated, until few are left.
 
     The blocks (m, b, b) are eliminated in about log2(m) rounds of batched operations, with pivoting inside
@@ -100,7 +101,7 @@ def factor(lower, diag, upper):
     return levels, lu_factor(whole.transpose(0, 2, 1, 3).reshape(m * width, m * width))
 
 
-def solve(factors, r):
+def solve(factors, r: Float[Array, "m b"]) -> Float[Array, "m b"]:
     """x with M x = r, for r and x of shape (m, b)."""
     levels, root = factors
     stack = []
@@ -116,7 +117,7 @@ def solve(factors, r):
     return x
 
 
-def solve_T(factors, r):
+def solve_T(factors, r: Float[Array, "m b"]) -> Float[Array, "m b"]:
     """x with M^T x = r."""
     levels, root = factors
     stack = []
@@ -131,7 +132,7 @@ def solve_T(factors, r):
     return x
 
 
-def _interleave(even, odd):
+def _interleave(even: Float[Array, "m b"], odd: Float[Array, "k b"]) -> Float[Array, "m+k b"]:
     n = even.shape[0] + odd.shape[0]
     odd = _right(odd, even.shape[0])
     return jnp.stack([even, odd], axis=1).reshape(-1, even.shape[-1])[:n]

@@ -6,12 +6,14 @@ import abc
 import contextlib
 import contextvars
 from functools import partial
+from typing import Any
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
+from jax.core import Tracer
 
 from ..generators.eigenbasis import eigenvalues
 from ..generators.lindblad import Lindblad
@@ -178,7 +180,7 @@ class State(eqx.Module):
         """
         sector = self.sector
         singular = jnp.linalg.svd(_dense(sector, sector.values(self.motion)), compute_uv=False)
-        out = {
+        out: dict[str, Any] = {
             "residual": self.residual,
             "rcond": self.rcond,
             "stationary_states": jnp.sum(singular < 1e-12 * singular[0]),
@@ -372,8 +374,7 @@ def _dense(sector: Sector, values):
 
 
 _REASONS = (
-    "the steady state is not finite: a rate or an energy is infinite or NaN, or a bath couples at zero frequency "
-    "with a flat spectrum",
+    "the steady state is not finite: a rate or an energy is infinite or NaN, or a bath couples at zero frequency with a flat spectrum",
     "the steady state is not unique (reciprocal condition below 1e-12): a part of the system is uncoupled or a decay "
     "is too slow to resolve; couple it, or give `initial`",
     "the steady state was not solved (residual above 1e-10): try solver=Dense(), or rates of more similar size",
@@ -387,7 +388,7 @@ def _checked(x, rcond, residual):
     if failure_mode() == "nan":
         return jnp.where(failed, jnp.nan, x)
     which = jnp.where(bad[0], 0, jnp.where(bad[1], 1, 2))
-    if isinstance(failed, jax.core.Tracer):
+    if isinstance(failed, Tracer):
         return eqx.branched_error_if(x, failed, which, _REASONS)
     if failed:
         raise SolveError(_REASONS[int(which)])

@@ -10,10 +10,10 @@ MODES = ("none", "engine", "refrigerator", "accelerator", "heater")
 def mode(heat_hot, heat_cold, work):
     """The operating mode by the signs of the flows into the system, as an index into `MODES`.
 
-        engine         heat_hot > 0 > heat_cold, work < 0
-        refrigerator   heat_cold > 0 > heat_hot, work > 0
-        accelerator    heat_hot > 0 > heat_cold, work > 0
-        heater         heat_hot < 0, heat_cold < 0, work > 0
+    engine         heat_hot > 0 > heat_cold, work < 0
+    refrigerator   heat_cold > 0 > heat_hot, work > 0
+    accelerator    heat_hot > 0 > heat_cold, work > 0
+    heater         heat_hot < 0, heat_cold < 0, work > 0
     """
     forward = (heat_hot > 0) & (heat_cold < 0)
     backward = (heat_cold > 0) & (heat_hot < 0)

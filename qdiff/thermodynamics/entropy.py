@@ -35,4 +35,4 @@ def entropy_production(motion: Lindblad, state: State, fixed_points: Mapping[str
     """
     if set(fixed_points) != set(motion.jumps):
         raise ValueError(f"fixed_points must name the baths {sorted(motion.jumps)}, but names {sorted(fixed_points)}")
-    return sum(currents(motion, state, log)[b] for b, log in fixed_points.items())
+    return jnp.stack([currents(motion, state, log)[b] for b, log in fixed_points.items()]).sum()

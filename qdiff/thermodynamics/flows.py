@@ -72,7 +72,7 @@ def ledger(motion: Lindblad, state: State, H0: Operator | None = None) -> Ledger
     total = motion.hamiltonian
     heat = currents(motion, state, total if H0 is None else H0)
     work = {b: jnp.zeros(()) for b in heat} if H0 is None else currents(motion, state, total - H0)
-    return Ledger(heat, work, sum(heat.values()) + sum(work.values()))
+    return Ledger(heat, work, sum(heat.values(), jnp.zeros(())) + sum(work.values(), jnp.zeros(())))
 
 
 def _of(motion: Lindblad, state: State):

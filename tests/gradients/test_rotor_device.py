@@ -108,7 +108,11 @@ def test_at_degenerate_parameters(programs):
     B1 = B2 two qubits are degenerate (and the qubits' ergotropy has a kink, left out).
     """
     kind, names, figures, value, forward, _ = programs
-    for changes in ({"inertia": 1.0, "chi": 0.0}, {"B1": 6.0, "B2": 6.0, "inertia": 1.0, "chi": 0.3}, {"gamma": 0.05, "g": 1.0, "inertia": 0.5}):
+    for changes in (
+        {"inertia": 1.0, "chi": 0.0},
+        {"B1": 6.0, "B2": 6.0, "inertia": 1.0, "chi": 0.3},
+        {"gamma": 0.05, "g": 1.0, "inertia": 0.5},
+    ):
         x = point(kind, names, **changes)
         scale = scale_of(x)
         got, numeric = np.asarray(forward(x)), differences(value, x, scale)
