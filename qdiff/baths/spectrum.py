@@ -89,7 +89,8 @@ class Custom(Spectrum):
         def ratio(w):
             # J(w)/w = J'(0) + w J''(0)/2 + O(w^2), which at w < 1e-6 is exact to 1e-12 and differentiable at zero.
             tiny = w < 1e-6
-            safe, zero = jnp.where(tiny, 1.0, w), jnp.zeros_like(w)
+            # Where it is not used, the slope is taken at one: at zero it may have no derivative in the parameters.
+            safe, zero = jnp.where(tiny, 1.0, w), jnp.where(tiny, 0.0, 1.0)
             curvature = jax.jvp(slope, (zero,), (jnp.ones_like(w),))[1]
             return jnp.where(tiny, slope(zero) + w * curvature / 2, J(safe) / safe)
 

@@ -46,8 +46,8 @@ def eigenbasis(H: Operator) -> Eigenbasis:
         row, col = np.repeat(states, width, axis=1), np.tile(states, (1, width))
         at = turned.pattern.find(row, col)
         shape = (len(states), width, width)
-        local = jnp.where(at >= 0, jnp.asarray(turned.values)[np.maximum(at, 0)], 0).reshape(shape)
-        fake = np.where(at >= 0, turned.probe[:, np.maximum(at, 0)], 0).reshape(PROBES, *shape)
+        local = jnp.where(at >= 0, jnp.append(jnp.asarray(turned.values), 0.0)[at], 0).reshape(shape)
+        fake = np.where(at >= 0, np.pad(turned.probe, ((0, 0), (0, 1)))[:, at], 0).reshape(PROBES, *shape)
         e_fake, v_fake = np.linalg.eigh(fake)
         if width == 1:
             e, v = jnp.real(local[..., 0]), jnp.ones(shape)
@@ -55,7 +55,7 @@ def eigenbasis(H: Operator) -> Eigenbasis:
             e, v = _doublet(local)
         else:
             gap = np.abs(e_fake[..., :, None] - e_fake[..., None, :])
-            apart = np.any(gap > 1e-9 * np.abs(e_fake).max(), axis=0)
+            apart = np.any(gap > 1e-11 * gap.max(), axis=0)
             e, v = _eigh(local, apart)
         if width > 1:
             gap = jnp.abs(e[..., :, None] - e[..., None, :])
@@ -88,9 +88,10 @@ def _blocks(H: Operator) -> tuple[Operator | None, list[np.ndarray]]:
         if n > 1:
             at = H.pattern.find(np.repeat(states, n), np.tile(states, n))
             fake = np.where(at >= 0, H.probe[:, np.maximum(at, 0)], 0).reshape(PROBES, n, n)
+            fake = fake - np.trace(fake, axis1=1, axis2=2)[:, None, None] / n * np.eye(n)
             # An eigenbasis of one generic copy splits the others along every subspace that is common to all.
             _, v = np.linalg.eigh(fake[0])
-            rest = np.abs(v.conj().T @ fake[1:] @ v).max(axis=0) > 1e-10 * np.abs(fake).max()
+            rest = np.abs(v.conj().T @ fake[1:] @ v).max(axis=0) > 1e-12 * np.abs(fake).max()
             label = components(n, *np.nonzero(rest))
             if label.max() > 0:
                 parts = [np.flatnonzero(label == c) for c in range(label.max() + 1)]

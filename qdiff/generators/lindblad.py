@@ -79,12 +79,14 @@ class Lindblad(eqx.Module):
         if not isinstance(H, Operator):
             raise TypeError(f"H must be an Operator, but was {type(H).__name__}")
         jumps = {str(label): as_jumps(label, given, H) for label, given in jumps.items()}
+        if not any(jumps.values()):
+            raise ValueError("jumps must hold at least one jump, but is empty: a closed system has no stationary state of its own")
         if frame is None:  # a frame comes from `secular`, which has aligned its own ingredients
             each = [j for label in jumps for j in jumps[label]]
             H, *rest = align([H, *(j.operator for j in each), *(j.rate for j in each)])
-            known = iter([Jump(j.rate, op, j.groups) for j, op in zip(each, rest, strict=False)])
+            known = iter([_member(j, op) for j, op in zip(each, rest, strict=False)])
             jumps = {label: tuple(next(known) for _ in jumps[label]) for label in jumps}
-        self.H = _hermitian(H)
+        self.H = hermitian(H)
         self.jumps = jumps
         self.frame = frame
         self.splitting = splitting
@@ -111,7 +113,15 @@ class Lindblad(eqx.Module):
         return op if self.frame is None else self.frame @ op @ self.frame.dag
 
 
-def _hermitian(H: Operator) -> Operator:
+def _member(j: Jump, op: Operator) -> Jump:
+    """The jump with its aligned operator; a family keeps track of its groups."""
+    if j.groups is None or op.pattern == j.operator.pattern:
+        return Jump(j.rate, op, j.groups)
+    at = j.operator.pattern.find(op.pattern.row, op.pattern.col)
+    return j if np.any(at < 0) else Jump(j.rate, op, tuple(np.asarray(j.groups)[at].tolist()))
+
+
+def hermitian(H: Operator) -> Operator:
     if H.is_hermitian:
         return H
     values = H.values

@@ -30,14 +30,22 @@ class Sector:
             its real (0) or imaginary (1) part.
         target, source: (nnz,) positions of the generator's entries, d x[target]/dt += G x[source].
         labels: names of the baths.
+        nullity: number of independent stationary operators, of a generic copy.
     """
 
-    def __init__(self, dim, labels, coords, entries, plan, kplan):
+    def __init__(self, dim, labels, coords, entries, plan, kplan, value):
         self.dim, self.labels = dim, labels
         self.row, self.col, self.part = coords
         self.target, self.source = entries
         self._plan, self._kplan = plan, kplan
-        digest = hashlib.blake2b(repr((dim, labels)).encode(), digest_size=16)
+        self.nullity = len(self.classes)
+        if self.nullity > 1:
+            # Beside one state for each closed set there may be conserved coherences between them.
+            dense = np.zeros((PROBES, self.size, self.size))
+            dense[:, self.target, self.source] = value
+            singular = np.linalg.svd(dense, compute_uv=False)
+            self.nullity = int(np.min(np.sum(singular < 1e-11 * singular[:, :1], axis=1)))
+        digest = hashlib.blake2b(repr((dim, labels, self.nullity)).encode(), digest_size=16)
         for array in (*coords, *entries, *plan.values(), *kplan.values()):
             digest.update(np.ascontiguousarray(array).tobytes() + b"|")
         self._digest = digest.digest()
@@ -299,7 +307,7 @@ def _real_form(dim, labels, H, jumps, loss, found, start) -> Sector:
     tgt, src, term, wgt, lab, fam = (np.concatenate([r[k] for r in rows]) for k in range(6))
     value = np.concatenate([r[6] for r in rows], axis=1)
     dead = _cancelled(np.stack([fam * (len(jumps) + 2) + lab + 1, tgt, src]), value)
-    tgt, src, term, wgt, lab = (a[~dead] for a in (tgt, src, term, wgt, lab))
+    tgt, src, term, wgt, lab, value = (a[..., ~dead] for a in (tgt, src, term, wgt, lab, value))
 
     if start is None:
         seed = 2 * np.flatnonzero(erow == ecol)
@@ -308,7 +316,7 @@ def _real_form(dim, labels, H, jumps, loss, found, start) -> Sector:
         seed = np.r_[2 * at, 2 * at[start.row != start.col] + 1]
     alive = _reachable(2 * seen.size, src, tgt, seed)
     keep = alive[src] & alive[tgt]
-    tgt, src, term, wgt, lab = (a[keep] for a in (tgt, src, term, wgt, lab))
+    tgt, src, term, wgt, lab, value = (a[..., keep] for a in (tgt, src, term, wgt, lab, value))
     number = np.cumsum(alive) - 1
     coords = np.flatnonzero(alive)
     size = coords.size
@@ -334,6 +342,7 @@ def _real_form(dim, labels, H, jumps, loss, found, start) -> Sector:
         (entries // size, entries % size),
         plan,
         loss["plan"],
+        sums_of(value, out, entries.size),
     )
 
 

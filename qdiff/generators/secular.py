@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -12,7 +13,7 @@ from ..operators.operator import Operator
 from ..operators.pattern import diagonal
 from ..operators.probe import PROBES, align, recording
 from .eigenbasis import eigenbasis
-from .lindblad import Jump, Lindblad, as_jumps
+from .lindblad import Jump, Lindblad, as_jumps, hermitian
 
 
 def secular(
@@ -64,6 +65,7 @@ def secular(
     operators = rest[: len(couplings)]
     known = iter([Jump(j.rate, op, j.groups) for j, op in zip(each, rest[len(couplings) :], strict=False)])
 
+    H = hermitian(H)
     basis = eigenbasis(H)
     V = basis.frame
     out = {}
@@ -78,9 +80,14 @@ def secular(
 def _lines(A: Operator, basis, bath, hermitian: bool, negative: str) -> tuple[Jump, ...]:
     """The jumps A(omega) of one coupling, as one family (or two: emission and absorption)."""
     to, frm = A.pattern.row, A.pattern.col
-    group = coincident(basis.copies[:, frm] - basis.copies[:, to])
+    group = coincident(basis.copies[:, frm] - basis.copies[:, to], np.abs(basis.copies).max(initial=0.0))
     first = np.unique(group, return_index=True)[1]
-    omega = basis.energies[frm[first]] - basis.energies[to[first]]
+    line = basis.energies[frm] - basis.energies[to]
+    omega = line[first]
+    if line.size:
+        # Levels may change order away from the generic parameters (sqrt(B^2) = B there); then the groups are wrong.
+        spread, scale = jnp.abs(line - omega[group]), jnp.max(jnp.abs(basis.energies))
+        omega = jnp.where(jax.lax.stop_gradient(jnp.max(spread) > 1e-9 * scale), jnp.nan, omega)
     if hermitian:
         return (Jump(bath.emission(omega), A, tuple(group.tolist())),)
     down, up = bath.emission(omega), bath.absorption(omega)
@@ -96,9 +103,9 @@ def _regroup(jump: Jump):
         raise ValueError("a family of jumps cannot be turned into the eigenbasis; give its members one by one")
 
 
-def coincident(copies: np.ndarray) -> np.ndarray:
-    """Labels (n,) of numbers (PROBES, n) that are equal in every copy, numbered from zero."""
-    tolerance = 1e-9 * max(1.0, np.abs(copies).max(initial=0.0))
+def coincident(copies: np.ndarray, scale: float) -> np.ndarray:
+    """Labels (n,) of numbers (PROBES, n) that are equal in every copy to 1e-12 of `scale`, numbered from zero."""
+    tolerance = 1e-12 * scale
     label = np.zeros(copies.shape[1], int)
     for k in range(PROBES):
         order = np.lexsort([copies[k], label])

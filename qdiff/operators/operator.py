@@ -70,6 +70,15 @@ class Operator:
         """The same operator with other generic copies; entries that are zero in all of them are dropped."""
         return Operator(self.pattern, self.values, self.space, probe=probe)._pruned(np.abs(probe), 0)
 
+    def widened(self, others) -> Operator:
+        """The same operator on the union of its pattern and those of others."""
+        out = self.pattern
+        for other in others:
+            out = pt.union(out, other.pattern)[0]
+        if out == self.pattern:
+            return self
+        return Operator(out, accumulate([(self.values, out.find(self.pattern.row, self.pattern.col))], out.nnz), self.space)
+
     @property
     def size(self) -> int:
         return self.pattern.size

@@ -47,6 +47,7 @@ def generic(x) -> np.ndarray:
     if key not in _known:
         if is_constant(x):
             x = np.asarray(x)
+            x = np.where(np.isfinite(x), x, 1.0)  # what is infinite or NaN keeps its place, to be refused when it is solved
             return np.broadcast_to(x, (PROBES, *x.shape))
         rng = np.random.default_rng(next(_count))
         value = rng.uniform(0.5, 1.5, (PROBES, *np.shape(x)))
@@ -101,14 +102,13 @@ def structured(build):
 
     @functools.wraps(build)
     def wrapper(*args, **kwargs):
-        if recording():
+        if recording() or _replay.get() is not None:  # part of another structured function, which has the copies
             return build(*args, **kwargs)
         leaves, treedef = jax.tree.flatten((args, kwargs))
         copies = []
         for k in range(PROBES):
             rng = np.random.default_rng([17, k])
-            fake = [rng.uniform(0.3, 0.9, np.shape(x)) if _is_number(x) else x for x in leaves]
-            fake = [x[()] if isinstance(x, np.ndarray) and x.ndim == 0 else x for x in fake]
+            fake = [_fake(rng, x) if _is_number(x) else x for x in leaves]
             fargs, fkwargs = jax.tree.unflatten(treedef, fake)
             token = _record.set([])
             try:
@@ -126,6 +126,13 @@ def structured(build):
     return wrapper
 
 
+def _fake(rng, x):
+    value = rng.uniform(0.3, 0.9, np.shape(x))
+    if isinstance(x, complex) or np.issubdtype(getattr(x, "dtype", float), np.complexfloating):
+        value = value * np.exp(1j * rng.uniform(-1, 1, np.shape(x)))
+    return value[()]
+
+
 def _is_number(x) -> bool:
     return isinstance(x, (float, complex)) or (hasattr(x, "dtype") and np.issubdtype(x.dtype, np.inexact))
 
@@ -136,6 +143,10 @@ def align(ingredients: list[Any]) -> list[Any]:
     Returns the list, in which operators may have been replaced by equal ones that know their copies.
     """
     if recording():
+        for x in ingredients:
+            known = getattr(x, "values", x)
+            if is_constant(known) and not np.all(np.isfinite(np.asarray(known))):
+                raise ValueError("a `structured` function must be finite for generic parameters between 0.3 and 0.9, where it is probed")
         _record.get().append(ingredients)
     elif _replay.get() is not None:
         copies = next(_replay.get())
@@ -148,8 +159,11 @@ def _aligned(x, copies):
         if not isinstance(x, (int, float, complex, np.generic, np.ndarray)):
             remember(x, np.stack([np.asarray(c) for c in copies]))
         return x
+    if any(not is_constant(c.values) for c in copies):
+        raise ValueError("a `structured` function must take its traced parameters as arguments, not from its surroundings")
+    # An entry that happens to vanish at the given values keeps its place.
+    x = x.widened(copies)
     out = np.zeros((PROBES, x.pattern.nnz), complex)
     for k, c in enumerate(copies):
-        at = c.pattern.find(x.pattern.row, x.pattern.col)
-        out[k] = np.where(at >= 0, np.asarray(c.values)[np.maximum(at, 0)], 0) if c.pattern.nnz else 0
+        out[k, x.pattern.find(c.pattern.row, c.pattern.col)] = np.asarray(c.values)
     return x.with_probe(out if np.any(np.imag(out)) else np.real(out))

@@ -30,8 +30,8 @@ _SHIFT = 2e-14
 # above, an exact second one shows as a few times 1e-14.
 _UNIQUE = 1e-12
 
-# A backward-stable solve leaves a residual of a few times 1e-16 of the largest entry.
-_RESIDUAL = 1e-10
+# A converged refinement leaves a residual of rounding, 1e-16 of the largest entry or less.
+_RESIDUAL = 1e-13
 
 
 class NotUnique(ValueError):
@@ -157,8 +157,12 @@ class State(eqx.Module):
         return self.rho.dense()
 
     def expect(self, op: Operator):
-        """Tr[op rho] for a Hermitian operator, a real scalar [unit of op]."""
-        return self.sector.covector(self.motion.into_frame(op)) @ self.x
+        """Tr[op rho], a scalar, real for a Hermitian operator and complex otherwise [unit of op]."""
+        op = self.motion.into_frame(op)
+        if op.is_hermitian:
+            return self.sector.covector(op) @ self.x
+        real, imag = (op + op.dag) * 0.5, (op - op.dag) * -0.5j
+        return self.sector.covector(real) @ self.x + 1j * (self.sector.covector(imag) @ self.x)
 
     def reduced(self, *names: str) -> Operator:
         """The reduced density matrix of some of the space's factors, on `space.keep(*names)`."""
@@ -179,7 +183,9 @@ class State(eqx.Module):
         levels over the largest energy; zero is a conical point, at which there is no derivative.
         """
         sector = self.sector
-        singular = jnp.linalg.svd(_dense(sector, sector.values(self.motion)), compute_uv=False)
+        values = sector.values(self.motion)
+        conserving = _dense(sector, values) + jnp.diag(compensated.Conserving(sector, values).correction)
+        singular = jnp.linalg.svd(conserving, compute_uv=False)
         out: dict[str, Any] = {
             "residual": self.residual,
             "rcond": self.rcond,
@@ -246,7 +252,7 @@ def steady_state(motion: Lindblad, solver: Solver | None = None, *, initial: Ope
     elif initial is None:
         raise NotUnique(_several(motion, sector))
     else:
-        x, rcond, residual = _select(motion, initial, sector)
+        x, rcond, residual = _select(motion, initial / initial.trace(), sector)
     return State(motion, _checked(x, rcond, residual), rcond, residual, sector)
 
 
@@ -282,19 +288,55 @@ def _stationary(sector, solver, values):
     w, u = _trace(sector)
     G, factors = compensated.Conserving(sector, values), solver.factor(sector, values)
 
-    def improve(_, x):
-        x = x - solver.solve(sector, factors, G(x))
-        return x / (w @ x)
-
-    # The first step of inverse iteration leaves an error of (shift or rounding)/gap; each of the others, with its
-    # residual in doubled precision, multiplies it by that factor again, down to the accuracy of the rates.
+    # One step of inverse iteration leaves an error of (shift or rounding)/gap; every correction, from a residual in
+    # doubled precision, multiplies it by that factor again, down to the accuracy of the rates.
     sample = np.random.default_rng(1).normal(size=sector.size)
     sample = sample - u * (w @ sample)
     x, spread = jax.vmap(lambda r: solver.solve(sector, factors, r))(jnp.stack([jnp.asarray(u), jnp.asarray(sample)]))
-    x = lax.fori_loop(0, 2, improve, x / (w @ x))
+
+    def correction(x):
+        # Rounding has a trace of its own, which the inverse blows up along the state itself: taken out.
+        d = -solver.solve(sector, factors, G(x))
+        return d - x * (w @ d)
+
+    x, _ = _refined(x / (w @ x), correction, least=1)
+    x = x / (w @ x)
     scale = jnp.max(jnp.abs(values))
-    rcond = np.max(np.abs(sample), initial=0.0) / (scale * jnp.max(jnp.abs(spread)))
+
+    # What a first application leaves is the slowest decay; the second one tells how slow, whatever the size. It is
+    # refined once, because an inaccurate factorisation adds much of the state itself.
+    def inverse(r):
+        z = solver.solve(sector, factors, r)
+        return z - x * (w @ z)
+
+    slow = spread - x * (w @ spread)
+    slower = inverse(slow)
+    slower = slower + inverse(slow - G(slower))
+    rcond = jnp.max(jnp.abs(slow)) / (scale * jnp.max(jnp.abs(slower)))
     return x, rcond, jnp.max(jnp.abs(G(x))) / scale, factors
+
+
+def _refined(x, correction, least: int):
+    """x + correction(x), repeated at least `least` times and until the next correction would be below rounding.
+
+    Each is smaller than the last by a constant factor, which the last two tell. Eight are the most.
+
+    Returns:
+        x, and whether the last correction was small.
+    """
+
+    def going_on(carry):
+        k, x, before, now = carry
+        return (k < least) | ((k < 8) & (now * now > 1e-16 * before * jnp.max(jnp.abs(x))))
+
+    def step(carry):
+        k, x, _, now = carry
+        d = correction(x)
+        return k + 1, x + d, now, jnp.max(jnp.abs(d))
+
+    size = jnp.max(jnp.abs(x))
+    _, x, _, last = lax.while_loop(going_on, step, (0, x, size, size))
+    return x, last <= 1e-6 * jnp.max(jnp.abs(x))
 
 
 @_stationary.defjvp
@@ -327,25 +369,27 @@ def _response(sector, solver, values, x, factors, right):
     s = jnp.max(jnp.abs(G.values))
 
     def solve(_, r):
-        # For tr r = 0, z with G z = r and tr z = 0: two steps, the second on the residual of the first.
+        # For tr r = 0, z with G z = r and tr z = 0.
         c = w @ r
         r = r - c * u
 
-        def step(_, z):
-            z = z + solver.solve(sector, factors, r - G(z))
-            return z - x * (w @ z)
+        def correction(z):
+            d = solver.solve(sector, factors, r - G(z))
+            return d - x * (w @ d)
 
-        return lax.fori_loop(0, 2, step, jnp.zeros_like(r)) - c / s * x
+        z, converged = _refined(jnp.zeros_like(r), correction, least=2)
+        return jnp.where(converged, z, jnp.nan) - c / s * x
 
     def solve_T(_, v):
         c = x @ v
         v = v - w * c
 
-        def step(_, z):
-            z = z + solver.solve_T(sector, factors, v - G.transposed(z))
-            return z - w * (u @ z)
+        def correction(z):
+            d = solver.solve_T(sector, factors, v - G.transposed(z))
+            return d - w * (u @ d)
 
-        return lax.fori_loop(0, 2, step, jnp.zeros_like(v)) - w * (c / s)
+        z, converged = _refined(jnp.zeros_like(v), correction, least=2)
+        return jnp.where(converged, z, jnp.nan) - w * (c / s)
 
     return lax.custom_linear_solve(lambda y: _act(sector, values, y) - s * u * (w @ y), right, solve, solve_T)
 
@@ -353,18 +397,17 @@ def _response(sector, solver, values, x, factors, right):
 def selected(sector: Sector, values, start):
     """The stationary state that `start` relaxes to, if the populations fall into several closed sets.
 
-    With u_c the uniform state and w_c the trace of set c, A = G - s sum_c u_c w_c^T is invertible; the stationary
-    state of c is -s A^-1 u_c, and the probability of ending in c is the conserved -s A^-T w_c applied to `start`.
+    With bases u, w of the left and right null vectors as they are now (their number is known from structure and
+    generic values), A = G - s u w^T is invertible; R = -s A^-1 u spans the stationary states, L = -s A^-T w the
+    conserved quantities, and the state that `start` relaxes to is R (L^T R)^-1 L^T start.
     """
-    w = np.zeros((sector.size, len(sector.classes)))
-    for c, members in enumerate(sector.classes):
-        w[members, c] = 1
-    u = w / w.sum(axis=0)
     G = _dense(sector, values)
     s = lax.stop_gradient(jnp.max(jnp.abs(values)))
+    left, _, right = jnp.linalg.svd(lax.stop_gradient(G))
+    u, w = left[:, -sector.nullity :], right[-sector.nullity :].T
     A = G - s * u @ w.T
     ends, shares = jnp.linalg.solve(A, -s * u), jnp.linalg.solve(A.T, -s * w)
-    x = ends @ (shares.T @ start)
+    x = ends @ jnp.linalg.solve(shares.T @ ends, shares.T @ start)
     rcond = 1 / (jnp.linalg.norm(A, 1) * jnp.linalg.norm(jnp.linalg.inv(lax.stop_gradient(A)), 1))
     return x, rcond, jnp.max(jnp.abs(G @ x)) / s
 
@@ -377,7 +420,7 @@ _REASONS = (
     "the steady state is not finite: a rate or an energy is infinite or NaN, or a bath couples at zero frequency with a flat spectrum",
     "the steady state is not unique (reciprocal condition below 1e-12): a part of the system is uncoupled or a decay "
     "is too slow to resolve; couple it, or give `initial`",
-    "the steady state was not solved (residual above 1e-10): try solver=Dense(), or rates of more similar size",
+    "the steady state was not solved (residual above 1e-13): try solver=Dense(), or rates of more similar size",
 )
 
 

@@ -74,8 +74,9 @@ def test_several_stationary_states(qdiff, write):
 
         @qd.figure(symbol="p", unit="1", source="none")
         def excited(self):
-            qubit = qd.Space(qubit=qd.Spin()).qubit
-            return qd.steady_state(qd.Lindblad(self.gap * qubit.z, {})).expect(qubit.up)
+            pair = qd.Space(one=qd.Spin(), two=qd.Spin())
+            motion = qd.Lindblad(self.gap * pair.one.z, {"bath": (1.0, pair.one.minus)})
+            return qd.steady_state(motion).expect(pair.two.up)
     """
     result = qdiff("evaluate", write(source) + ":Uncoupled")
     assert (result.exit_code, result.stdout) == (3, "")

@@ -88,7 +88,6 @@ def global_oscillators_reference(w1, w2, g, beta1, beta2, kappa):
 # ---- a three-qubit absorption refrigerator ----------------------------------------------------------------
 
 
-
 def _fridge(E1, E3, g):
     s = qd.Space(cold=qd.Spin(), hot=qd.Spin(), work=qd.Spin())
     three = s.cold.plus @ s.hot.minus @ s.work.plus
