@@ -294,13 +294,12 @@ def _stationary(sector, solver, values):
     sample = sample - u * (w @ sample)
     x, spread = jax.vmap(lambda r: solver.solve(sector, factors, r))(jnp.stack([jnp.asarray(u), jnp.asarray(sample)]))
 
-    def correction(x):
-        # Rounding has a trace of its own, which the inverse blows up along the state itself: taken out.
-        d = -solver.solve(sector, factors, G(x))
-        return d - x * (w @ d)
+    def better(x):
+        # Rounding has a trace of its own, which the inverse blows up along the state: normalised away.
+        x = x - solver.solve(sector, factors, G(x))
+        return x / (w @ x)
 
-    x, _ = _refined(x / (w @ x), correction, least=1)
-    x = x / (w @ x)
+    x, _ = _refined(x / (w @ x), better, least=1)
     scale = jnp.max(jnp.abs(values))
 
     # What a first application leaves is the slowest decay; the second one tells how slow, whatever the size. It is
@@ -316,13 +315,13 @@ def _stationary(sector, solver, values):
     return x, rcond, jnp.max(jnp.abs(G(x))) / scale, factors
 
 
-def _refined(x, correction, least: int):
-    """x + correction(x), repeated at least `least` times and until the next correction would be below rounding.
+def _refined(x, better, least: int):
+    """better(x), repeated at least `least` times and until the next change would be below rounding.
 
-    Each is smaller than the last by a constant factor, which the last two tell. Eight are the most.
+    Each change is smaller than the last by a constant factor, which the last two tell. Eight are the most.
 
     Returns:
-        x, and whether the last correction was small.
+        x, and whether the last change was small.
     """
 
     def going_on(carry):
@@ -331,8 +330,8 @@ def _refined(x, correction, least: int):
 
     def step(carry):
         k, x, _, now = carry
-        d = correction(x)
-        return k + 1, x + d, now, jnp.max(jnp.abs(d))
+        new = better(x)
+        return k + 1, new, now, jnp.max(jnp.abs(new - x))
 
     size = jnp.max(jnp.abs(x))
     _, x, _, last = lax.while_loop(going_on, step, (0, x, size, size))
@@ -373,22 +372,22 @@ def _response(sector, solver, values, x, factors, right):
         c = w @ r
         r = r - c * u
 
-        def correction(z):
-            d = solver.solve(sector, factors, r - G(z))
-            return d - x * (w @ d)
+        def better(z):
+            z = z + solver.solve(sector, factors, r - G(z))
+            return z - x * (w @ z)
 
-        z, converged = _refined(jnp.zeros_like(r), correction, least=2)
+        z, converged = _refined(jnp.zeros_like(r), better, least=2)
         return jnp.where(converged, z, jnp.nan) - c / s * x
 
     def solve_T(_, v):
         c = x @ v
         v = v - w * c
 
-        def correction(z):
-            d = solver.solve_T(sector, factors, v - G.transposed(z))
-            return d - w * (u @ d)
+        def better(z):
+            z = z + solver.solve_T(sector, factors, v - G.transposed(z))
+            return z - w * (u @ z)
 
-        z, converged = _refined(jnp.zeros_like(v), correction, least=2)
+        z, converged = _refined(jnp.zeros_like(v), better, least=2)
         return jnp.where(converged, z, jnp.nan) - w * (c / s)
 
     return lax.custom_linear_solve(lambda y: _act(sector, values, y) - s * u * (w @ y), right, solve, solve_T)
