@@ -183,7 +183,7 @@ class State(eqx.Module):
         levels over the largest energy; zero is a conical point, at which there is no derivative.
         """
         sector = self.sector
-        values = sector.values(self.motion)
+        values = jnp.asarray(sector.values(self.motion))
         conserving = _dense(sector, values) + jnp.diag(compensated.Conserving(sector, values).correction)
         singular = jnp.linalg.svd(conserving, compute_uv=False)
         out: dict[str, Any] = {
