@@ -144,7 +144,7 @@ def main():
     report(result, given.json)
 
 
-# Points solved at a time: what fits the caches of a CPU, or fills a GPU. Measured: see the README.
+# Points solved at a time: few enough for the caches of a CPU, many enough to fill a GPU.
 _CHUNK = {"cpu": 50, "gpu": 1000}
 
 

@@ -154,13 +154,13 @@ def reach(motion: Lindblad, start: Pattern | None = None) -> Sector:
 
 def _flat(jumps):
     """All jump entries one after another: row, col, group (unique over jumps), label, rate index, probe."""
-    parts, offset, groups = [], 0, 0
+    parts, groups = [], 0
     for b, j in jumps:
         nnz = j.operator.pattern.nnz
         own = np.zeros(nnz, int) if j.groups is None else np.asarray(j.groups, int)
         rate = generic(j.rate).reshape(PROBES, -1)
         parts.append((j.operator.pattern.row, j.operator.pattern.col, own + groups, np.full(nnz, b), j.operator.probe, rate))
-        groups, offset = groups + rate.shape[1], offset + nnz
+        groups += rate.shape[1]
     if not parts:
         empty = np.zeros(0, int)
         return empty, empty, empty, empty, np.zeros((PROBES, 0)), np.zeros((PROBES, 0)), 0

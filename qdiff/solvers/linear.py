@@ -55,7 +55,7 @@ class BlockPlan:
 
 
 def _apply(A: Float[Array, "m b c"], x: Float[Array, "m c"]) -> Float[Array, "m b"]:
-    """Batched matrix times vector, as one fused multiply and sum: small blocks are faster so than as a dot."""
+    """Batched matrix times vector, as one multiply and sum, which the compiler fuses."""
     return jnp.sum(A * x[..., None, :], axis=-1)
 
 
