@@ -31,22 +31,22 @@ def _two_product(a, b):
     return p, ((ah * bh - p) + ah * bl + al * bh) + al * bl
 
 
-def _total(high: Float[Array, "*n k"], low: Float[Array, "*n k"]) -> Float[Array, "*n"]:
-    """Sum over the last axis, pairwise."""
-    while high.shape[-1] > 1:
-        if high.shape[-1] % 2:
-            high, low = (jnp.concatenate([v, jnp.zeros((*v.shape[:-1], 1))], axis=-1) for v in (high, low))
-        s, e = _two_sum(high[..., ::2], high[..., 1::2])
-        high, low = s, e + low[..., ::2] + low[..., 1::2]
-    return high[..., 0] + low[..., 0]
+def _total(high: Float[Array, "n k *lanes"], low: Float[Array, "n k *lanes"]) -> Float[Array, "n *lanes"]:
+    """Sum over the second axis, pairwise."""
+    while high.shape[1] > 1:
+        if high.shape[1] % 2:
+            high, low = (jnp.concatenate([v, jnp.zeros_like(v[:, :1])], axis=1) for v in (high, low))
+        s, e = _two_sum(high[:, ::2], high[:, 1::2])
+        high, low = s, e + low[:, ::2] + low[:, 1::2]
+    return high[:, 0] + low[:, 0]
 
 
 def _rows(index: Int[np.ndarray, "nnz"], size: int) -> Int[np.ndarray, "size longest"]:
-    """For each of `size` rows the positions in `index` that hold it, padded with -1: (size, longest)."""
+    """For each of `size` rows the positions in `index` that hold it, padded with nnz: (size, longest)."""
     order = np.argsort(index, kind="stable")
     count = np.bincount(index, minlength=size)
     start = np.cumsum(count) - count
-    table = np.full((size, max(int(count.max(initial=0)), 1)), -1)
+    table = np.full((size, max(int(count.max(initial=0)), 1)), index.size)
     table[index[order], np.arange(index.size) - start[index[order]]] = order
     return table
 
@@ -55,28 +55,36 @@ class Conserving:
     """The sector's generator G with the diagonal that conserves probability exactly, applied in doubled precision.
 
     Args:
-        sector: the sector. values: G's entries (nnz,) [rate].
+        sector: the sector. values: G's entries (nnz,) [rate], or (nnz, lanes) for one generator in each lane.
     """
 
-    def __init__(self, sector, values: Float[Array, "nnz"]):
+    def __init__(self, sector, values: Float[Array, "nnz *lanes"]):
         self.sector, self.values = sector, values
         on = np.flatnonzero(sector.is_population[sector.target])
-        table = _rows(sector.source[on], sector.size)
-        column = jnp.where(table >= 0, values[on][table], 0.0)
+        column = _padded(values[on])[_rows(sector.source[on], sector.size)]
         defect = _total(column, jnp.zeros_like(column))
-        self.correction = jnp.where(sector.is_population, -defect, 0.0)
+        self.correction = jnp.where(_along(sector.is_population, defect), -defect, 0.0)
 
-    def __call__(self, x: Float[Array, "n"]) -> Float[Array, "n"]:
+    def __call__(self, x: Float[Array, "n *lanes"]) -> Float[Array, "n *lanes"]:
         """G x (size,), rounded once at the end."""
         return self._apply(self.sector.target, self.sector.source, x)
 
-    def transposed(self, y: Float[Array, "n"]) -> Float[Array, "n"]:
+    def transposed(self, y: Float[Array, "n *lanes"]) -> Float[Array, "n *lanes"]:
         """G^T y (size,), rounded once at the end."""
         return self._apply(self.sector.source, self.sector.target, y)
 
     def _apply(self, out, into, x):
         table = _rows(out, self.sector.size)
-        entries = jnp.where(table >= 0, self.values[table], 0.0)
-        entries = jnp.concatenate([entries, self.correction[:, None]], axis=-1)
-        factors = jnp.concatenate([x[into[table]], x[:, None]], axis=-1)
+        entries = jnp.concatenate([_padded(self.values)[table], self.correction[:, None]], axis=1)
+        factors = jnp.concatenate([x[np.append(into, 0)[table]], x[:, None]], axis=1)
         return _total(*_two_product(entries, factors))
+
+
+def _padded(values):
+    """One more entry, zero."""
+    return jnp.concatenate([values, jnp.zeros_like(values[:1])])
+
+
+def _along(flags: np.ndarray, x):
+    """One flag for each entry of the first axis of x."""
+    return flags.reshape(-1, *(1,) * (x.ndim - 1))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import abc
 import contextlib
 import contextvars
 from functools import partial
@@ -19,19 +18,11 @@ from ..generators.eigenbasis import eigenvalues
 from ..generators.lindblad import Lindblad
 from ..generators.sector import Sector, reach
 from ..operators.operator import Operator
-from ..operators.sums import sum_into
-from . import compensated, linear
+from . import compensated
+from .factorization import BlockTridiagonal, Dense, Solver, choose, matrix
+from .null_vector import RESIDUAL, UNIQUE, null_vector, selected
 
-# The generator is factorised with this fraction of its largest entry taken off the diagonal: a little above
-# rounding, so that no pivot vanishes. Its effect, shift/gap, is removed by refinement.
-_SHIFT = 2e-14
-
-# Below this reciprocal condition a second stationary state cannot be told from a slow decay: with the shift
-# above, an exact second one shows as a few times 1e-14.
-_UNIQUE = 1e-12
-
-# A converged refinement leaves a residual of rounding, 1e-16 of the largest entry or less.
-_RESIDUAL = 1e-13
+__all__ = ["BlockTridiagonal", "Dense", "NotUnique", "SolveError", "Solver", "State", "failures", "steady_state"]
 
 
 class NotUnique(ValueError):
@@ -68,65 +59,6 @@ def failures(mode: str):
         yield
     finally:
         _on_failure.reset(token)
-
-
-class Solver(eqx.Module):
-    """How G x = r is solved; `Dense` and `BlockTridiagonal` are the two there are."""
-
-    @abc.abstractmethod
-    def factor(self, sector: Sector, values):
-        """Factorise G minus a small shift; a pytree of arrays that the two others use."""
-
-    @abc.abstractmethod
-    def solve(self, sector: Sector, factors, r):
-        """The inverse applied to r (size,)."""
-
-    @abc.abstractmethod
-    def solve_T(self, sector: Sector, factors, r):
-        """The inverse transposed applied to r (size,)."""
-
-
-class Dense(Solver):
-    """LU factorisation of the full matrix of the sector, O(n^3): best below some hundred coordinates."""
-
-    def factor(self, sector, values):
-        shift = _SHIFT * jnp.max(jnp.abs(values))
-        return jax.scipy.linalg.lu_factor(_dense(sector, values) - shift * jnp.eye(sector.size))
-
-    def solve(self, sector, factors, r):
-        return jax.scipy.linalg.lu_solve(factors, r)
-
-    def solve_T(self, sector, factors, r):
-        return jax.scipy.linalg.lu_solve(factors, r, trans=1)
-
-
-class BlockTridiagonal(Solver):
-    """Cyclic reduction along the sector's band: O(n w^2) for levels of w coordinates, log2(n / w) steps deep.
-
-    Pivots inside blocks only. A generator for which that is not enough shows a residual, and is refused.
-    """
-
-    def factor(self, sector, values):
-        return linear.factor(*linear.block_plan(sector).blocks(values, _SHIFT * jnp.max(jnp.abs(values))))
-
-    def solve(self, sector, factors, r):
-        plan = linear.block_plan(sector)
-        return plan.unpack(linear.solve(factors, plan.pack(r)))
-
-    def solve_T(self, sector, factors, r):
-        plan = linear.block_plan(sector)
-        return plan.unpack(linear.solve_T(factors, plan.pack(r)))
-
-
-def choose(sector: Sector) -> Solver:
-    """The solver for a sector's shape, by counting operations: cyclic reduction does about 30 per w^3 block.
-
-    Small sectors go to one dense factorisation, which has fewer steps.
-    """
-    if sector.size <= 60:
-        return Dense()
-    plan = linear.block_plan(sector)
-    return BlockTridiagonal() if plan.count * plan.width**3 * 30 < sector.size**3 else Dense()
 
 
 class State(eqx.Module):
@@ -184,7 +116,7 @@ class State(eqx.Module):
         """
         sector = self.sector
         values = jnp.asarray(sector.values(self.motion))
-        conserving = _dense(sector, values) + jnp.diag(compensated.Conserving(sector, values).correction)
+        conserving = matrix(sector, values) + jnp.diag(compensated.Conserving(sector, values).correction)
         singular = jnp.linalg.svd(conserving, compute_uv=False)
         out: dict[str, Any] = {
             "residual": self.residual,
@@ -271,150 +203,6 @@ def _select(motion, initial, sector):
     return selected(sector, sector.values(motion), sector.coordinates(initial))
 
 
-def null_vector(sector: Sector, values, solver: Solver):
-    """The x with G x = 0 and tr x = 1, an estimate of that equation's reciprocal condition, and the residual.
-
-    With u the uniform state and w the trace, A = G - s u w^T is invertible where the stationary state is unique,
-    and A x = -s u. The derivatives are those of this linear equation, dx = -A^-1 dG x, so that they cost one more
-    solve with the factors at hand, forward, reverse and at any order.
-    """
-    x, rcond, residual, _ = _stationary(sector, solver, values)
-    return x, rcond, residual
-
-
-@partial(jax.custom_jvp, nondiff_argnums=(0, 1))
-def _stationary(sector, solver, values):
-    """The state, reciprocal condition, residual, and the factors that they were computed with."""
-    w, u = _trace(sector)
-    G, factors = compensated.Conserving(sector, values), solver.factor(sector, values)
-
-    # One step of inverse iteration leaves an error of (shift or rounding)/gap; every correction, from a residual in
-    # doubled precision, multiplies it by that factor again, down to the accuracy of the rates.
-    sample = np.random.default_rng(1).normal(size=sector.size)
-    sample = sample - u * (w @ sample)
-    x, spread = jax.vmap(lambda r: solver.solve(sector, factors, r))(jnp.stack([jnp.asarray(u), jnp.asarray(sample)]))
-
-    def better(x):
-        # Rounding has a trace of its own, which the inverse blows up along the state: normalised away.
-        x = x - solver.solve(sector, factors, G(x))
-        return x / (w @ x)
-
-    x, _ = _refined(x / (w @ x), better, least=1)
-    scale = jnp.max(jnp.abs(values))
-
-    # What a first application leaves is the slowest decay; the second one tells how slow, whatever the size. It is
-    # refined once, because an inaccurate factorisation adds much of the state itself.
-    def inverse(r):
-        z = solver.solve(sector, factors, r)
-        return z - x * (w @ z)
-
-    slow = spread - x * (w @ spread)
-    slower = inverse(slow)
-    slower = slower + inverse(slow - G(slower))
-    rcond = jnp.max(jnp.abs(slow)) / (scale * jnp.max(jnp.abs(slower)))
-    return x, rcond, jnp.max(jnp.abs(G(x))) / scale, factors
-
-
-def _refined(x, better, least: int):
-    """better(x), repeated at least `least` times and until the next change would be below rounding.
-
-    Each change is smaller than the last by a constant factor, which the last two tell. Eight are the most.
-
-    Returns:
-        x, and whether the last change was small.
-    """
-
-    def going_on(carry):
-        k, x, before, now = carry
-        return (k < least) | ((k < 8) & (now * now > 1e-16 * before * jnp.max(jnp.abs(x))))
-
-    def step(carry):
-        k, x, _, now = carry
-        new = better(x)
-        return k + 1, new, now, jnp.max(jnp.abs(new - x))
-
-    size = jnp.max(jnp.abs(x))
-    _, x, _, last = lax.while_loop(going_on, step, (0, x, size, size))
-    return x, last <= 1e-6 * jnp.max(jnp.abs(x))
-
-
-@_stationary.defjvp
-def _stationary_jvp(sector, solver, primals, tangents):
-    (values,), (change,) = primals, tangents
-    x, rcond, residual, factors = out = _stationary(sector, solver, values)
-    dx = _response(sector, solver, values, lax.stop_gradient(x), factors, -_act(sector, change, x))
-    return out, (dx, jnp.zeros_like(rcond), jnp.zeros_like(residual), jax.tree.map(_no_tangent, factors))
-
-
-def _no_tangent(x):
-    return jnp.zeros_like(x) if jnp.issubdtype(x.dtype, jnp.inexact) else np.zeros(x.shape, jax.dtypes.float0)
-
-
-def _trace(sector):
-    """The trace as a covector, and the uniform state."""
-    w = sector.trace_weights
-    return w, w / w.sum()
-
-
-def _act(sector, values, x):
-    """G x (size,)."""
-    return sum_into(values * x[sector.source], sector.target, sector.size)
-
-
-def _response(sector, solver, values, x, factors, right):
-    """A^-1 right for the A of `null_vector`, with its stationary state x and factors; differentiable."""
-    w, u = _trace(sector)
-    G = compensated.Conserving(sector, lax.stop_gradient(values))
-    s = jnp.max(jnp.abs(G.values))
-
-    def solve(_, r):
-        # For tr r = 0, z with G z = r and tr z = 0.
-        c = w @ r
-        r = r - c * u
-
-        def better(z):
-            z = z + solver.solve(sector, factors, r - G(z))
-            return z - x * (w @ z)
-
-        z, converged = _refined(jnp.zeros_like(r), better, least=2)
-        return jnp.where(converged, z, jnp.nan) - c / s * x
-
-    def solve_T(_, v):
-        c = x @ v
-        v = v - w * c
-
-        def better(z):
-            z = z + solver.solve_T(sector, factors, v - G.transposed(z))
-            return z - w * (u @ z)
-
-        z, converged = _refined(jnp.zeros_like(v), better, least=2)
-        return jnp.where(converged, z, jnp.nan) - w * (c / s)
-
-    return lax.custom_linear_solve(lambda y: _act(sector, values, y) - s * u * (w @ y), right, solve, solve_T)
-
-
-def selected(sector: Sector, values, start):
-    """The stationary state that `start` relaxes to, if the populations fall into several closed sets.
-
-    With bases u, w of the left and right null vectors as they are now (their number is known from structure and
-    generic values), A = G - s u w^T is invertible; R = -s A^-1 u spans the stationary states, L = -s A^-T w the
-    conserved quantities, and the state that `start` relaxes to is R (L^T R)^-1 L^T start.
-    """
-    G = _dense(sector, values)
-    s = lax.stop_gradient(jnp.max(jnp.abs(values)))
-    left, _, right = jnp.linalg.svd(lax.stop_gradient(G))
-    u, w = left[:, -sector.nullity :], right[-sector.nullity :].T
-    A = G - s * u @ w.T
-    ends, shares = jnp.linalg.solve(A, -s * u), jnp.linalg.solve(A.T, -s * w)
-    x = ends @ jnp.linalg.solve(shares.T @ ends, shares.T @ start)
-    rcond = 1 / (jnp.linalg.norm(A, 1) * jnp.linalg.norm(jnp.linalg.inv(lax.stop_gradient(A)), 1))
-    return x, rcond, jnp.max(jnp.abs(G @ x)) / s
-
-
-def _dense(sector: Sector, values):
-    return jnp.zeros((sector.size, sector.size)).at[sector.target, sector.source].set(values, unique_indices=True)
-
-
 _REASONS = (
     "the steady state is not finite: a rate or an energy is infinite or NaN, or a bath couples at zero frequency with a flat spectrum",
     "the steady state is not unique (reciprocal condition below 1e-12): a part of the system is uncoupled or a decay "
@@ -425,7 +213,7 @@ _REASONS = (
 
 def _checked(x, rcond, residual):
     """Let no wrong state pass: an error here and now if the numbers are known, else one at run time, or NaN."""
-    bad = [lax.stop_gradient(b) for b in (~jnp.all(jnp.isfinite(x)), rcond < _UNIQUE, residual > _RESIDUAL)]
+    bad = [lax.stop_gradient(b) for b in (~jnp.all(jnp.isfinite(x)), rcond < UNIQUE, residual > RESIDUAL)]
     failed = bad[0] | bad[1] | bad[2]
     if failure_mode() == "nan":
         return jnp.where(failed, jnp.nan, x)

@@ -1,0 +1,126 @@
+"""How a sector's generator is factorised: dense, or block tridiagonal along its band."""
+
+from __future__ import annotations
+
+import abc
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+
+from ..generators.sector import Sector
+from . import lanes, linear
+
+# The generator is factorised with this fraction of its largest entry taken off the diagonal: a little above
+# rounding, so that no pivot vanishes. Its effect, shift/gap, is removed by refinement.
+_SHIFT = 2e-14
+
+
+class Solver(eqx.Module):
+    """How G x = r is solved; `Dense` and `BlockTridiagonal` are the two there are."""
+
+    @abc.abstractmethod
+    def factor(self, sector: Sector, values):
+        """Factorise G minus a small shift; a pytree of arrays that the two others use."""
+
+    @abc.abstractmethod
+    def solve(self, sector: Sector, factors, r):
+        """The inverse applied to r (size,)."""
+
+    @abc.abstractmethod
+    def solve_T(self, sector: Sector, factors, r):
+        """The inverse transposed applied to r (size,)."""
+
+    def many(self, sector: Sector) -> ManySolver | None:
+        """What to use in place of the three above, if not None; then `factor` need not give anything useful."""
+        return None
+
+
+class ManySolver(abc.ABC):
+    """Solves many systems of one structure at once; the batch is the last axis of every array."""
+
+    @abc.abstractmethod
+    def factor(self, values, pivoting):
+        """Factorise every G; a first, fast attempt is made without `pivoting` (a boolean scalar)."""
+
+    @abc.abstractmethod
+    def solve(self, factors, r):
+        """The inverses applied to r (size, lanes)."""
+
+    @abc.abstractmethod
+    def solve_T(self, factors, r):
+        """The inverses transposed applied to r (size, lanes)."""
+
+
+class Dense(Solver):
+    """LU factorisation of the full matrix of the sector, O(n^3): best below some hundred coordinates."""
+
+    def factor(self, sector, values):
+        return jax.scipy.linalg.lu_factor(matrix(sector, values) - _shift(values) * jnp.eye(sector.size))
+
+    def solve(self, sector, factors, r):
+        return jax.scipy.linalg.lu_solve(factors, r)
+
+    def solve_T(self, sector, factors, r):
+        return jax.scipy.linalg.lu_solve(factors, r, trans=1)
+
+
+# Blocks up to this size are eliminated entry by entry, written out; beyond it LAPACK is as fast and compiles sooner.
+_WRITTEN_OUT = 8
+
+
+class BlockTridiagonal(Solver):
+    """Elimination along the sector's band, from its first level to the last: O(n w^2) for levels of w coordinates.
+
+    Pivots inside blocks only. A generator for which that is not enough shows a residual, and is refused.
+    """
+
+    def factor(self, sector, values):
+        plan = linear.block_plan(sector)
+        return () if plan.width <= _WRITTEN_OUT else linear.factor(*plan.blocks(values, _shift(values)))
+
+    def solve(self, sector, factors, r):
+        plan = linear.block_plan(sector)
+        return plan.unpack(linear.solve(factors, plan.pack(r)))
+
+    def solve_T(self, sector, factors, r):
+        plan = linear.block_plan(sector)
+        return plan.unpack(linear.solve_T(factors, plan.pack(r)))
+
+    def many(self, sector):
+        plan = linear.block_plan(sector)
+        return _Lanes(plan) if plan.width <= _WRITTEN_OUT else None
+
+
+class _Lanes(ManySolver):
+    def __init__(self, plan: linear.BlockPlan):
+        self.plan = plan
+
+    def factor(self, values, pivoting):
+        return lanes.factor(*self.plan.blocks(values, _shift(values)), self.plan.lower, pivoting)
+
+    def solve(self, factors, r):
+        return self.plan.unpack(lanes.solve(factors, self.plan.lower, self.plan.pack(r)))
+
+    def solve_T(self, factors, r):
+        return self.plan.unpack(lanes.solve_T(factors, self.plan.lower, self.plan.pack(r)))
+
+
+def _shift(values):
+    return _SHIFT * jnp.max(jnp.abs(values), axis=0)
+
+
+def matrix(sector: Sector, values):
+    """The generator as a dense matrix (size, size)."""
+    return jnp.zeros((sector.size, sector.size)).at[sector.target, sector.source].set(values, unique_indices=True)
+
+
+def choose(sector: Sector) -> Solver:
+    """The solver for a sector's shape, by counting operations: elimination does about 8 per w^3 block.
+
+    Small sectors go to one dense factorisation, which has fewer steps.
+    """
+    if sector.size <= 60:
+        return Dense()
+    plan = linear.block_plan(sector)
+    return BlockTridiagonal() if plan.count * plan.width**3 * 8 < sector.size**3 else Dense()

@@ -1,0 +1,202 @@
+"""Block tridiagonal systems with small blocks, one in each lane: elimination from the first level to the last.
+
+The batch is the last axis of every array, so that one instruction works on several systems; a single system is a
+batch of one. The elimination inside the blocks is written out, entry by entry. Along the levels it is sequential.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+from jax.custom_batching import custom_vmap
+from jaxtyping import Array, Bool, Float
+
+Places = tuple[tuple[int, int], ...]
+
+
+def factor(
+    lower: Float[Array, "m b b lanes"],
+    diag: Float[Array, "m b b lanes"],
+    upper: Float[Array, "m b b lanes"],
+    pattern: Places,
+    pivoting: Bool[Array, ""],
+):
+    """The block LU factors of M, with rows exchanged inside each diagonal block if `pivoting`, which takes longer.
+
+    Without pivoting, weakly damped fast rotations cost digits: the factors then serve for refinement only as long as
+    those are fewer than sixteen. Cost O(m b^3) for each lane.
+
+    Args:
+        pattern: the places (row, column) at which lower blocks can have entries.
+    """
+    b, lanes = diag.shape[1], diag.shape[3]
+
+    def reduced(W, level):
+        lo, d, up = level
+        rows = jnp.concatenate([d - _sparse(pattern, lo, W), up], axis=1)
+        order, rows = lax.cond(pivoting, _eliminated_by_largest, _eliminated_in_order, rows)
+        inverse = [1 / rows[i, i] for i in range(b)]
+        solved: list = [None] * b
+        for i in reversed(range(b)):
+            rest = rows[i, b:]
+            for j in range(i + 1, b):
+                rest = rest - rows[i, j] * solved[j]
+            solved[i] = rest * inverse[i]
+        packed = jnp.stack([jnp.stack([inverse[i] if i == j else rows[i, j] for j in range(b)]) for i in range(b)])
+        W = jnp.stack(solved)
+        return W, (order, packed, W)
+
+    few = jnp.stack([lower[:, i, j] for i, j in pattern], axis=1) if pattern else jnp.zeros((diag.shape[0], 0, lanes))
+    _, factors = lax.scan(reduced, jnp.zeros((b, b, lanes)), (few, diag, upper))
+    return few, *factors
+
+
+def _eliminated_in_order(rows: Float[Array, "b c lanes"]):
+    """Gaussian elimination of [A | B] with the rows as they are: their order, and [L\\U | L^-1 B]."""
+    row = [*rows]
+    ratio = {}
+    for p in range(len(row)):
+        for i in range(p + 1, len(row)):
+            ratio[i, p] = row[i][p] / row[p][p]
+            row[i] = row[i] - ratio[i, p] * row[p]
+    out = [jnp.concatenate([jnp.stack([ratio[i, j] for j in range(i)]), r[i:]]) if i else r for i, r in enumerate(row)]
+    same = jnp.broadcast_to(jnp.arange(rows.shape[0])[:, None], (rows.shape[0], rows.shape[2]))
+    return same, jnp.stack(out)
+
+
+def _eliminated_by_largest(rows: Float[Array, "b c lanes"]):
+    """The same with the largest pivot of each column, P A = L U: the order of the rows, and [L\\U | L^-1 P B]."""
+    b, c, lanes = rows.shape
+    i, j = np.arange(b)[:, None], np.arange(c)[:, None]
+
+    def step(p, carry):
+        order, rows = carry
+        best = jnp.argmax(jnp.where(i >= p, jnp.abs(rows[:, p]), -1.0), axis=0)
+        swap = jnp.where(i == p, best, jnp.where(i == best, p, i))
+        order, rows = jnp.take_along_axis(order, swap, axis=0), jnp.take_along_axis(rows, swap[:, None], axis=0)
+        ratio = jnp.where(i > p, rows[:, p] / rows[p, p], 0.0)
+        rest = rows - ratio[:, None] * jnp.where(j > p, rows[p], 0.0)
+        return order, jnp.where((i > p)[:, None] & (j == p), ratio[:, None], rest)
+
+    same = jnp.broadcast_to(jnp.arange(b)[:, None], (b, lanes))
+    return lax.fori_loop(0, b, step, (same, rows))
+
+
+def solve(factors, pattern: Places, r: Float[Array, "m b lanes"]) -> Float[Array, "m b lanes"]:
+    """x with M x = r."""
+    lower, order, packed, W = factors
+
+    def down(y, level):
+        lo, order, lu, r = level
+        y = _triangles(lu, jnp.take_along_axis(r - _sparse(pattern, lo, y), order, axis=0))
+        return y, y
+
+    def up(x, level):
+        W, y = level
+        x = y - sum(W[:, j] * x[j] for j in range(x.shape[0]))
+        return x, x
+
+    none = jnp.zeros(r.shape[1:])
+    _, y = lax.scan(down, none, (lower, order, packed, r))
+    return lax.scan(up, none, (W, y), reverse=True)[1]
+
+
+def solve_T(factors, pattern: Places, r: Float[Array, "m b lanes"]) -> Float[Array, "m b lanes"]:
+    """x with M^T x = r."""
+    lower, order, packed, W = factors
+
+    def down(pulled, level):
+        W, r = level
+        z = r - pulled
+        return sum(W[i] * z[i] for i in range(z.shape[0])), z
+
+    def up(pulled, level):
+        lo, back, lu, z = level
+        x = jnp.take_along_axis(_triangles_T(lu, z - pulled), back, axis=0)
+        return _sparse([(j, i) for i, j in pattern], lo, x), x
+
+    none = jnp.zeros(r.shape[1:])
+    _, z = lax.scan(down, none, (W, r))
+    return lax.scan(up, none, (lower, jnp.argsort(order, axis=1), packed, z), reverse=True)[1]
+
+
+def _sparse(pattern, values: Float[Array, "k lanes"], x: Float[Array, "b *c lanes"]) -> Float[Array, "b *c lanes"]:
+    """A x for a block with entries at `pattern`. The sums are written out: a reduction would not use vector instructions."""
+    rows = [jnp.zeros(x.shape[1:])] * x.shape[0]
+    for (i, j), value in zip(pattern, values, strict=True):
+        rows[i] = rows[i] + value * x[j]
+    return jnp.stack(rows)
+
+
+def _triangles(packed: Float[Array, "b b lanes"], r: Float[Array, "b lanes"]) -> Float[Array, "b lanes"]:
+    """(L U)^-1 r."""
+    b, x = packed.shape[0], [*r]
+    for i in range(b):
+        for j in range(i):
+            x[i] = x[i] - packed[i, j] * x[j]
+    for i in reversed(range(b)):
+        for j in range(i + 1, b):
+            x[i] = x[i] - packed[i, j] * x[j]
+        x[i] = x[i] * packed[i, i]
+    return jnp.stack(x)
+
+
+def _triangles_T(packed: Float[Array, "b b lanes"], r: Float[Array, "b lanes"]) -> Float[Array, "b lanes"]:
+    """(L U)^-T r."""
+    b, x = packed.shape[0], [*r]
+    for i in range(b):
+        for j in range(i):
+            x[i] = x[i] - packed[j, i] * x[j]
+        x[i] = x[i] * packed[i, i]
+    for i in reversed(range(b)):
+        for j in range(i + 1, b):
+            x[i] = x[i] - packed[j, i] * x[j]
+    return jnp.stack(x)
+
+
+def in_lanes(many: Callable, columns: bool = False) -> Callable:
+    """The function of one system whose `jax.vmap` is many(*args) with the batch as the LAST axis of every array.
+
+    Nested batches become one. With `columns`, the last argument and the result are matrices, and a batch of the last
+    argument alone becomes more columns of them.
+    """
+
+    def more_columns(function, size, batched, args):
+        """The result if only the last argument is batched."""
+        if not columns or any(jax.tree.leaves(batched[:-1])):
+            return None
+        r = jnp.moveaxis(args[-1], 0, 1)
+        out = function(*args[:-1], r.reshape(r.shape[0], -1, *r.shape[3:]))
+        return jnp.moveaxis(out.reshape(out.shape[0], size, -1, *out.shape[2:]), 1, 0)
+
+    def whole(size, batched, args):
+        return [a if b else jnp.broadcast_to(a, (size, *a.shape)) for a, b in zip(args, batched, strict=True)]
+
+    nested = custom_vmap(many)
+
+    @nested.def_vmap
+    def _(size, batched, *args):
+        out = more_columns(nested, size, batched, args)
+        if out is None:
+            lanes = args[0].shape[-1]
+            out = nested(*(jnp.moveaxis(a, 0, -2).reshape(*a.shape[1:-1], size * lanes) for a in whole(size, batched, args)))
+            out = jax.tree.map(lambda x: jnp.moveaxis(x.reshape(*x.shape[:-1], size, lanes), -2, 0), out)
+        return out, jax.tree.map(lambda _: True, out)
+
+    @custom_vmap
+    def single(*args):
+        return jax.tree.map(lambda x: x[..., 0], nested(*(a[..., None] for a in args)))
+
+    @single.def_vmap
+    def _(size, batched, *args):
+        out = more_columns(single, size, batched, args)
+        if out is None:
+            out = nested(*(jnp.moveaxis(a, 0, -1) for a in whole(size, batched, args)))
+            out = jax.tree.map(lambda x: jnp.moveaxis(x, -1, 0), out)
+        return out, jax.tree.map(lambda _: True, out)
+
+    return single

@@ -1,0 +1,224 @@
+"""The null vector of a sector's generator, refined to the accuracy of its rates, and its implicit derivatives."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+
+from ..generators.sector import Sector
+from ..operators.sums import sum_into
+from .compensated import Conserving
+from .factorization import Solver, matrix
+from .lanes import in_lanes
+
+# Below this reciprocal condition a second stationary state cannot be told from a slow decay: the factorisation's
+# shift makes an exact second one show as a few times 1e-14.
+UNIQUE = 1e-12
+
+# A converged refinement leaves a residual of rounding, 1e-16 of the largest entry or less.
+RESIDUAL = 1e-13
+
+
+def null_vector(sector: Sector, values, solver: Solver):
+    """The x with G x = 0 and tr x = 1, an estimate of that equation's reciprocal condition, and the residual.
+
+    With u the uniform state and w the trace, A = G - s u w^T is invertible where the stationary state is unique,
+    and A x = -s u. The derivatives are those of this linear equation, dx = -A^-1 dG x, so that they cost one more
+    solve with the factors at hand, forward, reverse and at any order.
+    """
+    x, rcond, residual, _ = _stationary(sector, solver, values)
+    return x, rcond, residual
+
+
+@partial(jax.custom_jvp, nondiff_argnums=(0, 1))
+def _stationary(sector, solver, values):
+    """The state, reciprocal condition, residual, and the factors that they were computed with."""
+    many = solver.many(sector)
+    factors = solver.factor(sector, values)
+    if many is None:
+        return *_by_iteration(sector, values, partial(solver.solve, sector, factors)), factors
+
+    def lanes(values):
+        def attempt(pivoting):
+            out = _by_iteration(sector, values, partial(many.solve, many.factor(values, pivoting)))
+            return out, jnp.all(out[2] <= RESIDUAL)
+
+        return _pivoting_if_needed(attempt)
+
+    return *in_lanes(lanes)(values), factors
+
+
+def _pivoting_if_needed(attempt):
+    """attempt(False), and attempt(True) if that was not good in every lane; attempt returns (result, good)."""
+    shape, _ = jax.eval_shape(attempt, False)
+    nothing = jax.tree.map(lambda a: jnp.zeros(a.shape, a.dtype), shape)
+
+    def step(carry):
+        return carry[0] + 1, *attempt(carry[0] > 0)
+
+    return lax.while_loop(lambda carry: (carry[0] < 2) & ~carry[2], step, (0, nothing, jnp.array(False)))[1]
+
+
+def _by_iteration(sector, values, solve):
+    """The state, reciprocal condition and residual, by inverse iteration with approximate inverses.
+
+    Here and below, a trailing axis of the arrays is a batch.
+
+    One step of inverse iteration leaves an error of (shift or rounding)/gap; every correction, from a residual in doubled
+    precision, multiplies it by that factor again, down to the accuracy of the rates. Then the inverse is applied twice
+    to a random vector without the state: what the first application leaves is the slowest decay; the second one tells
+    how slow, whatever the size. It is refined once if the factorisation is inaccurate, for then it adds much of the
+    state itself. All of them are steps y + solve(b - G y) of one loop, so that the solve is compiled once.
+    """
+    lanes = values.shape[1:]
+    w, u = _trace(sector, len(lanes))
+    G = Conserving(sector, values)
+    scale = _largest(values)
+    sample = np.random.default_rng(1).normal(size=sector.size).reshape(w.shape)
+    uniform, sample = (jnp.broadcast_to(v, (sector.size, *lanes)) for v in (u, sample - u * _dot(w, sample)))
+
+    def step(carry):
+        stage, k, x, slow, slower, before, now = carry
+        refining = (stage == 1) | (stage == 4)
+        y = jnp.where(stage == 1, x, slower)
+        b = lax.select_n(jnp.minimum(stage, 3), uniform, jnp.zeros_like(x), sample, slow)
+        y = jnp.where(refining, y, 0.0) + solve(lax.cond(refining, lambda: b - G(y), lambda: b))
+        # Rounding has a trace of its own, which the inverse blows up along the state: normalised, or projected, away.
+        y = jnp.where(stage < 2, y / _dot(w, y), y - x * _dot(w, y))
+        k = k + (stage == 1)
+        before, now = jnp.where(stage == 1, now, before), jnp.where(stage < 2, _largest(y - x), now)
+        x, slow, slower = jnp.where(stage < 2, y, x), jnp.where(stage == 2, y, slow), jnp.where(stage > 2, y, slower)
+        repeat = (stage == 1) & (k < 8) & _unfinished(x, before, now)
+        skip = (stage == 3) & (k < 3)
+        return jnp.where(repeat, stage, stage + 1 + skip), k, x, slow, slower, before, now
+
+    none = jnp.zeros_like(uniform)
+    start = (0, 0, none, none, none, none[0], none[0])
+    _, _, x, slow, slower, _, _ = lax.while_loop(lambda carry: carry[0] < 5, step, start)
+    return x, _largest(slow) / (scale * _largest(slower)), _largest(G(x)) / scale
+
+
+def _unfinished(x, before, now):
+    """Whether, in any lane, the next change of x would be more than a few roundings.
+
+    Each change is smaller than the last by a constant factor, which the last two tell.
+    """
+    return jnp.any(now * now > 1e-15 * before * _largest(x))
+
+
+def _dot(w, x):
+    return jnp.sum(w * x, axis=0)
+
+
+def _largest(x):
+    return jnp.max(jnp.abs(x), axis=0)
+
+
+@_stationary.defjvp
+def _stationary_jvp(sector, solver, primals, tangents):
+    (values,), (change,) = primals, tangents
+    x, rcond, residual, factors = out = _stationary(sector, solver, values)
+    dx = _response(sector, solver, values, lax.stop_gradient(x), factors, -_act(sector, change, x))
+    return out, (dx, jnp.zeros_like(rcond), jnp.zeros_like(residual), jax.tree.map(_no_tangent, factors))
+
+
+def _no_tangent(x):
+    return jnp.zeros_like(x) if jnp.issubdtype(x.dtype, jnp.inexact) else np.zeros(x.shape, jax.dtypes.float0)
+
+
+def _trace(sector, lanes: int = 0):
+    """The trace as a covector, and the uniform state."""
+    w = sector.trace_weights.reshape(-1, *(1,) * lanes)
+    return w, w / w.sum()
+
+
+def _act(sector, values, x):
+    """G x (size,)."""
+    return sum_into(values * x[sector.source], sector.target, sector.size)
+
+
+def _response(sector, solver, values, x, factors, right):
+    """A^-1 right for the A of `null_vector`, with its stationary state x and factors; differentiable."""
+    w, u = _trace(sector)
+    s = _largest(lax.stop_gradient(values))
+
+    def linear(transposed: bool):
+        def refined(values, x, solve, r):
+            return _for_columns(lambda r: _by_refinement(sector, values, x, solve, r, transposed), r)
+
+        def side(solver):
+            return solver.solve_T if transposed else solver.solve
+
+        def lanes(values, x, r):
+            def attempt(pivoting):
+                z, converged = refined(values, x, partial(side(many), many.factor(values, pivoting)), r)
+                return z, jnp.all(converged)
+
+            return _pivoting_if_needed(attempt)
+
+        known = lax.stop_gradient(values)
+        if many is None:
+            return lambda _, r: refined(known, x, partial(side(solver), sector, factors), r[:, None])[0][:, 0]
+        solve = in_lanes(lanes, columns=True)
+        return lambda _, r: solve(known, x, r[:, None])[:, 0]
+
+    many = solver.many(sector)
+    return lax.custom_linear_solve(lambda y: _act(sector, values, y) - s * u * (w @ y), right, linear(False), linear(True))
+
+
+def _for_columns(function, r):
+    """function of every column r[:, k], results (size, columns, ...) and (columns, ...)."""
+    if r.shape[1] == 1:
+        z, converged = function(r[:, 0])
+        return z[:, None], converged[None]
+    return jax.vmap(function, in_axes=1, out_axes=(1, 0))(r)
+
+
+def _by_refinement(sector, values, x, solve, r, transposed: bool):
+    """A^-1 r or A^-T r by refinement from approximate inverses, and whether it converged (NaN where not)."""
+    w, u = _trace(sector, values.ndim - 1)
+    G = Conserving(sector, values)
+    s = _largest(values)
+    # A x = -s u and w^T A = -s w^T: these parts of r are known, and of the rest the answer has none.
+    left, inside, out, across = (x, w, w, u) if transposed else (w, u, x, w)
+    apply = G.transposed if transposed else G
+
+    def step(carry):
+        k, z, _, before = carry
+        # The known part is taken off here, where r is a number in memory: outside the loop the compiler may compute r
+        # twice, rounded differently, and an r that is all rounding would not converge.
+        rest = r - apply(z)
+        new = z + solve(rest - _dot(left, rest) * inside)
+        new = new - out * _dot(across, new)
+        return k + 1, new, before, _largest(new - z)
+
+    def going_on(carry):
+        k, z, before, now = carry
+        return (k < 2) | ((k < 8) & _unfinished(z, before, now))
+
+    z = jnp.zeros_like(r)
+    _, z, _, last = lax.while_loop(going_on, step, (0, z, z[0], z[0]))
+    converged = last <= 1e-6 * _largest(z)
+    return jnp.where(converged, z, jnp.nan) - _dot(left, r) / s * out, converged
+
+
+def selected(sector: Sector, values, start):
+    """The stationary state that `start` relaxes to, if the populations fall into several closed sets.
+
+    With bases u, w of the left and right null vectors as they are now (their number is known from structure and
+    generic values), A = G - s u w^T is invertible; R = -s A^-1 u spans the stationary states, L = -s A^-T w the
+    conserved quantities, and the state that `start` relaxes to is R (L^T R)^-1 L^T start.
+    """
+    G = matrix(sector, values)
+    s = lax.stop_gradient(jnp.max(jnp.abs(values)))
+    left, _, right = jnp.linalg.svd(lax.stop_gradient(G))
+    u, w = left[:, -sector.nullity :], right[-sector.nullity :].T
+    A = G - s * u @ w.T
+    ends, shares = jnp.linalg.solve(A, -s * u), jnp.linalg.solve(A.T, -s * w)
+    x = ends @ jnp.linalg.solve(shares.T @ ends, shares.T @ start)
+    rcond = 1 / (jnp.linalg.norm(A, 1) * jnp.linalg.norm(jnp.linalg.inv(lax.stop_gradient(A)), 1))
+    return x, rcond, jnp.max(jnp.abs(G @ x)) / s

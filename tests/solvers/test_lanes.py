@@ -1,0 +1,112 @@
+"""Many block tridiagonal systems at once: against dense algebra, with and without pivoting, and under nested batches."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from helpers import close
+
+import qdiff as qd
+from qdiff.generators.sector import reach
+from qdiff.solvers import lanes, linear, null_vector
+from qdiff.solvers.factorization import BlockTridiagonal
+
+PATTERN = ((0, 0), (0, 2), (1, 1), (2, 0))
+
+
+def systems(seed, count=7, width=3, batch=5, diagonal=6.0):
+    """Random blocks with lower blocks of the given pattern, and the dense matrices (batch, n, n) they make."""
+    rng = np.random.default_rng(seed)
+    lower, diag, upper = rng.normal(size=(3, count, width, width, batch))
+    keep = np.zeros((width, width))
+    keep[tuple(np.array(PATTERN).T)] = 1
+    lower *= keep[:, :, None]
+    diag += diagonal * np.eye(width)[:, :, None]
+    dense = np.zeros((batch, count * width, count * width))
+    for k in range(count):
+        at = slice(k * width, (k + 1) * width)
+        dense[:, at, at] = np.moveaxis(diag[k], -1, 0)
+        if k:
+            dense[:, at, (k - 1) * width : k * width] = np.moveaxis(lower[k], -1, 0)
+        if k < count - 1:
+            dense[:, at, (k + 1) * width : (k + 2) * width] = np.moveaxis(upper[k], -1, 0)
+    return (jnp.asarray(lower), jnp.asarray(diag), jnp.asarray(upper)), dense
+
+
+@pytest.mark.parametrize("pivoting", [False, True])
+def test_solves_agree_with_dense_algebra(pivoting):
+    """M x = r and M^T x = r for diagonally dominant systems, 1e-13."""
+    blocks, dense = systems(0)
+    factors = lanes.factor(*blocks, PATTERN, jnp.array(pivoting))
+    r = np.random.default_rng(1).normal(size=(5, 21))
+    packed = jnp.asarray(r.T.reshape(7, 3, 5))
+    for function, matrix in ((lanes.solve, dense), (lanes.solve_T, dense.transpose(0, 2, 1))):
+        got = np.asarray(function(factors, PATTERN, packed)).reshape(21, 5).T
+        close(got, np.linalg.solve(matrix, r[..., None])[..., 0], 1e-13)
+
+
+def test_pivoting_is_what_zero_diagonals_need():
+    """With zeros on the diagonal the unpivoted factors are useless, the pivoted ones are good to 1e-11."""
+    blocks, dense = systems(2, diagonal=0.0)
+    blocks = (blocks[0], blocks[1] * (1 - jnp.eye(3))[:, :, None], blocks[2])
+    dense = dense * (1 - np.eye(21))
+    r = np.random.default_rng(1).normal(size=(5, 21))
+    packed = jnp.asarray(r.T.reshape(7, 3, 5))
+
+    def error(pivoting, function, matrix):
+        x = np.asarray(function(lanes.factor(*blocks, PATTERN, jnp.array(pivoting)), PATTERN, packed)).reshape(21, 5).T
+        return np.max(np.abs(x - np.linalg.solve(matrix, r[..., None])[..., 0]))
+
+    assert not error(False, lanes.solve, dense) < 1e-6
+    assert error(True, lanes.solve, dense) < 1e-11
+    assert error(True, lanes.solve_T, dense.transpose(0, 2, 1)) < 1e-11
+
+
+def resonator(damping, detuning):
+    """A ladder with hopping between neighbours and a detuned pair: coherences turn at `detuning`, damped by `damping`."""
+    s = qd.Space(pair=qd.Spin(), ladder=qd.Rotor(0, 14))
+    flip = s.pair.minus @ s.ladder.E
+    H = detuning * s.pair.z + 0.3 * (flip + flip.dag)
+    up, down = qd.Jump(1.0 * damping, s.ladder.E), qd.Jump(1.5 * damping, s.ladder.E.dag)
+    return s, qd.Lindblad(H, {"ladder": (up, down), "pair": qd.thermal_jumps(s.pair.minus, 1.0, qd.BosonicBath(0.7, damping))})
+
+
+# Turns per decay: 10 needs no pivoting, 1e9 does.
+@pytest.mark.parametrize("damping", [0.1, 1e-9])
+def test_a_batch_is_the_loop(damping):
+    """States and gradients of a batch equal those one by one (1e-11), also where the fast elimination has to be repeated."""
+    s, motion = resonator(damping, 1.0)
+    sector = reach(motion)
+    assert linear.block_plan(sector).width <= 8
+
+    def f(x):
+        motion = resonator(damping * x[0], x[1])[1]
+        values = sector.values(motion)
+        state, rcond, residual = null_vector.null_vector(sector, values, BlockTridiagonal())
+        return jnp.arange(sector.size) @ state, (rcond, residual)
+
+    xs = jnp.asarray(np.random.default_rng(0).uniform(0.8, 1.2, (9, 2)))
+    one = jax.jit(jax.value_and_grad(f, has_aux=True))
+    alone = [one(x) for x in xs]
+    (value, (rcond, residual)), gradient = jax.jit(jax.vmap(jax.value_and_grad(f, has_aux=True)))(xs)
+    close(value, [a[0][0] for a in alone], 1e-11)
+    close(gradient, [a[1] for a in alone], 1e-9)
+    assert np.all(residual < 1e-13) and np.all(np.abs(np.log10(rcond / jnp.stack([a[0][1][0] for a in alone]))) < 1)
+
+
+def test_nested_batches_forward_and_second_order():
+    """vmap of vmap, forward mode and the Hessian in a batch, all equal to the loop (1e-10)."""
+    s, motion = resonator(0.1, 1.0)
+    sector = reach(motion)
+
+    def f(x):
+        values = sector.values(resonator(0.1 * x[0], x[1])[1])
+        return jnp.arange(sector.size) @ null_vector.null_vector(sector, values, BlockTridiagonal())[0]
+
+    xs = jnp.asarray(np.random.default_rng(0).uniform(0.8, 1.2, (3, 4, 2)))
+    flat = xs.reshape(-1, 2)
+    one = jax.jit(f)
+    close(jax.jit(jax.vmap(jax.vmap(f)))(xs).ravel(), [one(x) for x in flat], 1e-12)
+    close(jax.jit(jax.vmap(jax.jacfwd(f)))(flat), jax.jit(jax.vmap(jax.grad(f)))(flat), 1e-10)
+    hessian = jax.jit(jax.hessian(f))
+    close(jax.jit(jax.vmap(jax.hessian(f)))(flat), [hessian(x) for x in flat], 1e-10)
