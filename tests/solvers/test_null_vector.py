@@ -82,19 +82,12 @@ def banded(seed, n=12):
 
 @pytest.mark.parametrize("seed", [0, 1])
 def test_solvers_agree(seed):
-    """Dense and chosen solution of 144 well-conditioned real unknowns: 1e-12, and the same error estimates.
-
-    Block elimination pivots inside blocks only, and one block here has a condition of 3e7: asked for by hand it may
-    refuse (NaN in this mode), as documented, but not be wrong.
-    """
+    """Every solver gives the same state of 144 real unknowns in levels of 22 to 1e-13, and the same error estimates."""
     s, motion = banded(seed)
-    with qd.failures("nan"):
-        states = [qd.steady_state(motion(jnp.array([0.6, 0.8, 0.5])), SOLVERS[k]) for k in ("dense", "block", "chosen")]
+    states = [qd.steady_state(motion(jnp.array([0.6, 0.8, 0.5])), SOLVERS[k]) for k in ("dense", "block", "chosen")]
     assert states[0].sector.size == 144 and float(states[0].rcond) > 0.01
-    by_hand, chosen = states[1:]
-    assert np.all(np.isnan(by_hand.x)) or np.max(np.abs(by_hand.x - states[0].x)) < 1e-12
-    for other in (chosen,):
-        close(other.x, states[0].x, 1e-12)
+    for other in states[1:]:
+        close(other.x, states[0].x, 1e-13)
         assert 0.1 < float(other.rcond / states[0].rcond) < 10 and float(other.residual) < 1e-14
 
 
