@@ -1,12 +1,13 @@
 """Block tridiagonal systems with small blocks, one in each lane: elimination from the first level to the last.
 
 The batch is the last axis of every array, so that one instruction works on several systems; a single system is a
-batch of one. The elimination inside the blocks is written out, entry by entry. Along the levels it is sequential.
+batch of one. Sums inside the blocks are written out, entry by entry. Along the levels the elimination is sequential.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -38,7 +39,7 @@ def factor(
     def reduced(W, level):
         lo, d, up = level
         rows = jnp.concatenate([d - _sparse(pattern, lo, W), up], axis=1)
-        order, rows = lax.cond(pivoting, _eliminated_by_largest, _eliminated_in_order, rows)
+        order, rows = lax.cond(pivoting, _eliminated_with_pivoting, _eliminated, rows)
         inverse = [1 / rows[i, i] for i in range(b)]
         solved: list = [None] * b
         for i in reversed(range(b)):
@@ -46,44 +47,34 @@ def factor(
             for j in range(i + 1, b):
                 rest = rest - rows[i, j] * solved[j]
             solved[i] = rest * inverse[i]
-        packed = jnp.stack([jnp.stack([inverse[i] if i == j else rows[i, j] for j in range(b)]) for i in range(b)])
         W = jnp.stack(solved)
-        return W, (order, packed, W)
+        return W, (order, jnp.where(np.eye(b, dtype=bool)[:, :, None], 1 / rows[:, :b], rows[:, :b]), W)
 
     few = jnp.stack([lower[:, i, j] for i, j in pattern], axis=1) if pattern else jnp.zeros((diag.shape[0], 0, lanes))
     _, factors = lax.scan(reduced, jnp.zeros((b, b, lanes)), (few, diag, upper))
     return few, *factors
 
 
-def _eliminated_in_order(rows: Float[Array, "b c lanes"]):
-    """Gaussian elimination of [A | B] with the rows as they are: their order, and [L\\U | L^-1 B]."""
-    row = [*rows]
-    ratio = {}
-    for p in range(len(row)):
-        for i in range(p + 1, len(row)):
-            ratio[i, p] = row[i][p] / row[p][p]
-            row[i] = row[i] - ratio[i, p] * row[p]
-    out = [jnp.concatenate([jnp.stack([ratio[i, j] for j in range(i)]), r[i:]]) if i else r for i, r in enumerate(row)]
-    same = jnp.broadcast_to(jnp.arange(rows.shape[0])[:, None], (rows.shape[0], rows.shape[2]))
-    return same, jnp.stack(out)
-
-
-def _eliminated_by_largest(rows: Float[Array, "b c lanes"]):
-    """The same with the largest pivot of each column, P A = L U: the order of the rows, and [L\\U | L^-1 P B]."""
+def _eliminated(rows: Float[Array, "b c lanes"], pivoting: bool = False):
+    """Gaussian elimination of [A | B], P A = L U: the order P of the rows, and [L\\U | L^-1 P B] in one array."""
     b, c, lanes = rows.shape
     i, j = np.arange(b)[:, None], np.arange(c)[:, None]
 
     def step(p, carry):
         order, rows = carry
-        best = jnp.argmax(jnp.where(i >= p, jnp.abs(rows[:, p]), -1.0), axis=0)
-        swap = jnp.where(i == p, best, jnp.where(i == best, p, i))
-        order, rows = jnp.take_along_axis(order, swap, axis=0), jnp.take_along_axis(rows, swap[:, None], axis=0)
+        if pivoting:
+            best = jnp.argmax(jnp.where(i >= p, jnp.abs(rows[:, p]), -1.0), axis=0)
+            swap = jnp.where(i == p, best, jnp.where(i == best, p, i))
+            order, rows = jnp.take_along_axis(order, swap, axis=0), jnp.take_along_axis(rows, swap[:, None], axis=0)
         ratio = jnp.where(i > p, rows[:, p] / rows[p, p], 0.0)
         rest = rows - ratio[:, None] * jnp.where(j > p, rows[p], 0.0)
         return order, jnp.where((i > p)[:, None] & (j == p), ratio[:, None], rest)
 
     same = jnp.broadcast_to(jnp.arange(b)[:, None], (b, lanes))
-    return lax.fori_loop(0, b, step, (same, rows))
+    return lax.fori_loop(0, b - 1, step, (same, rows))
+
+
+_eliminated_with_pivoting = partial(_eliminated, pivoting=True)
 
 
 def solve(factors, pattern: Places, r: Float[Array, "m b lanes"]) -> Float[Array, "m b lanes"]:
