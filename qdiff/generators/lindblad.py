@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 
 import equinox as eqx
@@ -22,13 +23,18 @@ class Jump(eqx.Module):
         rate: a number, or an array (n_groups,) [rate].
         operator: A, or the sum of all A_g [1].
         groups: for a family, a tuple (nnz,) that says to which A_g each entry of `operator` belongs.
+        energy: what one such jump takes from the bath, in the shape of `rate` [energy]; None if that is not definite.
+        quanta: how many of its quanta that is, likewise [1].
 
-    The rate stands apart from the operator so that derivatives exist at rate zero.
+    The rate stands apart from the operator so that derivatives exist at rate zero. Energy and quanta do not enter the
+    motion; they are what `cumulants` counts.
     """
 
     rate: ArrayLike
     operator: Operator
     groups: tuple[int, ...] | None = eqx.field(static=True, default=None)
+    energy: ArrayLike | None = None
+    quanta: ArrayLike | None = None
 
 
 def thermal_jumps(lower: Operator, omega, bath: BosonicBath) -> tuple[Jump, Jump]:
@@ -36,12 +42,15 @@ def thermal_jumps(lower: Operator, omega, bath: BosonicBath) -> tuple[Jump, Jump
 
         emission(omega) D[lower] + absorption(omega) D[lower^dag]
 
+    One jump carries one quantum of energy omega, which leaves the system or enters it.
+
     Args:
         lower: the operator that takes the energy omega out of the system [1].
         omega: transition energy, scalar [energy].
         bath: a `BosonicBath`.
     """
-    return Jump(bath.emission(omega), lower), Jump(bath.absorption(omega), lower.dag)
+    down = Jump(bath.emission(omega), lower, energy=-omega, quanta=-1.0)
+    return down, Jump(bath.absorption(omega), lower.dag, energy=omega, quanta=1.0)
 
 
 class Lindblad(eqx.Module):
@@ -116,9 +125,9 @@ class Lindblad(eqx.Module):
 def _member(j: Jump, op: Operator) -> Jump:
     """The jump with its aligned operator; a family keeps track of its groups."""
     if j.groups is None or op.pattern == j.operator.pattern:
-        return Jump(j.rate, op, j.groups)
+        return dataclasses.replace(j, operator=op)
     at = j.operator.pattern.find(op.pattern.row, op.pattern.col)
-    return j if np.any(at < 0) else Jump(j.rate, op, tuple(np.asarray(j.groups)[at].tolist()))
+    return j if np.any(at < 0) else dataclasses.replace(j, operator=op, groups=tuple(np.asarray(j.groups)[at].tolist()))
 
 
 def hermitian(H: Operator) -> Operator:

@@ -112,6 +112,18 @@ class Sector:
         moved = sum_into(terms, label * self.size + self.target[out], len(self.labels) * self.size)
         return moved.reshape(len(self.labels), self.size)
 
+    def gains(self, motion: Lindblad, bath: str):
+        """What the jumps of one bath add to x: the static places `target`, `source` and `jump` (the number of the jump,
+        members of families counted one by one), and the values (terms,) [rate], one for each place.
+
+        Complete for weighted sums over the jumps only in a sector that was made by `reach` with `counted=bath`.
+        """
+        plan, b = self._plan, self.labels.index(bath)
+        on = np.flatnonzero((plan["label"] == b) & (plan["jump"] >= 0))
+        first = sum(np.size(j.rate) for label in self.labels[:b] for j in motion.jumps[label])
+        values = plan["weight"][on] * self._terms(motion)[plan["term"][on]]
+        return self.target[plan["out"][on]], self.source[plan["out"][on]], plan["jump"][on] - first, values
+
     def covector(self, op: Operator):
         """o (size,) with o . x = Tr[op rho]; op Hermitian in the generator's frame [unit of op]."""
         at = op.pattern.find(self.col, self.row)
@@ -136,20 +148,52 @@ class Sector:
     def coordinates(self, rho: Operator):
         """The coordinates x (size,) of a density matrix given in the generator's frame."""
         at = rho.pattern.find(self.row, self.col)
-        values = jnp.where(at >= 0, jnp.asarray(rho.values)[np.maximum(at, 0)], 0)
+        values = jnp.where(at >= 0, jnp.asarray(rho.values)[np.maximum(at, 0)], 0) if rho.pattern.nnz else jnp.zeros(self.size)
         return jnp.where(self.part == 0, jnp.real(values), jnp.imag(values))
+
+    def adopted(self, other: Sector, x):
+        """The coordinates here of a state with coordinates x in another sector of the same generator.
+
+        What only one of the two holds is zero here, or left out.
+        """
+        if other == self:
+            return x
+        known = {place: k for k, place in enumerate(zip(other.row, other.col, other.part, strict=True))}
+        at = [known.get(place, other.size) for place in zip(self.row, self.col, self.part, strict=True)]
+        return jnp.append(x, 0.0)[np.array(at, int)]
 
 
 # ---- trace time -----------------------------------------------------------------------------------------
 
 
-def reach(motion: Lindblad, start: Pattern | None = None) -> Sector:
-    """The sector that the populations (or the elements of `start`, in the generator's frame) reach."""
+def reach(motion: Lindblad, start: Pattern | None = None, *, counted: str | None = None) -> Sector:
+    """The sector that the populations (or the elements of `start`, in the generator's frame) reach.
+
+    The jumps of a `counted` bath are told apart: what two of them add to one element may cancel in the generator,
+    but not where they are counted with different weights.
+    """
     dim, labels = motion.H.size, motion.labels
     jumps = [(b, j) for b, label in enumerate(labels) for j in motion.jumps[label]]
     loss = _loss(dim, jumps)
-    found = _explore(dim, motion.H, jumps, loss, start)
-    return _real_form(dim, labels, motion.H, jumps, loss, found, start)
+    kinds = _Kinds(len(labels), None if counted is None else labels.index(counted))
+    found = _explore(dim, motion.H, jumps, loss, start, kinds)
+    return _real_form(dim, labels, motion.H, jumps, loss, found, start, kinds)
+
+
+class _Kinds:
+    """Numbers for the kinds of terms that may cancel among themselves: of H, or of the losses or the gains of one bath.
+
+    The gains of the `counted` bath are of one kind for each jump.
+    """
+
+    def __init__(self, baths: int, counted: int | None):
+        self.baths, self.counted = baths, counted
+
+    def __call__(self, family, label, jump):
+        kind = family * (self.baths + 1) + label + 1
+        if self.counted is None:
+            return kind
+        return np.where((family == 2) & (label == self.counted), 3 * (self.baths + 1) + jump, kind)
 
 
 def _flat(jumps):
@@ -192,7 +236,7 @@ def _loss(dim, jumps):
     }
 
 
-def _explore(dim, H, jumps, loss, start):
+def _explore(dim, H, jumps, loss, start, kinds):
     """Breadth-first search over density-matrix elements; returns all terms as a list of flat arrays."""
     row, col, group, label, aprobe, rate, groups = loss["jumps"]
     hrow, hcol, hprobe = H.pattern.row, H.pattern.col, H.probe
@@ -234,8 +278,7 @@ def _explore(dim, H, jumps, loss, start):
         probe[:, on] = rate[:, columns[8][on]] * aprobe[:, columns[6][on]] * aprobe[:, columns[7][on]].conj()
         # What one bath's gain (or loss, or the Hamiltonian) adds to one element may cancel identically.
         target, origin = columns[1] * dim + columns[2], columns[3] * dim + columns[4]
-        kind = family * (len(jumps) + 2) + columns[0] + 1
-        keep = ~_cancelled(np.stack([kind, target, origin]), probe)
+        keep = ~_cancelled(np.stack([kinds(family, columns[0], columns[8]), target, origin]), probe)
         family, columns, probe = family[keep], [c[keep] for c in columns], probe[:, keep]
         chunks.append((family, columns, probe))
         new = np.setdiff1d(columns[1] * dim + columns[2], seen)
@@ -257,7 +300,7 @@ def _cancelled(keys: np.ndarray, term: np.ndarray) -> np.ndarray:
     return dead[at]
 
 
-def _real_form(dim, labels, H, jumps, loss, found, start) -> Sector:
+def _real_form(dim, labels, H, jumps, loss, found, start, kinds) -> Sector:
     seen, family, columns, probe = found
     label, trow, tcol, srow, scol, weight, first, second, rate = columns
     erow, ecol = seen // dim, seen % dim
@@ -279,7 +322,8 @@ def _real_form(dim, labels, H, jumps, loss, found, start) -> Sector:
     imag_index = imag_start[family] + index - real_start[family]
     has_imag = np.asarray(is_complex)[family]
 
-    rows = []  # target coordinate, source coordinate, run-time term, weight, label, family, probe value
+    rows = []  # target coordinate, source coordinate, run-time term, weight, label, jump, kind, probe value
+    kind, jump = kinds(family, label, rate), np.where(gains, rate, -1)
     diagonal = srow == scol
     for source_part, factor in ((0, np.ones(family.size, complex)), (1, np.where(srow < scol, 1j, -1j))):
         w = weight * factor
@@ -300,14 +344,15 @@ def _real_form(dim, labels, H, jumps, loss, found, start) -> Sector:
                         pick[use],
                         value[use],
                         label[use],
-                        family[use],
+                        jump[use],
+                        kind[use],
                         value[use] * raw[:, use],
                     )
                 )
-    tgt, src, term, wgt, lab, fam = (np.concatenate([r[k] for r in rows]) for k in range(6))
-    value = np.concatenate([r[6] for r in rows], axis=1)
-    dead = _cancelled(np.stack([fam * (len(jumps) + 2) + lab + 1, tgt, src]), value)
-    tgt, src, term, wgt, lab, value = (a[..., ~dead] for a in (tgt, src, term, wgt, lab, value))
+    tgt, src, term, wgt, lab, hop, sort = (np.concatenate([r[k] for r in rows]) for k in range(7))
+    value = np.concatenate([r[7] for r in rows], axis=1)
+    dead = _cancelled(np.stack([sort, tgt, src]), value)
+    tgt, src, term, wgt, lab, hop, value = (a[..., ~dead] for a in (tgt, src, term, wgt, lab, hop, value))
 
     if start is None:
         seed = 2 * np.flatnonzero(erow == ecol)
@@ -316,7 +361,7 @@ def _real_form(dim, labels, H, jumps, loss, found, start) -> Sector:
         seed = np.r_[2 * at, 2 * at[start.row != start.col] + 1]
     alive = _reachable(2 * seen.size, src, tgt, seed)
     keep = alive[src] & alive[tgt]
-    tgt, src, term, wgt, lab, value = (a[..., keep] for a in (tgt, src, term, wgt, lab, value))
+    tgt, src, term, wgt, lab, hop, value = (a[..., keep] for a in (tgt, src, term, wgt, lab, hop, value))
     number = np.cumsum(alive) - 1
     coords = np.flatnonzero(alive)
     size = coords.size
@@ -331,6 +376,7 @@ def _real_form(dim, labels, H, jumps, loss, found, start) -> Sector:
         "term": term[order],
         "weight": wgt[order],
         "label": lab[order],
+        "jump": hop[order],
         "rate": rate[used],
         "p": first[used],
         "q": second[used],

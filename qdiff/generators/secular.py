@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 
 import jax
@@ -30,7 +31,8 @@ def secular(
         other A:      sum_omega emission(omega) D[A(omega)] + absorption(omega) D[A(omega)^dag]   (rotating wave)
 
     Two frequencies belong to one A(omega) when they are equal for all parameters; where two others happen to
-    coincide, the result is the limit of the neighbouring parameters. Lamb shifts are left out.
+    coincide, the result is the limit of the neighbouring parameters. Lamb shifts are left out. Each jump carries the
+    energy of its line, and one quantum of it.
 
     Args:
         H: the system's Hamiltonian [energy].
@@ -63,7 +65,7 @@ def secular(
     if recording():
         return Lindblad(H, {label: (1.0, A) for label, (A, _) in couplings.items()} | local, frame=H)
     operators = rest[: len(couplings)]
-    known = iter([Jump(j.rate, op, j.groups) for j, op in zip(each, rest[len(couplings) :], strict=False)])
+    known = iter([dataclasses.replace(j, operator=op) for j, op in zip(each, rest[len(couplings) :], strict=False)])
 
     H = hermitian(H)
     basis = eigenbasis(H)
@@ -72,7 +74,7 @@ def secular(
     for (label, (_, bath)), A in zip(couplings.items(), operators, strict=True):
         out[label] = _lines(V.dag @ A @ V, basis, bath, A.is_hermitian, negative)
     for label in local:
-        out[label] = tuple(Jump(j.rate, V.dag @ j.operator @ V, _regroup(j)) for j in (next(known) for _ in local[label]))
+        out[label] = tuple(_turned(next(known), V) for _ in local[label])
     levels = Operator(diagonal(H.size), basis.energies, H.space, probe=basis.copies)
     return Lindblad(levels, out, frame=V, splitting=basis.splitting)
 
@@ -89,18 +91,20 @@ def _lines(A: Operator, basis, bath, hermitian: bool, negative: str) -> tuple[Ju
         spread, scale = jnp.abs(line - omega[group]), jnp.max(jnp.abs(basis.energies))
         omega = jnp.where(jax.lax.stop_gradient(jnp.max(spread) > 1e-9 * scale), jnp.nan, omega)
     if hermitian:
-        return (Jump(bath.emission(omega), A, tuple(group.tolist())),)
+        return (Jump(bath.emission(omega), A, tuple(group.tolist()), energy=-omega, quanta=-jnp.sign(omega)),)
     down, up = bath.emission(omega), bath.absorption(omega)
     if negative == "drop":
         down, up = jnp.where(omega > 0, down, 0.0), jnp.where(omega > 0, up, 0.0)
     back = A.dag
     at = A.pattern.find(back.pattern.col, back.pattern.row)
-    return Jump(down, A, tuple(group.tolist())), Jump(up, back, tuple(group[at].tolist()))
+    emitted = Jump(down, A, tuple(group.tolist()), energy=-omega, quanta=-jnp.sign(omega))
+    return emitted, Jump(up, back, tuple(group[at].tolist()), energy=omega, quanta=jnp.sign(omega))
 
 
-def _regroup(jump: Jump):
+def _turned(jump: Jump, V: Operator) -> Jump:
     if jump.groups is not None:
         raise ValueError("a family of jumps cannot be turned into the eigenbasis; give its members one by one")
+    return dataclasses.replace(jump, operator=V.dag @ jump.operator @ V)
 
 
 def coincident(copies: np.ndarray, scale: float) -> np.ndarray:

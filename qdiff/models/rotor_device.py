@@ -22,6 +22,7 @@ from ..operators.probe import structured
 from ..operators.space import Rotor, Space, Spin
 from ..solvers.steady import State, steady_state
 from ..thermodynamics import engine, rectification
+from ..thermodynamics.counting import cumulants, fano_factor, uncertainty_ratio
 from ..thermodynamics.entropy import entropy_production
 from ..thermodynamics.ergotropy import ergotropy
 from ..thermodynamics.flows import Ledger, current, currents, ledger
@@ -190,6 +191,27 @@ class RotorEngine(_RotorDevice):
             "load": self.load_fixed_point(),
         }
         return entropy_production(state.motion, state, logs)
+
+    @shared
+    def _counts_hot(self):
+        """The first two cumulants of the heat from the hot bath, 2 B2 a quantum."""
+        state = self.steady()
+        return cumulants(state.motion, state, "hot", order=2)
+
+    @figure(symbol="S_2", unit="energy^3", source="full counting statistics of 2 B2 per quantum")
+    def current_noise_hot(self):
+        """Growth rate of the variance of the heat taken from the hot bath."""
+        return self._counts_hot()[1]
+
+    @figure(symbol=r"S_2 / |\dot Q_2|", unit="energy", source="full counting statistics of 2 B2 per quantum")
+    def fano_factor_hot(self):
+        """Noise of the heat from the hot bath over its mean; 2 B2 for independent quanta, a pole where the heat vanishes."""
+        return fano_factor(self.heat_current_hot(), self.current_noise_hot())
+
+    @figure(symbol=r"S_2 \sigma / \dot Q_2^2", unit="1", source="thermodynamic uncertainty relation, >= 2 for classical processes")
+    def uncertainty_ratio_hot(self):
+        """Noise of the heat from the hot bath times entropy production over its mean squared; a pole where the heat vanishes."""
+        return uncertainty_ratio(self.heat_current_hot(), self.current_noise_hot(), self.entropy_production())
 
     @figure(symbol=r"\langle L_z^2 \rangle / 2I", unit="energy", source="Eq. (2)")
     def kinetic_energy(self):

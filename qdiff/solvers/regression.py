@@ -1,0 +1,276 @@
+"""Two-time correlations, their spectra, and the noise at zero frequency, by the quantum regression theorem."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jax import lax
+from jax.core import Tracer
+
+from ..generators.lindblad import Lindblad
+from ..generators.sector import Sector, reach
+from ..operators.operator import Operator
+from .propagator import longest, propagate
+from .resolvent import resolvent
+from .steady import NotUnique, SolveError, State, _dense, failure_mode, steady_state
+
+
+def correlation(motion: Lindblad, state: State | Operator, A: Operator, B: Operator, times, *, left: Operator | None = None):
+    """The two-time correlation function <A(t) B(0)> of a state, at times t >= 0.
+
+        <left(0) A(t) B(0)> = Tr[A e^{L t}(B rho left)]           (left = 1 where it is not given)
+
+    The operators stand in this order, and the later one is in the middle. So <B(0) A(t)> is `correlation(motion, state,
+    A, space.identity, times, left=B)`, and in a stationary state <A(0) B(t)> = <A(-t) B(0)>. Photon coincidences
+    <a^dag(0) a^dag(t) a(t) a(0)> are `correlation(motion, state, a.dag @ a, a, times, left=a.dag)`.
+
+    B rho left may lie outside the sector of the state. It is split into its Hermitian and anti-Hermitian parts, and
+    each moves as a real vector in the sector that its elements reach.
+
+    Args:
+        motion: the generator.
+        state: a `State` from `steady_state`, or any density matrix (`Operator`) at time zero.
+        A, B, left: operators in the original basis, Hermitian or not [unit of each].
+        times: array (n,) of non-negative times, in any order [1/rate].
+
+    Returns:
+        Complex array (n,) [product of the units].
+
+    Raises:
+        ValueError: a time is negative, or an operator acts on another space.
+        SolveError: a time is too long for the propagator (beyond 1e13 over the largest rate).
+
+    Differentiable in everything, times included, forward, reverse and to any order.
+
+    Accuracy: 1e-13 of the largest value, times the number of decades that t spans. Cost: n^3 log2(t * largest rate)
+    for a sector of n coordinates.
+
+    Example:
+        >>> import qdiff as qd
+        >>> mode = qd.Space(mode=qd.Boson(30)).mode
+        >>> bath = qd.BosonicBath(1.0, 0.1)
+        >>> motion = qd.Lindblad(mode.n, {"bath": qd.thermal_jumps(mode.a, 1.0, bath)})
+        >>> c = qd.correlation(motion, qd.steady_state(motion), mode.a.dag, mode.a, jnp.array([0.0, 2.0]))
+        >>> bool(jnp.allclose(c, 0.581977 * jnp.exp((1j - 0.05) * jnp.array([0.0, 2.0])), atol=1e-6))
+        True
+
+    Source:
+        Lax, Phys. Rev. 129, 2342 (1963); Gardiner and Zoller, Quantum Noise (2004), Sec. 5.2.
+    """
+    rho = _density(motion, state)
+    times = _times(times)
+    kicked = _within(motion, B, "B") @ rho
+    if left is not None:
+        kicked = kicked @ _within(motion, left, "left")
+    A = _within(motion, A, "A")
+    if not kicked.pattern.nnz:
+        return jnp.zeros(times.shape, complex)
+    return finite(_moving(motion, A, kicked, times, reach(motion, kicked.pattern)), _TOO_LONG)
+
+
+def spectrum(motion: Lindblad, state: State | Operator, A: Operator, B: Operator, omegas):
+    """The spectrum of a two-time correlation, the part of it that is a function of frequency.
+
+        S(omega) = int_0^inf dt { [<A(t) B(0)> - <A><B>] e^{-i omega t} + [<A(0) B(t)> - <A><B>] e^{i omega t} },
+
+    in a stationary state the Fourier transform of <A(t) B(0)> over all times. What does not decay, <A> <B>, is taken out
+    of it and would be the peak 2 pi <A> <B> delta(omega); it is `state.expect(A) * state.expect(B)`. Each half is
+    one solve, -Tr[A (L -+ i omega)^-1 (...)], and stays finite through omega = 0.
+
+    Args:
+        motion: the generator.
+        state: a `State` from `steady_state`, or any density matrix (`Operator`) at time zero; then the mean values are
+            <A> at late times with <B> at time zero in the first half, and the other way around in the second.
+        A, B: operators in the original basis [unit of each].
+        omegas: array of any shape of angular frequencies [rate]. A line of B = lowering, A = B.dag at energy omega0
+            stands at omega = +omega0.
+
+    Returns:
+        Array in the shape of omegas [product of the units over rate]: real where A is the adjoint of B for all parameters
+        (it is then non-negative in a stationary state), complex otherwise.
+
+    Raises:
+        ValueError: an operator acts on another space.
+        NotUnique: there are several stationary states in the sector.
+        SolveError: an oscillation at one of the frequencies is not damped, a peak delta(omega - omega0) of its own.
+
+    Differentiable in everything, frequencies included, forward, reverse and to any order.
+
+    Accuracy: 1e-15 times the ratio of the largest rate to the width of the line, relative to the peak. One factorisation
+    for each frequency, of twice the size of the sector that B rho reaches.
+
+    Example:
+        >>> import qdiff as qd
+        >>> qubit = qd.Space(qubit=qd.Spin()).qubit
+        >>> motion = qd.Lindblad(0.5 * qubit.z, {"bath": [(0.3, qubit.minus), (0.1, qubit.plus)]})
+        >>> state = qd.steady_state(motion)
+        >>> s = qd.spectrum(motion, state, qubit.plus, qubit.minus, jnp.array([1.0, 1.2]))
+        >>> s.round(12).tolist()  # Lorentzian of half width 0.2 at omega = 1, area 2 pi <plus minus>
+        [2.5, 1.25]
+    """
+    omegas = jnp.asarray(omegas)
+    if not (jnp.issubdtype(omegas.dtype, jnp.floating) or jnp.issubdtype(omegas.dtype, jnp.integer)):
+        raise TypeError(f"omegas must be real, but are of type {omegas.dtype}")
+    omegas = omegas.astype(float)
+    first, second = _halves(motion, state, A, B)
+    s = _at_frequencies(motion, first, omegas)
+    s = 2 * s.real if second is None else s + _at_frequencies(motion, second, -omegas)
+    return finite(s, _UNDAMPED)
+
+
+def zero_frequency_noise(motion: Lindblad, state: State | Operator, A: Operator, B: Operator | None = None):
+    """The noise at zero frequency, `spectrum(motion, state, A, B, 0.0)` by real solves.
+
+        S(0) = int dt [<A(t) B(0)> - <A><B>] = -2 Re Tr[A L^D (B rho - rho <B>)]     for A = B^dag,
+
+    with L^D the Drazin inverse: for a Hermitian A = B it is one linear solve.
+
+    Args:
+        B: by default the adjoint of A. The others: as in `spectrum`.
+
+    Returns:
+        Scalar [product of the units over rate], real where A is the adjoint of B, complex otherwise.
+
+    Raises and differentiable: as `spectrum`.
+
+    Example:
+        >>> import qdiff as qd
+        >>> qubit = qd.Space(qubit=qd.Spin()).qubit
+        >>> motion = qd.Lindblad(0.5 * qubit.z, {"bath": [(0.3, qubit.minus), (0.1, qubit.plus)]})
+        >>> s = qd.zero_frequency_noise(motion, qd.steady_state(motion), qubit.up)  # 2 p (1 - p) / (0.3 + 0.1)
+        >>> round(float(s), 12)
+        0.9375
+    """
+    first, second = _halves(motion, state, A, A.dag if B is None else B)
+    if second is None:
+        # For a Hermitian A the anti-Hermitian part of B rho adds to the imaginary part only.
+        return finite(2 * _at_zero(motion, first, A.is_hermitian).real, _UNDAMPED)
+    return finite(_at_zero(motion, first, False) + _at_zero(motion, second, False), _UNDAMPED)
+
+
+_TOO_LONG = "the correlation is not finite: a time is longer than 1e13 over the largest rate, or a rate is infinite or NaN"
+_UNDAMPED = (
+    "the spectrum is not finite: an oscillation at one of the frequencies is not damped (a delta peak), a second state is "
+    "stationary, or a rate is infinite or NaN"
+)
+
+
+def finite(values, reason: str):
+    """Let no wrong number pass: an error here and now if the numbers are known, else one at run time, or NaN."""
+    failed = lax.stop_gradient(~jnp.all(jnp.isfinite(values)))
+    if failure_mode() == "nan":
+        return values
+    if isinstance(failed, Tracer):
+        return eqx.error_if(values, failed, reason)
+    if failed:
+        raise SolveError(reason)
+    return values
+
+
+def _times(times):
+    times = jnp.asarray(times)
+    if times.ndim != 1 or not times.size or not (jnp.issubdtype(times.dtype, jnp.floating) or jnp.issubdtype(times.dtype, jnp.integer)):
+        raise ValueError(f"times must be a real array of shape (n,), but has shape {times.shape} and type {times.dtype}")
+    times = times.astype(float)
+    wrong = ~jnp.all(lax.stop_gradient(times) >= 0)
+    if not isinstance(wrong, Tracer) and wrong:
+        raise ValueError(f"times must be non-negative, but the lowest is {float(jnp.min(times))}")
+    return times if failure_mode() == "nan" else eqx.error_if(times, wrong, "times must be non-negative")
+
+
+def _within(motion: Lindblad, op: Operator, name: str) -> Operator:
+    """The operator in the generator's frame."""
+    if not isinstance(op, Operator):
+        raise TypeError(f"{name} must be an Operator, but was {type(op).__name__}")
+    if op.size != motion.H.size or (op.space and motion.space and op.space != motion.space):
+        raise ValueError(f"{name} must act on the generator's space {motion.space!r}, but acts on {op.space!r} (dimension {op.size})")
+    return motion.into_frame(op)
+
+
+def _density(motion: Lindblad, state: State | Operator) -> Operator:
+    """The density matrix of a state in the generator's frame."""
+    if isinstance(state, State):
+        if state.sector.labels != motion.labels or state.sector.dim != motion.H.size:
+            raise ValueError(f"state must be a state of this generator (baths {motion.labels}), but has baths {state.sector.labels}")
+        return state.sector.operator(state.x, motion.space)
+    return _within(motion, state, "state")
+
+
+def _parts(M: Operator) -> tuple[Operator, Operator]:
+    """Hermitian X and Y with M = X + i Y."""
+    return (M + M.dag) * 0.5, (M - M.dag) * -0.5j
+
+
+def _coordinates(sector: Sector, M: Operator):
+    X, Y = _parts(M)
+    return sector.coordinates(X) + 1j * sector.coordinates(Y)
+
+
+def _covector(sector: Sector, A: Operator):
+    """The complex a with Tr[A M] = a . m for the coordinates m of any M."""
+    X, Y = _parts(A)
+    return sector.covector(X) + 1j * sector.covector(Y)
+
+
+@partial(jax.jit, static_argnums=4)
+def _moving(motion, A, kicked, times, sector):
+    G, m = _dense(sector, sector.values(motion)), _coordinates(sector, kicked)
+    times = jnp.where(times <= longest(G), times, jnp.nan)
+    # The real and the imaginary vector, at all times, are columns of one propagation.
+    both = jnp.repeat(jnp.stack([m.real, m.imag], axis=1), times.size, axis=1)
+    moved, _ = propagate(G, both, jnp.tile(times, 2), sector.trace_weights, len(sector.bands))
+    real, imag = jnp.split(_covector(sector, A) @ moved, 2)
+    return real + 1j * imag
+
+
+class _Half(eqx.Module):
+    """One half of a spectrum: its operator, and coordinates of the other one's product with the state."""
+
+    read: Operator
+    m: jax.Array
+    x: jax.Array
+    sector: Sector = eqx.field(static=True)
+
+
+def _halves(motion, state, A, B):
+    """The two halves of a spectrum, as operator and coordinates; None for a second that is the first one's conjugate."""
+    rho = _density(motion, state)
+    A, B = _within(motion, A, "A"), _within(motion, B, "B")
+    end = state if isinstance(state, State) else steady_state(motion)
+    first = _prepared(motion, A, B @ rho, end)
+    return first, None if (A - B.dag).pattern.nnz == 0 else _prepared(motion, B, rho @ A, end)
+
+
+def _prepared(motion, read, kicked, end):
+    """What decays of a kicked state: all of it, less its trace times the stationary state."""
+    sector = reach(motion, kicked.pattern)
+    if len(sector.classes) > 1:
+        raise NotUnique(f"a spectrum needs one stationary state, but the sector of this correlation holds {len(sector.classes)}")
+    m = _coordinates(sector, kicked)
+    x = sector.adopted(end.sector, end.x)
+    return _Half(read, m - (sector.trace_weights @ m) * x, x, sector)
+
+
+@jax.jit
+def _at_frequencies(motion, half, omegas):
+    """The integral over t > 0 of what decays, times e^{-i omega t}."""
+    sector, a, values = half.sector, _covector(half.sector, half.read), half.sector.values(motion)
+
+    def one(omega):
+        return -a @ resolvent(sector, values, half.x, omega, half.m)
+
+    return lax.map(one, omegas.reshape(-1)).reshape(omegas.shape)
+
+
+@partial(jax.jit, static_argnums=2)
+def _at_zero(motion, half, one_part: bool):
+    """The same at omega = 0, by real solves; with `one_part` of the Hermitian part of m only."""
+    sector, values = half.sector, half.sector.values(motion)
+
+    def solved(m):
+        return -_covector(sector, half.read) @ resolvent(sector, values, half.x, None, m)
+
+    return solved(half.m.real) if one_part else solved(half.m.real) + 1j * solved(half.m.imag)
