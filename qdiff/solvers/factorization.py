@@ -32,7 +32,7 @@ class Solver(eqx.Module):
         """The inverse transposed applied to r (size,)."""
 
     def many(self, sector: Sector) -> ManySolver | None:
-        """What to use in place of the three above, if not None; then `factor` need not give anything useful."""
+        """What is quicker than the three above for this sector, if anything."""
         return None
 
 
@@ -76,8 +76,7 @@ class BlockTridiagonal(Solver):
     """
 
     def factor(self, sector, values):
-        plan = linear.block_plan(sector)
-        return () if plan.width <= _WRITTEN_OUT else linear.factor(*plan.blocks(values, _shift(values)))
+        return linear.factor(*linear.block_plan(sector).blocks(values, _shift(values)))
 
     def solve(self, sector, factors, r):
         plan = linear.block_plan(sector)

@@ -36,10 +36,13 @@ def null_vector(sector: Sector, values, solver: Solver):
 
 @partial(jax.custom_jvp, nondiff_argnums=(0, 1))
 def _stationary(sector, solver, values):
-    """The state, reciprocal condition, residual, and the factors that they were computed with."""
+    """The state, reciprocal condition, residual, and the factors that they were computed with.
+
+    Those in lanes are not handed on: they look otherwise in a batch, and are quickly made again.
+    """
     many = solver.many(sector)
-    factors = solver.factor(sector, values)
     if many is None:
+        factors = solver.factor(sector, values)
         return *_by_iteration(sector, values, partial(solver.solve, sector, factors)), factors
 
     def lanes(values):
@@ -49,7 +52,7 @@ def _stationary(sector, solver, values):
 
         return _pivoting_if_needed(attempt)
 
-    return *in_lanes(lanes)(values), factors
+    return *in_lanes(lanes)(values), ()
 
 
 def _pivoting_if_needed(attempt):
