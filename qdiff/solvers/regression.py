@@ -13,9 +13,10 @@ from jax.core import Tracer
 from ..generators.lindblad import Lindblad
 from ..generators.sector import Sector, reach
 from ..operators.operator import Operator
+from .factorization import matrix
 from .propagator import longest, propagate
 from .resolvent import resolvent
-from .steady import NotUnique, SolveError, State, _dense, failure_mode, steady_state
+from .steady import NotUnique, SolveError, State, failure_mode, steady_state
 
 
 def correlation(motion: Lindblad, state: State | Operator, A: Operator, B: Operator, times, *, left: Operator | None = None):
@@ -217,7 +218,7 @@ def _covector(sector: Sector, A: Operator):
 
 @partial(jax.jit, static_argnums=4)
 def _moving(motion, A, kicked, times, sector):
-    G, m = _dense(sector, sector.values(motion)), _coordinates(sector, kicked)
+    G, m = matrix(sector, sector.values(motion)), _coordinates(sector, kicked)
     times = jnp.where(times <= longest(G), times, jnp.nan)
     # The real and the imaginary vector, at all times, are columns of one propagation.
     both = jnp.repeat(jnp.stack([m.real, m.imag], axis=1), times.size, axis=1)

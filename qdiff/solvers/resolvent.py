@@ -11,7 +11,7 @@ from jax import lax
 from ..generators.sector import Sector
 from ..operators.sums import sum_into
 from .compensated import Conserving
-from .steady import choose
+from .factorization import choose
 
 # The refined solution is refused where its last correction was larger than this.
 _CONVERGED = 1e-6
