@@ -14,7 +14,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 
-from ..solvers.steady import SolveError, failure_mode, failure_reason, failures
+from ..solvers import evolve, steady
+from ..solvers.steady import SolveError, failure_mode, failures
 
 
 @dataclasses.dataclass(frozen=True)
@@ -127,7 +128,9 @@ def shared(method):
 
 
 def figure(*, symbol: str, unit: str, source: str):
-    """Declare a method without arguments as a figure of merit, and compile it when it is called.
+    """Declare a method as a figure of merit, and compile it when it is called.
+
+    It can be called without arguments; further ones, arrays such as times, are optional.
 
     Args:
         symbol: as in the source, in LaTeX. unit: of the value, "1" for a number. source: equation or section.
@@ -143,25 +146,26 @@ def figure(*, symbol: str, unit: str, source: str):
 
 
 def compile_method(method):
-    """`method(self)` as one compiled program, in which a failed solve is an error of one sentence.
+    """`method(self, *arrays)` as one compiled program, in which a failed solve is an error of one sentence.
 
     Called with known numbers, the program that marks failures by NaN runs first; only if it does is the one that
     can say why compiled. Called while tracing, it becomes part of the caller's program.
     """
 
     @eqx.filter_jit
-    def program(self, mode):
+    def program(self, arrays, mode):
         with failures(mode), sharing():
-            return method(self)
+            return method(self, *arrays)
 
     @functools.wraps(method)
-    def wrapper(self):
+    def wrapper(self, *arrays):
         if _share.get() is not None:  # inside another figure or `evaluate`: part of its program
-            return method(self)
-        if failure_mode() == "nan" or any(isinstance(x, Tracer) for x in jax.tree.leaves(self)):
-            return program(self, failure_mode())
-        out = program(self, "nan")
-        return out if all(bool(jnp.all(jnp.isfinite(x))) for x in jax.tree.leaves(out)) else solved(program, self, "raise")
+            return method(self, *arrays)
+        arrays = tuple(x if x is None else jnp.asarray(x) for x in arrays)
+        if failure_mode() == "nan" or any(isinstance(x, Tracer) for x in jax.tree.leaves((self, arrays))):
+            return program(self, arrays, failure_mode())
+        out = program(self, arrays, "nan")
+        return out if all(bool(jnp.all(jnp.isfinite(x))) for x in jax.tree.leaves(out)) else solved(program, self, arrays, "raise")
 
     return wrapper
 
@@ -171,10 +175,11 @@ def solved(function, *args):
     try:
         return function(*args)
     except (eqx.EquinoxRuntimeError, jax.errors.JaxRuntimeError) as error:
-        reason = failure_reason(error)
-        if reason is None:
-            raise
-        raise SolveError(reason) from None
+        if reason := steady.failure_reason(error) or evolve.failure_reason(error):
+            raise SolveError(reason) from None
+        if reason := evolve.refusal(error):
+            raise ValueError(reason) from None
+        raise
 
 
 class Model(eqx.Module):

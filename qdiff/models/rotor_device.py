@@ -20,12 +20,15 @@ from ..operators.operator import Operator
 from ..operators.pattern import diagonal
 from ..operators.probe import structured
 from ..operators.space import Rotor, Space, Spin
+from ..solvers.evolution import Evolution
+from ..solvers.evolve import evolve
 from ..solvers.steady import State, steady_state
 from ..thermodynamics import engine, rectification
 from ..thermodynamics.counting import cumulants, fano_factor, uncertainty_ratio
 from ..thermodynamics.entropy import entropy_production
 from ..thermodynamics.ergotropy import ergotropy
 from ..thermodynamics.flows import Ledger, current, currents, ledger
+from ..thermodynamics.gibbs import gibbs
 from .base import Model, compile_method, figure, parameter, setting, shared
 
 
@@ -86,6 +89,22 @@ class _RotorDevice(Model):
         return (self.g * (1 - self.chi)) ** 2, (self.g * (1 + self.chi)) ** 2
 
 
+class Powers(eqx.Module):
+    """The rotor's powers in time (k,) [energy^2].
+
+    Attributes:
+        kinetic: d/dt <L^2>/2I, Eq. (30), the sum of the intrinsic power and the back-action.
+        intrinsic: its part from the Hamiltonian, the working medium's force on the rotor, Eq. (32).
+        net: d/dt <L>^2/2I, the kinetic power of the directed motion, Eq. (34).
+        back_action: the part of the kinetic power from the baths, Eq. (33).
+    """
+
+    kinetic: jax.Array
+    intrinsic: jax.Array
+    net: jax.Array
+    back_action: jax.Array
+
+
 class RotorEngine(_RotorDevice):
     """The collision model with its local master equation, Sec. II A: engine, accelerator, refrigerator.
 
@@ -115,6 +134,16 @@ class RotorEngine(_RotorDevice):
     def steady(self) -> State:
         """The stationary state."""
         return steady_state(self.motion())
+
+    def start(self) -> Operator:
+        """The state that Figs. 6 to 8 start from: the qubits each at its bath's temperature, the rotor in l = 0."""
+        qubit = Space(qubit=Spin()).qubit
+        cold, hot = gibbs(self.B1 * qubit.z, self.beta1), gibbs(self.B2 * qubit.z, self.beta2)
+        return self.space.state(cold=cold, hot=hot, wheel=0)
+
+    def evolution(self, times) -> Evolution:
+        """The states at `times` (k,) [1/energy], from `start` at time zero."""
+        return evolve(self.motion(), self.start(), times)
 
     @shared
     def ledger(self) -> Ledger:
@@ -229,9 +258,24 @@ class RotorEngine(_RotorDevice):
         return self.steady().populations("cold", "hot")
 
     @figure(symbol="P_l", unit="1", source="Appendix B")
-    def rotor_populations(self):
-        """Populations (l_max - l_min + 1,) of the rotor's levels."""
-        return self.steady().populations("wheel")
+    def rotor_populations(self, times=None):
+        """Populations (l_max - l_min + 1,) of the rotor's levels; given times (k,), at each of them (k, ...) (Figs. 6, 7)."""
+        return self.steady().populations("wheel") if times is None else self.evolution(times).populations("wheel")
+
+    @compile_method
+    def powers(self, times) -> Powers:
+        """The rotor's powers at `times` (k,) [1/energy], from `start` at time zero, Eqs. (30) to (34) (Fig. 8)."""
+        L, L2, H = self.space.wheel.L, self.space.wheel.L2, self.uncoupled() + self.interaction()
+
+        def at(state):
+            def change(observable):
+                """How fast the Hamiltonian, and the baths together, change an observable."""
+                return state.expect(1j * (H @ observable - observable @ H)), sum(currents(state.motion, state, observable).values())
+
+            intrinsic, back_action = (rate / (2 * self.inertia) for rate in change(L2))
+            return Powers(intrinsic + back_action, intrinsic, state.expect(L) * sum(change(L)) / self.inertia, back_action)
+
+        return self.evolution(times).map(at)
 
     def operating_mode(self) -> str:
         """engine, refrigerator, accelerator, heater or none, by the signs of the flows (Table I)."""

@@ -8,6 +8,7 @@ import numpy as np
 
 from .operator import Operator
 from .pattern import Pattern
+from .probe import is_constant
 
 
 @dataclasses.dataclass(frozen=True)
@@ -180,6 +181,21 @@ class Site:
         """|level><level|, by name or number."""
         return self.transition(level, level)
 
+    def state(self, part) -> Operator:
+        """A state of this factor as an operator on the whole space: a level, a density matrix or a ket."""
+        if isinstance(part, (str, int, np.integer)):
+            return self.projector(part)
+        d = self.factor.dim
+        if not isinstance(part, Operator):
+            if np.shape(part) not in ((d,), (d, d)):
+                raise ValueError(
+                    f"the state of {self.name!r} must be a level, a density matrix {(d, d)} or a ket {(d,)}, but has shape {np.shape(part)}"
+                )
+            if np.ndim(part) == 1:
+                part = np.asarray(part) if is_constant(part) else part
+                part = part[:, None] * part.conj()
+        return self.operator(part)
+
     def _index(self, level) -> int:
         if isinstance(self.factor, Levels):
             return self.factor.index(level)
@@ -235,6 +251,28 @@ class Space:
         if op.size != self.dim:
             raise ValueError(f"matrix must have the dimension of the space, {self.dim}, but has {op.size}")
         return op
+
+    def state(self, **parts) -> Operator:
+        """The density matrix of a product state, such as `space.state(qubit="up", wheel=0)`.
+
+        Args:
+            parts: for every factor its own state: the name or number of a level, a density matrix as an array
+                (dim, dim) or an `Operator`, or a ket as an array (dim,).
+
+        Raises:
+            ValueError: a factor is missing or unknown, or its state has the wrong shape.
+
+        Differentiable in the arrays and operators.
+        """
+        for name in parts:
+            self.axis(name)
+        missing = [name for name in self.factors if name not in parts]
+        if missing:
+            raise ValueError(f"a product state needs a state of every factor, but {missing} are missing")
+        out = self.identity
+        for name, part in parts.items():
+            out = out @ getattr(self, name).state(part)
+        return out
 
     def axis(self, name: str) -> int:
         if name not in self.factors:

@@ -26,18 +26,18 @@ _DEGREE = 16
 MOST = 44
 
 
-def longest(G: Float[Array, "n n"]) -> Float[Array, ""]:
+def reach_of_time(G: Float[Array, "n n"]) -> Float[Array, ""]:
     """The longest time that `propagate` can go."""
     return _SHORT * 2.0**MOST / _norm(G)
 
 
 def propagate(
-    G: Float[Array, "n n"], x: Float[Array, "n"] | Float[Array, "n k"], times: Float[Array, "k"], trace: Float[np.ndarray, "n"], steps: int
+    G: Float[Array, "n n"], x: Float[Array, "n"], times: Float[Array, "k"], trace: Float[np.ndarray, "n"], steps: int
 ) -> tuple[Float[Array, "n k"], Float[Array, ""]]:
     """The states exp(G t) x at all times, as columns, and how many squarings that took.
 
     Args:
-        G: the generator [rate]. x: the initial state, or one for each time. times: non-negative, in any order [1/rate].
+        G: the generator [rate]. x: the initial state. times: non-negative, in any order [1/rate].
         trace: the trace as a covector, which G conserves.
         steps: the number of entries of G that the longest way between two coordinates needs. At least as many short
             steps are taken, so that what is far away is already reached by their leading terms.
@@ -45,14 +45,13 @@ def propagate(
     Differentiable in G, x and the times, forward, reverse and to any order. Cost: O(n^2 (n + k) log(norm of G t)),
     and with derivatives the memory of 45 matrices.
     """
-    last = lax.stop_gradient(jnp.max(times))
+    longest = lax.stop_gradient(jnp.max(times))
     least = int(np.ceil(np.log2(max(steps, 2))))
-    squarings = jnp.clip(jnp.ceil(jnp.log2(_norm(G) * last / _SHORT)), least, MOST)
+    squarings = jnp.clip(jnp.ceil(jnp.log2(_norm(G) * longest / _SHORT)), least, MOST)
     short = jnp.ldexp(1.0, squarings.astype(int))
-    h = last / short
+    h = longest / short
     number = jnp.clip(jnp.floor(lax.stop_gradient(times) / jnp.where(h > 0, h, 1.0)), 0, short - 1)
-    x = jnp.broadcast_to(x.reshape(len(G), -1), (len(G), times.size))
-    x = _series(G, x, times - number * h)
+    x = _series(G, jnp.broadcast_to(x[:, None], (x.size, times.size)), times - number * h)
     z = jnp.concatenate([_conserving(_short(G * h), trace), x], axis=1)
     z = _squared(_Trace(trace), z, number.astype(jnp.int64), squarings.astype(int))
     return z[:, len(G) :], squarings

@@ -1,0 +1,117 @@
+"""What an evolution returns: states and expectation values in time, and how far to trust them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+
+from ..generators.eigenbasis import eigenvalues
+from ..generators.lindblad import Lindblad
+from ..generators.sector import Sector
+from ..operators.operator import Operator
+from .steady import State
+
+
+class Snapshot(State):
+    """A state at one time, with all that a stationary `State` can be asked, currents included.
+
+    `rcond` is NaN, because nothing was solved for; `residual` is how far it is from stationary, as for a `State`.
+    """
+
+    @classmethod
+    def of(cls, motion: Lindblad, x, sector: Sector) -> Snapshot:
+        values = jnp.asarray(sector.values(motion))
+        moved = jnp.zeros(sector.size).at[sector.target].add(values * x[sector.source])
+        return cls(motion, x, jnp.asarray(jnp.nan), jnp.max(jnp.abs(moved)) / jnp.max(jnp.abs(values)), sector)
+
+    def diagnostics(self) -> dict:
+        """residual; smallest_eigenvalue of the density matrix, negative by more than rounding where the solver was poor."""
+        return {"residual": self.residual, "smallest_eigenvalue": jnp.min(eigenvalues(self.sector.operator(self.x, None)))}
+
+
+class Evolution(eqx.Module):
+    """The states of a motion at some times, or what was read from them.
+
+    `run[k]` is the state at `times[k]`, a `Snapshot`; `run.map(f)` is f of every snapshot, such as
+    `run.map(lambda s: qd.currents(s.motion, s, H))`.
+
+    Attributes:
+        times: (k,) [1/rate].
+        expectations: in the form of `expect`, an array (k,) for each operator [unit of the operator].
+        x: coordinates of the states in the sector (k, n), or None if they were not kept.
+        final: those of the last one (n,).
+        statistics: what the solver counted: squarings, or steps, accepted and rejected.
+        solver: its name.
+        motion: the generator, or if it depends on time those at all times, stacked.
+        sector: the sector that the initial state reaches.
+    """
+
+    motion: Lindblad
+    times: jax.Array
+    x: jax.Array | None
+    final: jax.Array
+    expectations: Any
+    watched: dict
+    statistics: dict
+    interpolation: Any
+    sector: Sector = eqx.field(static=True)
+    varying: bool = eqx.field(static=True)
+    solver: str = eqx.field(static=True)
+
+    def __len__(self):
+        return self.times.shape[0]
+
+    def __getitem__(self, k: int) -> Snapshot:
+        """The state at `times[k]`."""
+        return Snapshot.of(self._motion(k), self._states()[k], self.sector)
+
+    def at(self, t) -> Snapshot:
+        """The state at any time between the first step and the last, from the solver's own interpolation."""
+        if self.interpolation is None:
+            raise ValueError(f"the state at any time needs solver=Explicit(dense=True) or Stiff(dense=True), but it was {self.solver}")
+        if self.varying:
+            raise ValueError("at(t) is for constant generators: take the states at `times`")
+        return Snapshot.of(self.motion, self.interpolation.evaluate(t), self.sector)
+
+    def map(self, function: Callable[[Snapshot], Any]):
+        """function(snapshot) at all times, stacked along a first axis."""
+        batched = jax.vmap(lambda motion, x: function(Snapshot.of(motion, x, self.sector)), in_axes=(0 if self.varying else None, 0))
+        return batched(self.motion, self._states())
+
+    def expect(self, op: Operator):
+        """Tr[op rho(t)] at all times (k,) [unit of op]."""
+        return self.map(lambda s: s.expect(op))
+
+    def populations(self, *names: str):
+        """The diagonal of the (reduced) density matrix at all times, (k, dim of the factors) [1]."""
+        return self.map(lambda s: s.populations(*names))
+
+    def dense(self, *names: str):
+        """The (reduced) density matrices at all times, (k, dim, dim)."""
+        return self.map(lambda s: (s.reduced(*names) if names else s.rho).dense())
+
+    def diagnostics(self) -> dict:
+        """What is known of the evolution's accuracy, as a dictionary of numbers.
+
+        trace_drift: the largest distance of the trace from one. edge_weight: for each truncated factor the largest
+        population that each of its last levels has had; truncation matters where this is not tiny.
+        smallest_population: of all times, if the states were kept; negative by more than rounding if the solver was poor.
+        """
+        drift = jnp.max(jnp.abs(self.watched["trace"] - 1))
+        out: dict[str, Any] = {"solver": self.solver, **self.statistics, "trace_drift": drift}
+        out["edge_weight"] = {k: jnp.max(v, axis=0) for k, v in self.watched.items() if k != "trace"}
+        if self.x is not None:
+            out["smallest_population"] = jnp.min(self.x[:, self.sector.is_population])
+        return out
+
+    def _states(self):
+        if self.x is None:
+            raise ValueError("the states were not kept: evolve with states=True")
+        return self.x
+
+    def _motion(self, k: int) -> Lindblad:
+        return jax.tree.map(lambda leaf: leaf[k], self.motion) if self.varying else self.motion

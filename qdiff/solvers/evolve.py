@@ -1,0 +1,281 @@
+"""Time evolution of a state under a generator."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+from jax.core import Tracer
+
+from ..generators.eigenbasis import eigenvalues
+from ..generators.lindblad import Lindblad
+from ..generators.sector import Sector, reach
+from ..operators.operator import Operator
+from ..operators.probe import is_constant
+from ..operators.space import Space
+from .evolution import Evolution
+from .integrators import Action, Explicit, Flow, Integrator, Propagator, choose
+from .steady import SolveError, State, failure_mode
+
+# How far a given state may be from a density matrix: wider than rounding of what others have computed, and narrower
+# than any physics.
+_NEAR = 1e-9
+
+_NOT_A_STATE = (
+    f"initial must have trace one, but its trace differs from one by more than {_NEAR:g}: divide it by its trace",
+    f"initial must be Hermitian, but differs from its adjoint by more than {_NEAR:g}",
+    f"initial must be positive, but has an eigenvalue below -{_NEAR:g}",
+)
+_UNSORTED = "times must be sorted in ascending order, not before `start`, and finite"
+
+
+def failure_reason(error: Exception) -> str | None:
+    """Which of the known failures of an evolution a runtime error of a compiled program reports, if any."""
+    return _named([kind.reason for kind in (Propagator, Action, Explicit)], error)
+
+
+def refusal(error: Exception) -> str | None:
+    """Which refusal of an argument of `evolve` a runtime error of a compiled program reports, if any."""
+    return _named([*_NOT_A_STATE, _UNSORTED], error)
+
+
+def _named(reasons: list[str], error: Exception) -> str | None:
+    return next((reason for reason in reasons if reason in str(error)), None)
+
+
+def evolve(
+    motion: Lindblad | Callable[[Any], Lindblad],
+    initial,
+    times,
+    *,
+    solver: Integrator | None = None,
+    expect: Any = None,
+    states: bool = True,
+    start=0.0,
+    progress: bool | None = None,
+) -> Evolution:
+    """The state in time: d rho/dt = L(t)[rho] from rho(start) = initial.
+
+    Solved in the real coordinates of the sector that the initial state reaches.
+
+    Args:
+        motion: the generator, such as `Lindblad(...)` or `secular(...)`, or a function of the time that returns a
+            `Lindblad` (with the same operators non-zero at all times).
+        initial: a density matrix as an `Operator` or an array (dim, dim), a ket as an array (dim,), a `State`, or a
+            mapping from every factor of the space to its own state, as `Space.state` takes it.
+        times: ascending, (k,) or a single one [1/rate]. The initial state is that at `start`, not at the first time.
+        solver: `Propagator()`, `Action()`, `Explicit(...)` or `Stiff(...)`. By default the exact propagator for a
+            constant generator (its action above 1200 coordinates), and `Explicit()` for one that depends on time.
+        expect: an `Operator`, or a list or mapping of operators, whose expectation values are returned in the same form.
+        states: whether to keep the states at all times; without them only expectation values, the last state and
+            diagnostics are kept.
+        start: the time of the initial state [1/rate].
+        progress: whether to show a progress bar (`Action`, `Explicit` and `Stiff`); None leaves it to `qd.progress`.
+
+    Returns:
+        `Evolution`.
+
+    Raises:
+        ValueError, TypeError: an argument is not what it must be: its shape, the order of the times, a state that is
+            not Hermitian, positive and of trace one. Inside a compiled function the checks of numbers are Equinox's
+            runtime errors with the same message, or NaN with `failures("nan")`.
+        SolveError: the solver failed; likewise.
+
+    Differentiable in the generator, the initial state and (for a constant generator) the times. Which directions,
+    each solver's documentation says; the default for constant generators has them all.
+
+    Accuracy: that of the solver.
+
+    Example:
+        >>> import jax.numpy as jnp, qdiff as qd
+        >>> qubit = qd.Space(qubit=qd.Spin()).qubit
+        >>> motion = qd.Lindblad(qubit.z, {"vacuum": (0.5, qubit.minus)})
+        >>> run = qd.evolve(motion, {"qubit": "up"}, jnp.linspace(0, 4, 3), expect=qubit.up)
+        >>> [round(float(p), 6) for p in run.expectations]
+        [1.0, 0.367879, 0.135335]
+    """
+    constant = isinstance(motion, Lindblad)
+    if not constant and not callable(motion):
+        raise TypeError(f"motion must be a generator such as Lindblad(...) or a function of time, but was {type(motion).__name__}")
+    if not jax.config.read("jax_enable_x64"):
+        raise ValueError("qdiff needs 64-bit numbers, but JAX_ENABLE_X64 turned them off")
+    start, times = _times(start, times)
+    space, dim = (motion.space, motion.H.size) if isinstance(motion, Lindblad) else _look(motion)
+    rho = density(initial, space, dim)
+    local = motion.into_frame(rho) if isinstance(motion, Lindblad) else rho
+    flow = _flow(motion, local.pattern)
+    if solver is None:
+        solver = choose(flow.sector, not constant)
+    if not isinstance(solver, Integrator):
+        raise TypeError(f"solver must be Propagator(), Action(), Explicit() or Stiff(), but was {solver!r}")
+    if not constant and not solver.varying:
+        raise ValueError(f"{type(solver).__name__} is for constant generators; give Explicit() or Stiff() for one that depends on time")
+
+    wrong = _wrong(rho, start, times)
+    x = flow.sector.coordinates(local) + sum(_failed(w, r, ValueError) for w, r in zip(wrong[1:], _NOT_A_STATE, strict=True))
+    times = times + _failed(wrong[0], _UNSORTED, ValueError)
+    at = motion if isinstance(motion, Lindblad) else motion(start)
+    readers = {"asked": _readers(at, flow.sector, expect, dim), "watch": _watch(at, flow.sector, space)}
+    done = _solve(solver, flow, x, start, times, readers, states, progress)
+    mark = _failed(done.failed | ~jnp.all(jnp.isfinite(done.final)), solver.reason)
+    (kept, seen), final = jax.tree.map(lambda a: a + mark, (done.saved, done.final))
+    return Evolution(
+        motion=motion if isinstance(motion, Lindblad) else jax.vmap(motion)(times),
+        times=times,
+        x=kept,
+        final=final,
+        expectations=_combined(expect, seen["asked"]),
+        watched=seen["watch"],
+        statistics=done.statistics,
+        interpolation=done.dense,
+        sector=flow.sector,
+        varying=not constant,
+        solver=type(solver).__name__,
+    )
+
+
+# ---- arguments ------------------------------------------------------------------------------------------
+
+
+def _times(start, times):
+    if np.ndim(start) != 0:
+        raise ValueError(f"start must be one number, but has shape {np.shape(start)}")
+    if np.ndim(times) > 1 or np.size(times) == 0:
+        raise ValueError(f"times must be one-dimensional and hold at least one, but has shape {np.shape(times)}")
+    if np.issubdtype(jnp.result_type(times), np.complexfloating):
+        raise ValueError("times must be real, but are complex")
+    return jnp.asarray(start, float), jnp.atleast_1d(jnp.asarray(times, float))
+
+
+def _look(motion) -> tuple[Space | None, int]:
+    """The space and the dimension of a generator that depends on time."""
+    found = {}
+
+    def look(t):
+        now = motion(t)
+        if not isinstance(now, Lindblad):
+            raise TypeError(f"motion must return a Lindblad at each time, but returned {type(now).__name__}")
+        if now.frame is not None:
+            raise ValueError("motion must return a Lindblad in one fixed basis, but a secular generator turns its basis with H(t)")
+        found["space"], found["dim"] = now.space, now.H.size
+        return t
+
+    jax.eval_shape(look, jax.ShapeDtypeStruct((), float))
+    return found["space"], found["dim"]
+
+
+def _flow(motion, pattern) -> Flow:
+    if isinstance(motion, Lindblad):
+        sector = reach(motion, pattern)
+        return Flow(sector.values(motion), sector)
+    found = {}
+
+    def look(t):
+        found["sector"] = reach(motion(t), pattern)
+        return t
+
+    jax.eval_shape(look, jax.ShapeDtypeStruct((), float))
+    sector: Sector = found["sector"]
+    # What the function of time closes over becomes an argument, so that derivatives in it are seen.
+    entries, numbers = jax.closure_convert(lambda t: sector.values(motion(t)), jnp.zeros(()))
+    return Flow(numbers, sector, lambda t, numbers: entries(t, *numbers))
+
+
+def density(initial, space: Space | None, dim: int) -> Operator:
+    """What was given as an initial state, as an `Operator`."""
+    if isinstance(initial, State):
+        initial = initial.rho
+    elif isinstance(initial, Mapping):
+        if space is None:
+            raise ValueError("initial can be a mapping only if the generator's operators act on a Space")
+        return space.state(**initial)
+    if not isinstance(initial, Operator):
+        shape = np.shape(initial)
+        if shape not in ((dim,), (dim, dim)):
+            raise ValueError(f"initial must have shape {(dim, dim)} for a density matrix or {(dim,)} for a ket, but has shape {shape}")
+        if len(shape) == 1:
+            ket = np.asarray(initial) if is_constant(initial) else jnp.asarray(initial)
+            initial = ket[:, None] * ket.conj()
+        initial = Operator.from_dense(initial)
+    if initial.size != dim or (initial.space and space and initial.space != space):
+        raise ValueError(f"initial must act on {space!r} (dimension {dim}), but acts on {initial.space!r} (dimension {initial.size})")
+    return Operator(initial.pattern, initial.values, space, probe=initial.probe)
+
+
+@jax.jit
+def _wrong(rho: Operator, start, times):
+    """Whether the times are not in order, and in which ways (as `_NOT_A_STATE`) rho is not a density matrix."""
+    skew = jnp.asarray((rho - rho.dag).values)
+    order = jnp.concatenate([start[None], times])
+    return jnp.stack(
+        [
+            ~jnp.all(jnp.isfinite(order)) | jnp.any(jnp.diff(order) < 0),
+            ~(jnp.abs(rho.trace() - 1) <= _NEAR),
+            ~(jnp.max(jnp.abs(skew), initial=0.0) <= _NEAR),
+            ~(jnp.min(eigenvalues((rho + rho.dag) * 0.5)) >= -_NEAR),
+        ]
+    )
+
+
+@eqx.filter_jit
+def _solve(solver: Integrator, flow: Flow, x, start, times, readers, states: bool, shown: bool | None):
+    def read(x):
+        return (x if states else None), jax.tree.map(lambda o: o @ x, readers)
+
+    return solver.solve(flow, x, start, times, read, shown)
+
+
+def _failed(bad, reason: str, kind: type[Exception] = SolveError):
+    """Zero, unless `bad`: an error here and now if that is known, else one at run time, or NaN."""
+    bad = lax.stop_gradient(bad)
+    if failure_mode() == "nan":
+        return jnp.where(bad, jnp.nan, 0.0)
+    if isinstance(bad, Tracer):
+        return eqx.error_if(jnp.zeros(()), bad, reason)
+    if bad:
+        raise kind(reason)
+    return jnp.zeros(())
+
+
+# ---- readings -------------------------------------------------------------------------------------------
+
+
+def _is_operator(x):
+    return isinstance(x, Operator)
+
+
+def _readers(motion: Lindblad, sector: Sector, expect, dim: int):
+    """For each operator asked for its covectors: one if it is Hermitian, two for its real and its imaginary part."""
+
+    def covectors(op):
+        if not _is_operator(op):
+            raise TypeError(f"expect must hold Operators, but holds {type(op).__name__}")
+        if op.size != dim:
+            raise ValueError(f"the operators in expect must have the dimension of the space, {dim}, but one has {op.size}")
+        op = motion.into_frame(op)
+        parts = [op] if op.is_hermitian else [(op + op.dag) * 0.5, (op - op.dag) * -0.5j]
+        return jnp.stack([sector.covector(part) for part in parts])
+
+    return [covectors(op) for op in jax.tree.leaves(expect, is_leaf=_is_operator)]
+
+
+def _combined(expect, seen: list):
+    """The expectation values, in the form in which the operators were given."""
+    values = [s[:, 0] if s.shape[1] == 1 else s[:, 0] + 1j * s[:, 1] for s in seen]
+    return jax.tree.unflatten(jax.tree.structure(expect, is_leaf=_is_operator), values)
+
+
+def _watch(motion: Lindblad, sector: Sector, space: Space | None) -> dict:
+    """Covectors of what the diagnostics follow: the trace, and the last levels of truncated factors."""
+    out: dict[str, Any] = {"trace": sector.trace_weights}
+    for name, factor in space.factors.items() if space is not None else ():
+        if factor.edges:
+            site = getattr(space, name)
+            levels = [site.projector(factor.labels[k]) for k in factor.edges]
+            out[name] = jnp.stack([sector.covector(motion.into_frame(level)) for level in levels])
+    return out
