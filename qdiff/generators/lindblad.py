@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable, Mapping
 
 import equinox as eqx
@@ -115,8 +116,8 @@ class Lindblad(eqx.Module):
         if frame is None:  # a frame comes from `secular`, which has aligned its own ingredients
             each = [j for label in jumps for j in jumps[label]]
             H, *rest = align([H, *(j.operator for j in each), *(j.rate for j in each)])
-            known = iter([_member(j, op) for j, op in zip(each, rest, strict=False)])
-            jumps = {label: tuple(next(known) for _ in jumps[label]) for label in jumps}
+            aligned = map(member, each, rest, rest[len(each) :])
+            jumps = {label: tuple(next(aligned) for _ in jumps[label]) for label in jumps}
         for label in jumps:
             for j in jumps[label]:
                 _finite(f"the operator of a jump of bath {label!r}", j.operator.values)
@@ -152,19 +153,22 @@ class Lindblad(eqx.Module):
         return op if self.frame is None else self.frame @ op @ self.frame.dag
 
 
-def _member(j: Jump, op: Operator) -> Jump:
-    """The jump with its aligned operator; a family keeps track of its groups."""
-    if j.groups is None or op.pattern == j.operator.pattern:
-        return Jump(j.rate, op, j.groups)
-    at = j.operator.pattern.find(op.pattern.row, op.pattern.col)
-    return j if np.any(at < 0) else Jump(j.rate, op, tuple(np.asarray(j.groups)[at].tolist()))
+def member(j: Jump, op: Operator, rate) -> Jump:
+    """The jump with its aligned operator and rate; a family keeps track of its groups."""
+    groups = j.groups
+    if groups is not None and op.pattern != j.operator.pattern:
+        at = j.operator.pattern.find(op.pattern.row, op.pattern.col)
+        if np.any(at < 0):
+            return j
+        groups = tuple(np.asarray(groups)[at].tolist())
+    return dataclasses.replace(j, rate=rate, operator=op, groups=groups)
 
 
 def hermitian(H: Operator, name: str = "H") -> Operator:
     """H, if it is Hermitian; a traced one whose structure does not show it is checked when its numbers are known."""
     _finite(name, H.values)
     if H.is_hermitian:
-        return H
+        return H if H.dag.pattern == H.pattern else (H + H.dag) * 0.5  # rounding may leave entries without a partner
     values = H.values
     if is_constant(values):
         worst = np.abs(H.dense() - H.dense().conj().T).max()
@@ -213,7 +217,7 @@ def _refuse_rate(label: str, rate):
         return
     wrong = [r for r in np.atleast_1d(np.asarray(rate, float)) if not 0 <= r < np.inf]
     if wrong:
-        cause = "" if np.isfinite(wrong[0]) else "; a flat spectrum has no finite rate at zero frequency"
+        cause = "; a flat spectrum has no finite rate at zero frequency" if np.isinf(wrong[0]) else ""
         raise ValueError(f"the rates of bath {label!r} must be finite and not negative, but one is {wrong[0]:g}{cause}")
 
 

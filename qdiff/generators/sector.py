@@ -97,7 +97,8 @@ class Sector:
         jumps = [j for label in self.labels for j in motion.jumps[label]]
         values = jnp.concatenate([jnp.asarray(j.operator.values) for j in jumps]) if jumps else jnp.zeros(0)
         rates = jnp.concatenate([jnp.atleast_1d(jnp.asarray(j.rate, float)) for j in jumps]) if jumps else jnp.zeros(0)
-        rates = jnp.where(rates >= 0, rates, jnp.nan)  # a negative rate is no decay: no solver may take it for one
+        # A negative rate is no decay and no solver may take it for one: NaN, and so is every derivative.
+        rates = rates * jnp.where(rates >= 0, 1.0, jnp.nan)
         loss = rates[kplan["rate"]] * values[kplan["p"]].conj() * values[kplan["q"]]
         loss = sum_into(loss, kplan["out"], int(kplan["size"][0]))
         gain = rates[plan["rate"]] * values[plan["p"]] * values[plan["q"]].conj()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 
 import jax
@@ -14,7 +15,7 @@ from ..operators.pattern import diagonal
 from ..operators.probe import PROBES, align, is_constant, recording, replaying
 from .correlated import independent
 from .eigenbasis import eigenbasis
-from .lindblad import Jump, Lindblad, as_jumps, baths, hermitian
+from .lindblad import Jump, Lindblad, as_jumps, baths, hermitian, member
 
 
 def secular(
@@ -89,7 +90,7 @@ def secular(
     if recording():
         return Lindblad(H, {label: [(1.0, A) for A, _, _ in given] for label, given in coupled.items()} | local, frame=H)
     aligned = iter(rest[: len(operators)])
-    beside = iter([Jump(j.rate, op, j.groups) for j, op in zip(each, rest[len(operators) :], strict=False)])
+    beside = map(member, each, rest[len(operators) :], rest[len(operators) + len(each) :])
 
     H = hermitian(H)
     basis = eigenbasis(H)
@@ -100,7 +101,7 @@ def secular(
         for (_, bath, weight), A in zip(given, aligned, strict=False):
             out[label] += _lines(label, V.dag @ A @ V, basis, bath, weight, A.is_hermitian, negative)
     for label in local:
-        out[label] = tuple(Jump(j.rate, V.dag @ j.operator @ V, _regroup(j)) for j in (next(beside) for _ in local[label]))
+        out[label] = tuple(_turned(next(beside), V) for _ in local[label])
     levels = Operator(diagonal(H.size), basis.energies, H.space, probe=basis.copies)
     return Lindblad(levels, out, frame=V, splitting=basis.splitting)
 
@@ -137,9 +138,10 @@ def _lines(label: str, A: Operator, basis, bath, weight, hermitian: bool, negati
     return Jump(down, A, tuple(group.tolist())), Jump(up, back, tuple(group[at].tolist()))
 
 
-def _regroup(jump: Jump):
+def _turned(jump: Jump, V: Operator) -> Jump:
     if jump.groups is not None:
         raise ValueError("a family of jumps cannot be turned into the eigenbasis; give its members one by one")
+    return dataclasses.replace(jump, operator=V.dag @ jump.operator @ V)
 
 
 def coincident(copies: np.ndarray, scale: float) -> np.ndarray:

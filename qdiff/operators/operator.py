@@ -127,6 +127,8 @@ class Operator:
         return other
 
     def __add__(self, other):
+        if isinstance(other, int) and other == 0:  # where `sum` starts, and what it returns of an empty list
+            return self
         other = self._other(other, _SUM)
         out, a, b = pt.union(self.pattern, other.pattern)
         if self.pattern == other.pattern:
@@ -139,10 +141,7 @@ class Operator:
             bound[:, at] += np.abs(op.probe)
         return Operator(out, values, self.space or other.space, probe=_real(probe))._pruned(np.real(bound), 2)
 
-    def __radd__(self, other):
-        if isinstance(other, int) and other == 0:  # where `sum` starts
-            return self
-        return self._other(other, _SUM)
+    __radd__ = __add__
 
     def __pos__(self):
         return self
@@ -151,10 +150,10 @@ class Operator:
         return self * -1
 
     def __sub__(self, other):
-        return self + (-self._other(other, _SUM))
+        return self + (-other if isinstance(other, (Operator, int)) else other)
 
     def __rsub__(self, other):
-        return self._other(other, _SUM)
+        return -self + other
 
     def __mul__(self, c):
         if isinstance(c, Operator):
@@ -229,12 +228,13 @@ class Operator:
 
     @property
     def is_hermitian(self) -> bool:
-        """Whether it equals its adjoint for all values of its parameters."""
+        """Whether it equals its adjoint for all values of its parameters, to 1e-12 of its largest entry."""
         other = self.dag
-        if other.pattern != self.pattern:
-            return False
-        scale = np.abs(self.probe).max(initial=0.0)
-        return bool(np.all(np.abs(other.probe - self.probe) <= 1e-12 * scale))
+        out, a, b = pt.union(self.pattern, other.pattern)
+        difference = np.zeros((PROBES, out.nnz), complex)
+        difference[:, a] += self.probe
+        difference[:, b] -= other.probe
+        return bool(np.all(np.abs(difference) <= 1e-12 * np.abs(self.probe).max(initial=0.0)))
 
     @property
     def is_real(self) -> bool:

@@ -19,6 +19,7 @@ import weakref
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 
@@ -209,8 +210,11 @@ def align(ingredients: list[Any]) -> list[Any]:
 
 def _aligned(x, copies):
     if not hasattr(x, "pattern"):
-        if not isinstance(x, (int, float, complex, np.generic, np.ndarray)):
-            remember(x, np.stack([np.asarray(c) for c in copies]))
+        value = np.stack([np.asarray(c) for c in copies])
+        if is_constant(x) and np.all(value == np.asarray(x)):
+            return x
+        x = jnp.asarray(x)  # what can be remembered: Python's and NumPy's numbers cannot
+        remember(x, value)
         return x
     if any(not is_constant(c.values) for c in copies):
         raise ValueError("a `structured` function must take its traced parameters as arguments, not from its surroundings")

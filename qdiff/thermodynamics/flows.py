@@ -32,20 +32,12 @@ def currents(motion: Lindblad, state: State, observable: Operator) -> dict[str, 
     Differentiable in everything. Accuracy: see `steady_state`.
     """
     _of(motion, state)
-    op, sector = motion.into_frame(observable), state.sector
-    moved = sector.act_by_label(motion, state.x)
-    if op.is_hermitian:
-        moved = moved @ sector.covector(op)
-    else:
-        moved = moved @ sector.covector((op + op.dag) * 0.5) + 1j * (moved @ sector.covector((op - op.dag) * -0.5j))
-    return dict(zip(state.sector.labels, moved, strict=True))
+    return _moved(motion, state, motion.into_frame(observable))
 
 
 def current(motion: Lindblad, state: State, observable: Operator, bath: str):
     """Tr[O L_b rho] of one bath, a scalar; see `currents`."""
-    _of(motion, state)
-    if bath not in motion.jumps:
-        raise ValueError(f"bath must be one of {list(motion.jumps)}, but was {bath!r}")
+    _of(motion, state, bath)
     return currents(motion, state, observable)[bath]
 
 
@@ -59,8 +51,8 @@ def heat_current(motion: Lindblad, state: State, bath: str, H: Operator | None =
     Raises:
         ValueError: there is no such bath; H is not Hermitian or acts on another space.
     """
-    _of(motion, state)
-    return current(motion, state, _hamiltonian(motion, H), bath)
+    _of(motion, state, bath)
+    return _moved(motion, state, _hamiltonian(motion, H, "H"))[bath]
 
 
 class Ledger(eqx.Module):
@@ -87,24 +79,38 @@ def ledger(motion: Lindblad, state: State, H0: Operator | None = None) -> Ledger
         ValueError: H0 is not Hermitian or acts on another space.
     """
     _of(motion, state)
-    total, counted = motion.hamiltonian, _hamiltonian(motion, H0, "H0")
-    heat = currents(motion, state, counted)
-    work = {b: jnp.zeros(()) for b in heat} if H0 is None else currents(motion, state, total - counted)
+    counted = _hamiltonian(motion, H0, "H0")
+    heat = _moved(motion, state, counted)
+    work = {b: jnp.zeros(()) for b in heat} if H0 is None else _moved(motion, state, motion.H - counted)
     return Ledger(heat, work, sum(heat.values(), jnp.zeros(())) + sum(work.values(), jnp.zeros(())))
 
 
-def _hamiltonian(motion: Lindblad, H: Operator | None, name: str = "H") -> Operator:
+def _moved(motion: Lindblad, state: State, op: Operator) -> dict[str, jax.Array]:
+    """`currents` of an observable that is given in the generator's frame."""
+    sector = state.sector
+    moved = sector.act_by_label(motion, state.x)
+    if op.is_hermitian:
+        moved = moved @ sector.covector(op)
+    else:
+        moved = moved @ sector.covector((op + op.dag) * 0.5) + 1j * (moved @ sector.covector((op - op.dag) * -0.5j))
+    return dict(zip(sector.labels, moved, strict=True))
+
+
+def _hamiltonian(motion: Lindblad, H: Operator | None, name: str) -> Operator:
+    """H in the generator's frame; the generator's own if it is None."""
     if H is None:
-        return motion.hamiltonian
+        return motion.H
     if not isinstance(H, Operator):
         raise TypeError(f"{name} must be an Operator, but was {type(H).__name__}")
-    return hermitian(H, name)
+    return motion.into_frame(hermitian(H, name))
 
 
-def _of(motion: Lindblad, state: State):
+def _of(motion: Lindblad, state: State, bath: str | None = None):
     if not isinstance(motion, Lindblad):
         raise TypeError(f"motion must be a generator such as Lindblad(...), but was {type(motion).__name__}")
-    if not isinstance(state, State):
+    if not hasattr(state, "sector"):
         raise TypeError(f"state must be one from steady_state, but was {type(state).__name__}")
     if state.sector.labels != motion.labels or state.sector.dim != motion.H.size:
         raise ValueError(f"state must be a state of this generator (baths {motion.labels}), but has baths {state.sector.labels}")
+    if bath is not None and bath not in motion.jumps:
+        raise ValueError(f"bath must be one of {list(motion.jumps)}, but was {bath!r}")
