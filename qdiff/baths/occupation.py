@@ -9,6 +9,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Float
 
+from ..operators.checks import real_array
+
 
 def _even(terms: int) -> list[float]:
     """B_2k / (2k)! for k < terms, exactly and then rounded (SciPy's Bernoulli numbers have errors of 1e-12)."""
@@ -43,9 +45,10 @@ def thermal(x: ArrayLike) -> Float[Array, "..."]:
     small = jnp.abs(x) < _SWITCH
     series = jnp.polyval(jnp.asarray(_EVEN[::-1]), jnp.where(small, x, 0.0) ** 2) - jnp.where(small, x, 0.0) / 2
     # |x| in the exponential, so that neither sign overflows; x < 0 follows from f(-x) = f(x) + x.
-    size = jnp.where(small, 1.0, jnp.abs(x))
+    # Beyond 800, where x e^-x underflows, only the latter is left, also at an infinite x.
+    size = jnp.where(small, 1.0, jnp.minimum(jnp.abs(x), 800.0))
     decay = jnp.exp(-size)
-    large = size * decay / -jnp.expm1(-size) + jnp.where(x < 0, size, 0.0)
+    large = size * decay / -jnp.expm1(-size) + jnp.maximum(-x, 0.0)
     return jnp.where(small, series, large)
 
 
@@ -55,13 +58,31 @@ def bose(x: ArrayLike) -> Float[Array, "..."]:
     It has a pole at x = 0, where it is infinite: rates that stay finite there are `thermal(x)` times a
     spectral density over frequency (`Bath.absorption`). Negative x: bose(-x) = -1 - bose(x).
     """
-    x = jnp.asarray(x, float)
-    return thermal(x) / x
+    y = real_array("x", x)
+    # From n(|x|), which is finite at an infinite x of either sign: n(-x) = -1 - n(x).
+    n = thermal(jnp.abs(y)) / jnp.abs(y)
+    return jnp.where(y < 0, -1 - n, n)
+
+
+def omega_bose(omega: ArrayLike, beta: ArrayLike) -> Float[Array, "..."]:
+    """omega / (e^{beta omega} - 1), a frequency times its Bose factor [energy].
+
+    It is 1/beta at omega = 0, and the number max(-omega, 0) at zero temperature, beta = inf.
+
+    Args:
+        omega: any shape [energy]. beta: inverse temperature, scalar [1/energy].
+
+    Differentiable to any order in omega (at zero temperature except at omega = 0) and in beta; at beta = inf the
+    derivative in beta is zero.
+    """
+    frozen = beta == jnp.inf
+    warm = jnp.where(frozen, 1.0, beta)
+    return jnp.where(frozen, jnp.maximum(-jnp.asarray(omega, float), 0.0), thermal(warm * omega) / warm)
 
 
 def fermi(x: ArrayLike) -> Float[Array, "..."]:
     """The Fermi factor 1/(e^x + 1), x = beta (epsilon - mu) [1]; no overflow, differentiable everywhere."""
-    return 0.5 * (1 - jnp.tanh(jnp.asarray(x, float) / 2))
+    return 0.5 * (1 - jnp.tanh(real_array("x", x) / 2))
 
 
 def x_coth(x: ArrayLike) -> Float[Array, "..."]:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import equinox as eqx
-import jax.numpy as jnp
 from jax.typing import ArrayLike
 
-from .occupation import thermal
+from ..operators.checks import is_number, real_array, real_number
+from .occupation import omega_bose
 from .spectrum import Flat, Spectrum
 
 
@@ -21,11 +21,15 @@ class BosonicBath(eqx.Module):
     Both are non-negative at either sign of omega, and absorption = e^{-beta omega} emission exactly.
 
     Args:
-        beta: inverse temperature, non-negative [1/energy].
+        beta: inverse temperature, above zero; inf for zero temperature, where nothing is absorbed [1/energy].
         spectrum: a `Spectrum`, or a number for a flat one [rate].
 
+    Raises:
+        ValueError: beta is zero, negative or NaN (traced: the rates are refused where they are used).
+        TypeError: the spectrum is neither a `Spectrum` nor a number.
+
     Differentiable in beta, in the parameters of the spectrum and in omega, also at omega = 0 (where the
-    rates are J'(0)/beta) and where e^{beta omega} would overflow.
+    rates are J'(0)/beta) and where e^{beta omega} would overflow. At zero temperature derivatives in beta are zero.
 
     Example:
         >>> import qdiff as qd
@@ -38,14 +42,16 @@ class BosonicBath(eqx.Module):
     spectrum: Spectrum
 
     def __init__(self, beta, spectrum):
-        self.beta = beta
+        if not isinstance(spectrum, Spectrum) and not is_number(spectrum):
+            raise TypeError(f"spectrum must be one such as Ohmic(0.1), or a number for a flat one, but was {spectrum!r}")
+        self.beta = real_number("beta", beta, low=0, open=True, finite=False)
         self.spectrum = spectrum if isinstance(spectrum, Spectrum) else Flat(spectrum)
 
     def absorption(self, omega):
         """J(omega) n(omega) [rate], any shape of omega [energy]."""
-        omega = jnp.asarray(omega, float)
-        return self.spectrum.per_frequency(omega) * thermal(self.beta * omega) / self.beta
+        omega = real_array("omega", omega)
+        return self.spectrum.per_frequency(omega) * omega_bose(omega, self.beta)
 
     def emission(self, omega):
         """J(omega) (n(omega) + 1) [rate], any shape of omega [energy]."""
-        return self.absorption(-jnp.asarray(omega, float))
+        return self.absorption(-real_array("omega", omega))

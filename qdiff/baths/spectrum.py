@@ -14,12 +14,14 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
+from ..operators.checks import real_number
+
 
 class Spectrum(eqx.Module):
     """A spectral density J(omega) [rate]."""
 
     @abc.abstractmethod
-    def per_frequency(self, omega):
+    def per_frequency(self, omega) -> jax.Array:
         """J(omega)/omega, even in omega [1]; any shape."""
 
     def __call__(self, omega):
@@ -33,12 +35,21 @@ class Flat(Spectrum):
 
     Args:
         rate: J [rate], non-negative.
+
+    Raises:
+        ValueError: the rate is negative or not finite.
     """
 
     rate: ArrayLike
 
+    def __check_init__(self):
+        real_number("rate", self.rate, low=0)
+
     def per_frequency(self, omega):
         return self.rate / jnp.abs(omega)
+
+    def __call__(self, omega):
+        return self.rate * jnp.sign(omega)
 
 
 class Ohmic(Spectrum):
@@ -46,7 +57,10 @@ class Ohmic(Spectrum):
 
     Args:
         strength: dimensionless coupling, non-negative [1].
-        cutoff: the frequency Omega above which the bath couples weakly [energy]; None for no cutoff.
+        cutoff: the frequency Omega above which the bath couples weakly, above zero [energy]; None for no cutoff.
+
+    Raises:
+        ValueError: a strength below zero, a cutoff that is not above zero, or one that is not finite.
 
     Example:
         >>> float(Ohmic(0.25, 20.0)(10.0))
@@ -55,6 +69,11 @@ class Ohmic(Spectrum):
 
     strength: ArrayLike
     cutoff: ArrayLike | None = None
+
+    def __check_init__(self):
+        real_number("strength", self.strength, low=0)
+        if self.cutoff is not None:
+            real_number("cutoff", self.cutoff, low=0, open=True)
 
     def per_frequency(self, omega):
         if self.cutoff is None:
@@ -77,6 +96,8 @@ class Custom(Spectrum):
     parameters: tuple
 
     def __init__(self, function: Callable, *parameters):
+        if not callable(function):
+            raise TypeError(f"function must be a function J(omega, *parameters), but was {function!r}")
         self.function, self.parameters = function, parameters
 
     def per_frequency(self, omega):

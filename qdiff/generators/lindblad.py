@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import equinox as eqx
 import jax
@@ -12,6 +12,7 @@ import numpy as np
 from jax.typing import ArrayLike
 
 from ..baths.reservoir import BosonicBath
+from ..operators.checks import kind_of, known, real_number
 from ..operators.operator import Operator
 from ..operators.probe import align, is_constant
 
@@ -20,11 +21,15 @@ class Jump(eqx.Module):
     """One term, or a family of terms, sum_g rate_g D[A_g] with D[A]rho = A rho A^dag - {A^dag A, rho}/2.
 
     Args:
-        rate: a number, or an array (n_groups,) [rate].
+        rate: a number, or an array (n_groups,), not negative [rate].
         operator: A, or the sum of all A_g [1].
         groups: for a family, a tuple (nnz,) that says to which A_g each entry of `operator` belongs.
         energy: what one such jump takes from the bath, in the shape of `rate` [energy]; None if that is not definite.
         quanta: how many of its quanta that is, likewise [1].
+
+    Raises:
+        TypeError: the rate is no real number, or the operator no `Operator`.
+        ValueError: the groups do not fit to the operator and the rates.
 
     The rate stands apart from the operator so that derivatives exist at rate zero. Energy and quanta do not enter the
     motion; they are what `cumulants` counts.
@@ -35,6 +40,18 @@ class Jump(eqx.Module):
     groups: tuple[int, ...] | None = eqx.field(static=True, default=None)
     energy: ArrayLike | None = None
     quanta: ArrayLike | None = None
+
+    def __check_init__(self):
+        if not isinstance(self.operator, Operator):
+            raise TypeError(f"operator must be an Operator, but was {type(self.operator).__name__}")
+        if kind_of(self.rate) not in "iuf":
+            raise TypeError(f"rate must be a real number, but was {self.rate!r}")
+        if self.groups is None:
+            return
+        if not isinstance(self.groups, tuple) or len(self.groups) != self.operator.pattern.nnz:
+            raise ValueError(f"groups must be a tuple of {self.operator.pattern.nnz} numbers, one for each entry of the operator")
+        if np.ndim(self.rate) != 1 or not set(self.groups) <= set(range(np.shape(self.rate)[0])):
+            raise ValueError(f"rate must be an array with one entry for each group, but has shape {np.shape(self.rate)}")
 
 
 def thermal_jumps(lower: Operator, omega, bath: BosonicBath) -> tuple[Jump, Jump]:
@@ -48,7 +65,14 @@ def thermal_jumps(lower: Operator, omega, bath: BosonicBath) -> tuple[Jump, Jump
         lower: the operator that takes the energy omega out of the system [1].
         omega: transition energy, scalar [energy].
         bath: a `BosonicBath`.
+
+    Raises:
+        TypeError, ValueError: one of them is something else.
     """
+    if not isinstance(lower, Operator):
+        raise TypeError(f"lower must be an Operator, but was {type(lower).__name__}")
+    real_number("omega", omega)
+    as_bath("bath", bath)
     down = Jump(bath.emission(omega), lower, energy=-omega, quanta=-1.0)
     return down, Jump(bath.absorption(omega), lower.dag, energy=omega, quanta=1.0)
 
@@ -65,7 +89,12 @@ class Lindblad(eqx.Module):
         splitting: the distance of the closest coupled levels over the largest energy, if known (`secular`).
 
     Raises:
-        ValueError: H is not Hermitian; an operator acts on another space; there is no jump at all.
+        TypeError: H is no `Operator`, the jumps are no mapping, or a jump is none.
+        ValueError: H is not Hermitian; an operator acts on another space; there is no jump at all; a number is not
+            finite; a rate is negative.
+
+    A rate that is negative only at run time, where it is traced, becomes NaN in the generator, so that every solver
+    refuses it.
 
     Differentiable in every value of H, of the rates and of the jump operators.
 
@@ -87,14 +116,20 @@ class Lindblad(eqx.Module):
     def __init__(self, H: Operator, jumps: Mapping, frame: Operator | None = None, splitting=None):
         if not isinstance(H, Operator):
             raise TypeError(f"H must be an Operator, but was {type(H).__name__}")
-        jumps = {str(label): as_jumps(label, given, H) for label, given in jumps.items()}
+        if H.size < 2:
+            raise ValueError(f"H must act on at least two states, but its space {H.space!r} has dimension {H.size}")
+        jumps = {label: as_jumps(label, given, H) for label, given in baths("jumps", jumps).items()}
         if not any(jumps.values()):
             raise ValueError("jumps must hold at least one jump, but is empty: a closed system has no stationary state of its own")
         if frame is None:  # a frame comes from `secular`, which has aligned its own ingredients
             each = [j for label in jumps for j in jumps[label]]
             H, *rest = align([H, *(j.operator for j in each), *(j.rate for j in each)])
-            known = iter([_member(j, op) for j, op in zip(each, rest, strict=False)])
-            jumps = {label: tuple(next(known) for _ in jumps[label]) for label in jumps}
+            aligned = map(member, each, rest, rest[len(each) :])
+            jumps = {label: tuple(next(aligned) for _ in jumps[label]) for label in jumps}
+        for label in jumps:
+            for j in jumps[label]:
+                _finite(f"the operator of a jump of bath {label!r}", j.operator.values)
+                _refuse_rate(label, j.rate)
         self.H = hermitian(H)
         self.jumps = jumps
         self.frame = frame
@@ -114,7 +149,11 @@ class Lindblad(eqx.Module):
         return tuple(self.jumps)
 
     def into_frame(self, op: Operator) -> Operator:
-        """V^dag op V."""
+        """V^dag op V, of an observable or a density matrix on the generator's space."""
+        if not isinstance(op, Operator):
+            raise TypeError(f"what is measured or given as a state must be an Operator, but was {type(op).__name__}")
+        if not same_space(op, self.H):
+            raise ValueError(f"what is measured or given as a state acts on {op.space!r}, but the generator on {self.space!r}")
         return op if self.frame is None else self.frame.dag @ op @ self.frame
 
     def out_of_frame(self, op: Operator) -> Operator:
@@ -122,21 +161,26 @@ class Lindblad(eqx.Module):
         return op if self.frame is None else self.frame @ op @ self.frame.dag
 
 
-def _member(j: Jump, op: Operator) -> Jump:
-    """The jump with its aligned operator; a family keeps track of its groups."""
-    if j.groups is None or op.pattern == j.operator.pattern:
-        return dataclasses.replace(j, operator=op)
-    at = j.operator.pattern.find(op.pattern.row, op.pattern.col)
-    return j if np.any(at < 0) else dataclasses.replace(j, operator=op, groups=tuple(np.asarray(j.groups)[at].tolist()))
+def member(j: Jump, op: Operator, rate) -> Jump:
+    """The jump with its aligned operator and rate; a family keeps track of its groups."""
+    groups = j.groups
+    if groups is not None and op.pattern != j.operator.pattern:
+        at = j.operator.pattern.find(op.pattern.row, op.pattern.col)
+        if np.any(at < 0):
+            return j
+        groups = tuple(np.asarray(groups)[at].tolist())
+    return dataclasses.replace(j, rate=rate, operator=op, groups=groups)
 
 
-def hermitian(H: Operator) -> Operator:
+def hermitian(H: Operator, name: str = "H") -> Operator:
+    """H, if it is Hermitian; a traced one whose structure does not show it is checked when its numbers are known."""
+    _finite(name, H.values)
     if H.is_hermitian:
-        return H
+        return H if H.dag.pattern == H.pattern else (H + H.dag) * 0.5  # rounding may leave entries without a partner
     values = H.values
     if is_constant(values):
         worst = np.abs(H.dense() - H.dense().conj().T).max()
-        raise ValueError(f"H must be Hermitian, but differs from its adjoint by {worst:.3g}")
+        raise ValueError(f"{name} must be Hermitian, but differs from its adjoint by {worst:.3g}")
     # A matrix given as one traced array hides its symmetry from the probe: check the numbers, keep the pattern.
     symmetric = (H + H.dag) * 0.5
     residue = (H + symmetric * -1).values
@@ -144,9 +188,55 @@ def hermitian(H: Operator) -> Operator:
     checked = eqx.error_if(
         symmetric.values,
         jnp.max(jnp.abs(residue), initial=0.0) > 1e-12 * scale,
-        "H must be Hermitian, but differs from its adjoint",
+        f"{name} must be Hermitian, but differs from its adjoint",
     )
     return Operator(symmetric.pattern, checked, H.space, probe=symmetric.probe)
+
+
+def baths(name: str, given) -> dict:
+    """A mapping by the names of baths, as a dictionary."""
+    if not isinstance(given, Mapping):
+        raise TypeError(f"{name} must map the name of each bath to what it does, but was {type(given).__name__}")
+    out = {str(label): value for label, value in given.items()}
+    if len(out) < len(given):
+        raise ValueError(f"{name} must have distinct names, but has {list(given)}")
+    return out
+
+
+def as_bath(name: str, given):
+    """`given`, if it has rates at every frequency as a `BosonicBath` has."""
+    if not (callable(getattr(given, "emission", None)) and callable(getattr(given, "absorption", None))):
+        raise TypeError(f"{name} must be one such as BosonicBath(beta, spectrum), but was {given!r}")
+    return given
+
+
+def same_space(op: Operator, other: Operator) -> bool:
+    """Whether two operators act on the same space; a bare matrix acts on any of its dimension."""
+    return op.size == other.size and (op.space is None or other.space is None or op.space == other.space)
+
+
+def _finite(name: str, values):
+    if known(values) and not np.all(np.isfinite(np.asarray(values))):
+        raise ValueError(f"{name} must be finite, but has an entry that is infinite or NaN")
+
+
+def _refuse_rate(label: str, rate):
+    if not known(rate):
+        return
+    wrong = [r for r in np.atleast_1d(np.asarray(rate, float)) if not 0 <= r < np.inf]
+    if wrong:
+        cause = "; a flat spectrum has no finite rate at zero frequency" if np.isinf(wrong[0]) else ""
+        raise ValueError(f"the rates of bath {label!r} must be finite and not negative, but one is {wrong[0]:g}{cause}")
+
+
+def rate_faults(motion: Lindblad) -> tuple[jax.Array, tuple[str, ...]]:
+    """Which baths have a rate that is negative or not finite, boolean (n_labels,), and a sentence about each."""
+
+    def wrong(label):
+        rates = [jnp.ravel(jnp.asarray(j.rate, float)) for j in motion.jumps[label]]
+        return ~jnp.all(jnp.array([jnp.all((r >= 0) & (r < jnp.inf)) for r in rates]))
+
+    return jnp.array([wrong(b) for b in motion.labels]), tuple(f"a rate of bath {b!r} is negative or not finite" for b in motion.labels)
 
 
 def as_jumps(label: str, given, H: Operator) -> tuple[Jump, ...]:
@@ -154,6 +244,8 @@ def as_jumps(label: str, given, H: Operator) -> tuple[Jump, ...]:
         isinstance(given, tuple) and len(given) == 2 and not isinstance(given[0], (Jump, Operator, tuple))
     ):
         given = (given,)
+    if not isinstance(given, Iterable):
+        raise TypeError(f"bath {label!r} must have a jump or a list of jumps, but had {given!r}")
     out = []
     for item in given:
         if isinstance(item, Operator):
@@ -165,10 +257,12 @@ def as_jumps(label: str, given, H: Operator) -> tuple[Jump, ...]:
                 raise TypeError(
                     f"a jump of bath {label!r} must be a Jump, an Operator or a pair (rate, Operator), but was {item!r}"
                 ) from None
+            if not isinstance(operator, Operator):
+                raise TypeError(f"the operator of a jump of bath {label!r} must be an Operator, but was {type(operator).__name__}")
+            if kind_of(rate) not in "iuf":
+                raise TypeError(f"the rate of a jump of bath {label!r} must be a real number, but was {rate!r}")
             item = Jump(rate, operator)
-        if not isinstance(item.operator, Operator):
-            raise TypeError(f"the operator of a jump of bath {label!r} must be an Operator, but was {type(item.operator).__name__}")
-        if item.operator.size != H.size or (item.operator.space and H.space and item.operator.space != H.space):
+        if not same_space(item.operator, H):
             raise ValueError(f"a jump of bath {label!r} acts on {item.operator.space!r}, but H acts on {H.space!r}")
         if item.groups is None and np.ndim(item.rate) != 0:
             raise ValueError(f"the rate of a jump of bath {label!r} must be one number, but has shape {np.shape(item.rate)}")

@@ -15,10 +15,13 @@ import jax.numpy as jnp
 import numpy as np
 
 from ..operators.operator import Operator, accumulate
-from ..operators.pattern import Pattern, closed_classes, join, levels
+from ..operators.pattern import Pattern, closed_classes, components, join, levels
 from ..operators.probe import PROBES, generic, sums_of, vanishes
 from ..operators.sums import sum_into
 from .lindblad import Lindblad
+
+# Conserved coherences are looked for up to this dimension; an inverse of dimension 256 takes milliseconds.
+MOST = 16
 
 
 class Sector:
@@ -30,25 +33,30 @@ class Sector:
             its real (0) or imaginary (1) part.
         target, source: (nnz,) positions of the generator's entries, d x[target]/dt += G x[source].
         labels: names of the baths.
-        nullity: number of independent stationary operators, of a generic copy.
+        copies: (PROBES, nnz) the generator's entries at generic parameters.
+        nullity: number of independent stationary operators, of a generic copy; in the sector of an initial state
+            that is larger than `MOST`^2, at least one for each closed set of populations.
     """
 
-    def __init__(self, dim, labels, coords, entries, plan, kplan, value):
+    def __init__(self, dim, labels, coords, entries, plan, kplan, value, chosen):
         self.dim, self.labels = dim, labels
         self.row, self.col, self.part = coords
         self.target, self.source = entries
-        self._plan, self._kplan = plan, kplan
-        self.nullity = len(self.classes)
-        if self.nullity > 1:
-            # Beside one state for each closed set there may be conserved coherences between them.
-            dense = np.zeros((PROBES, self.size, self.size))
-            dense[:, self.target, self.source] = value
-            singular = np.linalg.svd(dense, compute_uv=False)
-            self.nullity = int(np.min(np.sum(singular < 1e-11 * singular[:, :1], axis=1)))
-        digest = hashlib.blake2b(repr((dim, labels, self.nullity)).encode(), digest_size=16)
-        for array in (*coords, *entries, *plan.values(), *kplan.values()):
+        self._plan, self._kplan, self.copies, self._chosen = plan, kplan, value, chosen
+
+    @functools.cached_property
+    def nullity(self) -> int:
+        # Beside one state for each closed set there may be conserved coherences.
+        looked = len(self.classes) > 1 or (self._chosen and self.size <= MOST**2)
+        return nullity(self.size, self.target, self.source, self.copies) if looked else len(self.classes)
+
+    @functools.cached_property
+    def _digest(self) -> bytes:
+        digest = hashlib.blake2b(repr((self.dim, self.labels, self.nullity)).encode(), digest_size=16)
+        arrays = (self.row, self.col, self.part, self.target, self.source, *self._plan.values(), *self._kplan.values())
+        for array in arrays:
             digest.update(np.ascontiguousarray(array).tobytes() + b"|")
-        self._digest = digest.digest()
+        return digest.digest()
 
     def __hash__(self):
         return hash(self._digest)
@@ -89,6 +97,8 @@ class Sector:
         jumps = [j for label in self.labels for j in motion.jumps[label]]
         values = jnp.concatenate([jnp.asarray(j.operator.values) for j in jumps]) if jumps else jnp.zeros(0)
         rates = jnp.concatenate([jnp.atleast_1d(jnp.asarray(j.rate, float)) for j in jumps]) if jumps else jnp.zeros(0)
+        # A negative rate is no decay and no solver may take it for one: NaN, and so is every derivative.
+        rates = rates * jnp.where(rates >= 0, 1.0, jnp.nan)
         loss = rates[kplan["rate"]] * values[kplan["p"]].conj() * values[kplan["q"]]
         loss = sum_into(loss, kplan["out"], int(kplan["size"][0]))
         gain = rates[plan["rate"]] * values[plan["p"]] * values[plan["q"]].conj()
@@ -369,6 +379,10 @@ def _real_form(dim, labels, H, jumps, loss, found, start, kinds) -> Sector:
     entries, out = np.unique(key, return_inverse=True)
     order = np.argsort(out, kind="stable")
 
+    # Gains and losses may cancel too, such as those of a conserved coherence; at run time they are still summed.
+    value, size_of = sums_of(value, out, entries.size), sums_of(np.abs(value), out, entries.size)
+    value[:, vanishes(value, size_of, int(np.bincount(out).max(initial=1)))] = 0
+
     # Only the gain terms still in use are computed at run time.
     used = np.flatnonzero(gains)
     plan = {
@@ -388,8 +402,22 @@ def _real_form(dim, labels, H, jumps, loss, found, start, kinds) -> Sector:
         (entries // size, entries % size),
         plan,
         loss["plan"],
-        sums_of(value, out, entries.size),
+        value,
+        start is not None,
     )
+
+
+def nullity(size: int, target, source, copies) -> int:
+    """How many independent null vectors the matrices G[target, source] = copies (PROBES, nnz) have in common."""
+    found, label = 0, components(size, target, source)
+    for part in range(label.max() + 1 if size else 0):
+        member, at = np.flatnonzero(label == part), np.flatnonzero(label[target] == part)
+        G = np.zeros((len(copies), member.size, member.size))
+        G[:, np.searchsorted(member, target[at]), np.searchsorted(member, source[at])] = copies[:, at]
+        if not np.linalg.cond(G[0], 1) < 1e11:  # one inverse is cheaper than singular values, and almost always enough
+            singular = np.linalg.svd(G, compute_uv=False)
+            found += int(np.min(np.sum(singular <= 1e-12 * singular[:, :1], axis=1)))
+    return found
 
 
 def _raw(family, weight, probe):

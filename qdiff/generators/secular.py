@@ -9,17 +9,18 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ..baths.reservoir import BosonicBath
+from ..operators.checks import known
 from ..operators.operator import Operator
 from ..operators.pattern import diagonal
-from ..operators.probe import PROBES, align, recording
+from ..operators.probe import PROBES, align, is_constant, recording, replaying
+from .correlated import independent
 from .eigenbasis import eigenbasis
-from .lindblad import Jump, Lindblad, as_jumps, hermitian
+from .lindblad import Jump, Lindblad, as_jumps, baths, hermitian, member
 
 
 def secular(
     H: Operator,
-    couplings: Mapping[str, tuple[Operator, BosonicBath]],
+    couplings: Mapping,
     jumps: Mapping | None = None,
     *,
     negative: str = "odd",
@@ -36,7 +37,14 @@ def secular(
 
     Args:
         H: the system's Hamiltonian [energy].
-        couplings: for each bath its coupling operator A [1] and the bath.
+        couplings: for each bath's name its coupling operator A [1] and the bath, `(A, bath)`. Several operators,
+            each with fluctuations of its own: `([A1, A2], bath)`. Correlated fluctuations: `([A1, A2], bath, C)`
+            with a real symmetric matrix C without negative eigenvalues, which stands for
+
+                sum_ij C_ij gamma(omega) (A_i(omega) rho A_j(omega)^dag - {A_j(omega)^dag A_i(omega), rho}/2)
+
+            (C = 1 are independent couplings, C_ij = 1 throughout is the one coupling A1 + A2). A list of such tuples
+            adds them up under one name.
         jumps: local jumps to be added as they are, as in `Lindblad`.
         negative: for a rotating-wave coupling, what lines with omega < 0 do. "odd": a spectral density is odd
             and the rates keep detailed balance; "drop": they are left out, as a bath without such modes would.
@@ -46,40 +54,60 @@ def secular(
         are in the original basis.
 
     Raises:
-        ValueError: `negative` is neither of the two words, or a name is in both `couplings` and `jumps`.
+        TypeError: H is no `Operator`, or a coupling is not of one of the forms above.
+        ValueError: `negative` is neither of the two words; a name is in both `couplings` and `jumps`; C is not of the
+            kind above; a rate is negative or infinite, such as that of a flat spectrum at omega = 0; levels change
+            their order between the given and the generic parameters of a `structured` function.
 
-    Differentiable in everything, also where uncoupled levels cross. At a conical point (two coupled levels
-    whose distance and coupling both vanish) there is no derivative; `State.diagnostics` flags it.
+    Differentiable in everything, also where uncoupled levels cross; in C where its leading minors are positive, which
+    only the last of them need not be (a pair may be fully correlated). At a conical point (two coupled levels
+    whose distance and coupling both vanish) there is no derivative; `State.diagnostics` flags it. A coupling
+    made of one traced matrix hides whether it is Hermitian: give (A + A.dag) / 2, or its rates become NaN.
+
+    Example:
+        >>> import qdiff as qd
+        >>> pair = qd.Space(a=qd.Spin(), b=qd.Spin())
+        >>> bath = qd.BosonicBath(1.0, qd.Ohmic(0.1))
+        >>> H = 0.5 * pair.a.z + 0.6 * pair.b.z + 0.1 * pair.a.x @ pair.b.x
+        >>> motion = qd.secular(H, {"bath": ([pair.a.x, pair.b.x], bath, [[1.0, 0.3], [0.3, 1.0]])})
+        >>> round(float(qd.steady_state(motion).expect(H)), 6)
+        -0.553447
 
     Source:
         Breuer and Petruccione, The Theory of Open Quantum Systems (2002), Sec. 3.3.
     """
     if negative not in ("odd", "drop"):
         raise ValueError(f'negative must be "odd" or "drop", but was {negative!r}')
-    local = {str(label): as_jumps(label, given, H) for label, given in (jumps or {}).items()}
-    twice = set(local) & set(couplings)
+    if not isinstance(H, Operator):
+        raise TypeError(f"H must be an Operator, but was {type(H).__name__}")
+    coupled = {label: independent(label, given, H) for label, given in baths("couplings", couplings).items()}
+    local = {label: as_jumps(label, given, H) for label, given in baths("jumps", jumps or {}).items()}
+    twice = set(local) & set(coupled)
     if twice:
         raise ValueError(f"bath names must be distinct, but {sorted(twice)} are in both couplings and jumps")
+    operators = [A for given in coupled.values() for A, _, _ in given]
     each = [j for given in local.values() for j in given]
-    H, *rest = align([H, *(A for A, _ in couplings.values()), *(j.operator for j in each), *(j.rate for j in each)])
+    H, *rest = align([H, *operators, *(j.operator for j in each), *(j.rate for j in each)])
     if recording():
-        return Lindblad(H, {label: (1.0, A) for label, (A, _) in couplings.items()} | local, frame=H)
-    operators = rest[: len(couplings)]
-    known = iter([dataclasses.replace(j, operator=op) for j, op in zip(each, rest[len(couplings) :], strict=False)])
+        return Lindblad(H, {label: [(1.0, A) for A, _, _ in given] for label, given in coupled.items()} | local, frame=H)
+    aligned = iter(rest[: len(operators)])
+    beside = map(member, each, rest[len(operators) :], rest[len(operators) + len(each) :])
 
     H = hermitian(H)
     basis = eigenbasis(H)
     V = basis.frame
     out = {}
-    for (label, (_, bath)), A in zip(couplings.items(), operators, strict=True):
-        out[label] = _lines(V.dag @ A @ V, basis, bath, A.is_hermitian, negative)
+    for label, given in coupled.items():
+        out[label] = ()
+        for (_, bath, weight), A in zip(given, aligned, strict=False):
+            out[label] += _lines(label, V.dag @ A @ V, basis, bath, weight, A.is_hermitian, negative)
     for label in local:
-        out[label] = tuple(_turned(next(known), V) for _ in local[label])
+        out[label] = tuple(_turned(next(beside), V) for _ in local[label])
     levels = Operator(diagonal(H.size), basis.energies, H.space, probe=basis.copies)
     return Lindblad(levels, out, frame=V, splitting=basis.splitting)
 
 
-def _lines(A: Operator, basis, bath, hermitian: bool, negative: str) -> tuple[Jump, ...]:
+def _lines(label: str, A: Operator, basis, bath, weight, hermitian: bool, negative: str) -> tuple[Jump, ...]:
     """The jumps A(omega) of one coupling, as one family (or two: emission and absorption)."""
     to, frm = A.pattern.row, A.pattern.col
     group = coincident(basis.copies[:, frm] - basis.copies[:, to], np.abs(basis.copies).max(initial=0.0))
@@ -89,13 +117,24 @@ def _lines(A: Operator, basis, bath, hermitian: bool, negative: str) -> tuple[Ju
     if line.size:
         # Levels may change order away from the generic parameters (sqrt(B^2) = B there); then the groups are wrong.
         spread, scale = jnp.abs(line - omega[group]), jnp.max(jnp.abs(basis.energies))
-        omega = jnp.where(jax.lax.stop_gradient(jnp.max(spread) > 1e-9 * scale), jnp.nan, omega)
+        reordered = jax.lax.stop_gradient(jnp.max(spread) > 1e-9 * scale)
+        if known(reordered) and reordered:
+            raise ValueError(
+                f"lines of bath {label!r} coincide at the generic parameters (0.3 to 0.9) of a `structured` function, but "
+                "not at the given ones, where levels of H stand in another order: build this generator without `structured`"
+            )
+        omega = jnp.where(reordered, jnp.nan, omega)
     if hermitian:
-        return (Jump(bath.emission(omega), A, tuple(group.tolist()), energy=-omega, quanta=-jnp.sign(omega)),)
-    down, up = bath.emission(omega), bath.absorption(omega)
+        return (Jump(weight * bath.emission(omega), A, tuple(group.tolist()), energy=-omega, quanta=-jnp.sign(omega)),)
+    down, up = weight * bath.emission(omega), weight * bath.absorption(omega)
     if negative == "drop":
         down, up = jnp.where(omega > 0, down, 0.0), jnp.where(omega > 0, up, 0.0)
     back = A.dag
+    if not replaying() and not is_constant(A.values) and back.pattern == A.pattern and A.pattern.nnz:
+        # Taken as not Hermitian from independent generic numbers; where it is, every rate would count twice.
+        size = jnp.max(jnp.abs(A.values))
+        double = (size > 0) & (jnp.max(jnp.abs(A.values - back.values)) <= 1e-12 * size)
+        down, up = jnp.where(double, jnp.nan, down), jnp.where(double, jnp.nan, up)
     at = A.pattern.find(back.pattern.col, back.pattern.row)
     emitted = Jump(down, A, tuple(group.tolist()), energy=-omega, quanta=-jnp.sign(omega))
     return emitted, Jump(up, back, tuple(group[at].tolist()), energy=omega, quanta=jnp.sign(omega))

@@ -7,22 +7,29 @@ import jax.numpy as jnp
 import numpy as np
 
 from . import pattern as pt
+from .checks import is_number, kind_of
 from .pattern import Pattern
 from .probe import PROBES, generic, is_constant, sums_of, vanishes
 from .sums import sum_into
+
+_SUM = "added to or subtracted from"
 
 
 @jax.tree_util.register_pytree_node_class
 class Operator:
     """A linear operator on a `Space`: entries `values[k]` at (`pattern.row[k]`, `pattern.col[k]`).
 
-    The algebra is the usual one: `A + B`, `A - B`, `A * c`, `A @ B`, `A.dag`, `A.trace()`, `A.dense()`.
-    Adding a number is refused; add a multiple of `space.identity`.
+    The algebra is the usual one: `A + B`, `A - B`, `A * c`, `A / c`, `A @ B`, `A**n`, `A.dag`, `A.trace()`,
+    `A.dense()`, and `sum` of a list. Adding a number is refused; add a multiple of `space.identity`.
 
     Args:
         pattern: where entries may be non-zero (static).
         values: array (nnz,), real or complex, in the order of the pattern; NumPy where they are known now.
         space: the `Space` it acts on, or None for a bare matrix.
+
+    Raises:
+        TypeError: the pattern is not a `Pattern`, or the values are not numbers.
+        ValueError: there are more or fewer values than places; operands act on different spaces.
 
     Differentiable in `values`. The pattern never depends on a traced value.
 
@@ -33,10 +40,17 @@ class Operator:
         0
     """
 
-    __array_priority__ = 1000  # NumPy numbers on the left leave the multiplication to us
+    __array_ufunc__ = None  # NumPy numbers and arrays on the left leave every operation to us
 
     def __init__(self, pattern: Pattern, values, space=None, *, probe: np.ndarray | None = None):
-        self.pattern, self.values, self.space = pattern, values, space
+        if not isinstance(pattern, Pattern):
+            raise TypeError(f"pattern must be a Pattern, but was {type(pattern).__name__}; for a matrix there is Operator.from_dense")
+        if kind_of(values) not in "biufc":
+            raise TypeError(f"values must be an array of numbers, but was {type(values).__name__}")
+        if np.shape(values) != (pattern.nnz,):
+            raise ValueError(f"values must have one number for each place of the pattern, {pattern.nnz}, but have shape {np.shape(values)}")
+        self.pattern, self.space = pattern, space
+        self.values = values if hasattr(values, "dtype") else np.asarray(values)
         self._probe = probe
 
     def tree_flatten(self):
@@ -44,16 +58,22 @@ class Operator:
 
     @classmethod
     def tree_unflatten(cls, static, children):
-        return cls(static[0], children[0], static[1])
+        # Not through __init__: JAX also puts batches, and objects that are no numbers, in the place of the values.
+        self = object.__new__(cls)
+        (self.values,), (self.pattern, self.space), self._probe = children, static, None
+        return self
 
     @classmethod
     def from_dense(cls, matrix, space=None) -> Operator:
         """An operator from a dense (n, n) matrix: of a known one the zeros are left out, of a traced one none are."""
-        if np.ndim(matrix) != 2 or np.shape(matrix)[0] != np.shape(matrix)[1]:
+        if kind_of(matrix) not in "biufc":
+            raise TypeError(f"matrix must be a square array of numbers, but was {type(matrix).__name__}")
+        if np.ndim(matrix) != 2 or np.shape(matrix)[0] != np.shape(matrix)[1] or np.size(matrix) == 0:
             raise ValueError(f"matrix must be square, shape (n, n), but has shape {np.shape(matrix)}")
         n = np.shape(matrix)[0]
         if is_constant(matrix):
             matrix = np.asarray(matrix)
+            matrix = matrix.astype(np.result_type(float, matrix))
             row, col = np.nonzero(matrix)
             return cls(Pattern(n, row, col), matrix[row, col], space)
         full = Pattern(n, *np.indices((n, n)).reshape(2, -1))
@@ -97,7 +117,8 @@ class Operator:
 
     def _other(self, other, verb: str) -> Operator:
         if not isinstance(other, Operator):
-            raise TypeError(f"an Operator can only be {verb} an Operator, but got {type(other).__name__}")
+            hint = "a number c stands for c * space.identity" if is_number(other) else "make one of a matrix with space.operator(matrix)"
+            raise TypeError(f"an Operator can only be {verb} an Operator, but got {type(other).__name__}; {hint}")
         if other.size != self.size or (self.space and other.space and self.space != other.space):
             raise ValueError(
                 f"operators must act on the same space, but one acts on {self.space!r} (dimension {self.size}) "
@@ -106,7 +127,9 @@ class Operator:
         return other
 
     def __add__(self, other):
-        other = self._other(other, "added to")
+        if isinstance(other, int) and other == 0:  # where `sum` starts, and what it returns of an empty list
+            return self
+        other = self._other(other, _SUM)
         out, a, b = pt.union(self.pattern, other.pattern)
         if self.pattern == other.pattern:
             values = self.values + other.values
@@ -118,17 +141,24 @@ class Operator:
             bound[:, at] += np.abs(op.probe)
         return Operator(out, values, self.space or other.space, probe=_real(probe))._pruned(np.real(bound), 2)
 
+    __radd__ = __add__
+
+    def __pos__(self):
+        return self
+
     def __neg__(self):
         return self * -1
 
     def __sub__(self, other):
-        return self + (-self._other(other, "subtracted from"))
+        return self + (-other if isinstance(other, (Operator, int)) else other)
+
+    def __rsub__(self, other):
+        return -self + other
 
     def __mul__(self, c):
         if isinstance(c, Operator):
             raise TypeError("`*` multiplies an Operator by a number; the product of operators is `@`")
-        if np.ndim(c) != 0:
-            raise ValueError(f"an Operator can be multiplied by one number, but got an array of shape {np.shape(c)}")
+        _one_number(c, "multiplied")
         values = self.values * np.asarray(c) if is_constant(c) else jnp.asarray(self.values) * c
         probe = self.probe * generic(c)[:, None]
         return Operator(self.pattern, values, self.space, probe=probe)._pruned(np.abs(probe), 0)
@@ -136,10 +166,19 @@ class Operator:
     __rmul__ = __mul__
 
     def __truediv__(self, c):
+        _one_number(c, "divided")
+        if is_constant(c) and c == 0:
+            raise ZeroDivisionError("an Operator can be divided by a number that is not zero, but got zero")
         return self * (1 / c)
 
+    def __rtruediv__(self, other):
+        raise TypeError(f"nothing can be divided by an Operator, but {type(other).__name__} was")
+
+    def __rmatmul__(self, other):
+        return self._other(other, "multiplied by `@` with")
+
     def __matmul__(self, other):
-        other = self._other(other, "multiplied with")
+        other = self._other(other, "multiplied by `@` with")
         out, i, j, k = pt.product(self.pattern, other.pattern)
         values = accumulate([(self.values[i] * other.values[j], k)], out.nnz)
         term = self.probe[:, i] * other.probe[:, j]
@@ -148,7 +187,7 @@ class Operator:
         return Operator(out, values, self.space or other.space, probe=probe)._pruned(bound, most)
 
     def __pow__(self, n: int):
-        if not isinstance(n, int) or n < 1:
+        if not isinstance(n, (int, np.integer)) or n < 1:
             raise ValueError(f"an Operator's power must be a positive integer, but was {n!r}")
         return self if n == 1 else self @ self ** (n - 1)
 
@@ -189,12 +228,13 @@ class Operator:
 
     @property
     def is_hermitian(self) -> bool:
-        """Whether it equals its adjoint for all values of its parameters."""
+        """Whether it equals its adjoint for all values of its parameters, to 1e-12 of its largest entry."""
         other = self.dag
-        if other.pattern != self.pattern:
-            return False
-        scale = np.abs(self.probe).max(initial=0.0)
-        return bool(np.all(np.abs(other.probe - self.probe) <= 1e-12 * scale))
+        out, a, b = pt.union(self.pattern, other.pattern)
+        difference = np.zeros((PROBES, out.nnz), complex)
+        difference[:, a] += self.probe
+        difference[:, b] -= other.probe
+        return bool(np.all(np.abs(difference) <= 1e-12 * np.abs(self.probe).max(initial=0.0)))
 
     @property
     def is_real(self) -> bool:
@@ -209,6 +249,13 @@ def accumulate(parts, size: int):
     at = np.concatenate([at for _, at in parts])
     constant = all(isinstance(v, np.ndarray) for v, _ in parts)
     return sum_into((np if constant else jnp).concatenate([v for v, _ in parts]), at, size)
+
+
+def _one_number(c, verb: str):
+    if kind_of(c) not in "biufc":
+        raise TypeError(f"an Operator can only be {verb} by a number, but got {type(c).__name__}")
+    if np.ndim(c) != 0:
+        raise ValueError(f"an Operator can only be {verb} by one number, but got an array of shape {np.shape(c)}")
 
 
 def _real(x: np.ndarray) -> np.ndarray:

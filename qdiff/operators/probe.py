@@ -19,6 +19,7 @@ import weakref
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 
@@ -39,6 +40,11 @@ def is_constant(x) -> bool:
 def recording() -> bool:
     """Whether a `structured` function is being called with random parameters."""
     return _record.get() is not None
+
+
+def replaying() -> bool:
+    """Whether a `structured` function is being called with the given parameters, so that generic copies are exact."""
+    return _replay.get() is not None
 
 
 def generic(x) -> np.ndarray:
@@ -90,6 +96,13 @@ def structured(build):
     parameters (a level at the sum of two others, one rate used twice) are seen, which they are not in
     undecorated traced code. `build` must call the same constructors in the same order each time.
 
+    An integer counts as such a number too, if `build` takes a random one in its place and then puts at least the
+    same entries into operators of the same sizes; otherwise (a number of levels, an index) it stays as it is.
+
+    Raises:
+        TypeError: `build` is no function.
+        ValueError: `build` is not finite at the random numbers, or uses a traced number that is not an argument.
+
     Example:
         >>> import qdiff as qd
         >>> @qd.structured
@@ -100,23 +113,17 @@ def structured(build):
         5
     """
 
+    if not callable(build):
+        raise TypeError(f"build must be a function that builds a generator, but was {build!r}")
+
     @functools.wraps(build)
     def wrapper(*args, **kwargs):
-        if recording() or _replay.get() is not None:  # part of another structured function, which has the copies
+        if recording() or replaying():  # part of another structured function, which has the copies
             return build(*args, **kwargs)
         leaves, treedef = jax.tree.flatten((args, kwargs))
-        copies = []
-        for k in range(PROBES):
-            rng = np.random.default_rng([17, k])
-            fake = [_fake(rng, x) if _is_number(x) else x for x in leaves]
-            fargs, fkwargs = jax.tree.unflatten(treedef, fake)
-            token = _record.set([])
-            try:
-                with jax.ensure_compile_time_eval():
-                    build(*fargs, **fkwargs)
-                copies.append(_record.get())
-            finally:
-                _record.reset(token)
+        call = functools.partial(_recorded, build, leaves, treedef)
+        varied = _parameters(call, leaves)
+        copies = [call(varied, k) for k in range(PROBES)]
         token = _replay.set(iter(list(zip(*copies, strict=True))))
         try:
             return build(*args, **kwargs)
@@ -133,8 +140,55 @@ def _fake(rng, x):
     return value[()]
 
 
-def _is_number(x) -> bool:
-    return isinstance(x, (float, complex)) or (hasattr(x, "dtype") and np.issubdtype(x.dtype, np.inexact))
+def _recorded(build, leaves, treedef, varied, copy: int) -> list[list]:
+    """The ingredients of all constructors that `build` calls with the leaves `varied` replaced by random numbers."""
+    rng = np.random.default_rng([17, copy])
+    fargs, fkwargs = jax.tree.unflatten(treedef, [_fake(rng, x) if k in varied else x for k, x in enumerate(leaves)])
+    token = _record.set([])
+    try:
+        with jax.ensure_compile_time_eval():
+            build(*fargs, **fkwargs)
+        return _record.get()
+    finally:
+        _record.reset(token)
+
+
+def _parameters(call, leaves) -> set[int]:
+    """Which of the arguments' leaves are parameters, to be replaced by random numbers."""
+    varied = {k for k, x in enumerate(leaves) if _kind(x) in "fc" or (_kind(x) in "iu" and not is_constant(x))}
+    whole = {k for k, x in enumerate(leaves) if _kind(x) in "iu"} - varied
+    if not whole:
+        return varied
+    kept = call(varied, 0)
+
+    def fits(more):
+        try:
+            tried = call(varied | more, 0)
+        except (TypeError, ValueError, LookupError, AttributeError):
+            return False
+        return len(tried) == len(kept) and all(map(_covers, tried, kept))
+
+    return varied | (whole if fits(whole) else {k for k in whole if len(whole) > 1 and fits({k})})
+
+
+def _covers(tried: list, kept: list) -> bool:
+    """Whether the ingredients of one constructor have the sizes of others and at least their entries."""
+
+    def covers(x, y):
+        if not hasattr(x, "pattern") or not hasattr(y, "pattern"):
+            return np.shape(x) == np.shape(y)
+        return x.size == y.size and bool(np.all(x.pattern.find(y.pattern.row, y.pattern.col) >= 0))
+
+    return len(tried) == len(kept) and all(map(covers, tried, kept))
+
+
+def _kind(x) -> str:
+    """The NumPy kind of a number or an array; none of a truth value and of what is no number."""
+    dtype = getattr(x, "dtype", None)
+    if dtype is not None:
+        return dtype.kind if isinstance(dtype, np.dtype) else "O"
+    kinds = {} if isinstance(x, bool) else {"i": int, "f": float, "c": complex}
+    return next((kind for kind, of in kinds.items() if isinstance(x, of)), "O")
 
 
 def align(ingredients: list[Any]) -> list[Any]:
@@ -148,7 +202,7 @@ def align(ingredients: list[Any]) -> list[Any]:
             if is_constant(known) and not np.all(np.isfinite(np.asarray(known))):
                 raise ValueError("a `structured` function must be finite for generic parameters between 0.3 and 0.9, where it is probed")
         _record.get().append(ingredients)
-    elif _replay.get() is not None:
+    elif replaying():
         copies = next(_replay.get())
         return [_aligned(x, [c[k] for c in copies]) for k, x in enumerate(ingredients)]
     return ingredients
@@ -156,8 +210,11 @@ def align(ingredients: list[Any]) -> list[Any]:
 
 def _aligned(x, copies):
     if not hasattr(x, "pattern"):
-        if not isinstance(x, (int, float, complex, np.generic, np.ndarray)):
-            remember(x, np.stack([np.asarray(c) for c in copies]))
+        value = np.stack([np.asarray(c) for c in copies])
+        if is_constant(x) and np.all(value == np.asarray(x)):
+            return x
+        x = jnp.asarray(x)  # what can be remembered: Python's and NumPy's numbers cannot
+        remember(x, value)
         return x
     if any(not is_constant(c.values) for c in copies):
         raise ValueError("a `structured` function must take its traced parameters as arguments, not from its surroundings")

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import keyword
 
 import numpy as np
 
+from .checks import count
 from .operator import Operator
 from .pattern import Pattern
 from .probe import is_constant
@@ -53,6 +55,8 @@ class Rotor:
     l_max: int
 
     def __post_init__(self):
+        for name in ("l_min", "l_max"):
+            object.__setattr__(self, name, count(name, getattr(self, name)))
         if not self.l_min < self.l_max:
             raise ValueError(f"l_min must be below l_max, but l_min = {self.l_min} and l_max = {self.l_max}")
 
@@ -90,8 +94,7 @@ class Boson:
     levels: int
 
     def __post_init__(self):
-        if self.levels < 1:
-            raise ValueError(f"levels must be at least 1, but was {self.levels}")
+        object.__setattr__(self, "levels", count("levels", self.levels, 1))
 
     @property
     def dim(self) -> int:
@@ -122,11 +125,14 @@ class Levels:
     """
 
     def __init__(self, *names: str | int):
-        if len(names) == 1 and isinstance(names[0], int):
-            names = tuple(str(k) for k in range(names[0]))
-        if not names or len(set(names)) != len(names):
-            raise ValueError(f"level names must be distinct and at least one, but were {names}")
+        if len(names) == 1 and not isinstance(names[0], str):
+            names = tuple(range(count("the number of levels", names[0], 1)))
+        for name in names:
+            if isinstance(name, bool) or not isinstance(name, (str, int, np.integer)) or name == "":
+                raise TypeError(f"a level's name must be a word or an integer, but was {name!r}")
         self.labels = tuple(str(n) for n in names)
+        if not names or len(set(self.labels)) != len(names):
+            raise ValueError(f"level names must be distinct and at least one, but were {names}")
 
     dim = property(lambda self: len(self.labels))
     edges = ()
@@ -144,10 +150,10 @@ class Levels:
         return {}
 
     def index(self, level: str | int) -> int:
-        if isinstance(level, (int, np.integer)) and 0 <= level < self.dim:
+        if isinstance(level, (int, np.integer)) and not isinstance(level, bool) and 0 <= level < self.dim:
             return int(level)
-        if level in self.labels:
-            return self.labels.index(str(level))
+        if isinstance(level, str) and level in self.labels:
+            return self.labels.index(level)
         raise ValueError(f"level must be one of {self.labels} or a number below {self.dim}, but was {level!r}")
 
 
@@ -207,6 +213,15 @@ class Site:
 class Space:
     """The tensor product of named factors, in the order given.
 
+    Args:
+        factors: by name, each a `Spin`, `Boson`, `Rotor` or `Levels`; a factor is then an attribute of the space,
+            and the factor's operators are attributes of that.
+
+    Raises:
+        ValueError: there is no factor; a name is not a Python identifier, starts with an underscore, or is that of
+            an attribute of every space, such as `dim`.
+        TypeError: a factor is none.
+
     Example:
         >>> import qdiff as qd
         >>> space = qd.Space(qubit=qd.Spin(), wheel=qd.Rotor(-2, 3))
@@ -217,6 +232,14 @@ class Space:
     def __init__(self, **factors):
         if not factors:
             raise ValueError("a Space needs at least one named factor, such as Space(qubit=Spin())")
+        for name, factor in factors.items():
+            if name in ("factors", *vars(Space)):
+                raise ValueError(f"a factor must not be named {name!r}, because every Space has an attribute of that name")
+            if not name.isidentifier() or keyword.iskeyword(name) or name.startswith("_"):
+                raise ValueError(f"a factor's name must be a Python identifier without leading underscore, but was {name!r}")
+            if isinstance(factor, type) or not all(hasattr(factor, need) for need in ("dim", "labels", "edges", "matrices")):
+                was = f"{factor.__name__}, which needs brackets" if isinstance(factor, type) else repr(factor)
+                raise TypeError(f"factor {name!r} must be one such as Spin(), Boson(levels) or Levels(...), but was {was}")
         self.factors = factors
 
     dims = property(lambda self: tuple(f.dim for f in self.factors.values()))
@@ -281,6 +304,9 @@ class Space:
 
     def coordinates(self, index) -> np.ndarray:
         """The factor levels (n_factors, ...) of basis states with the given indices."""
+        index = np.asarray(index)
+        if index.dtype.kind not in "iu" or np.any(index < 0) or np.any(index >= self.dim):
+            raise ValueError(f"index must be an integer between 0 and {self.dim - 1}, but was {index}")
         return np.stack(np.unravel_index(np.asarray(index), self.dims))
 
     def label(self, index: int) -> str:

@@ -20,6 +20,8 @@ def sum_into(
         np.add.at(out, at, values)
         return out
     values = values.astype(jnp.result_type(float, values.dtype))
+    if size == 0:
+        return values
     count = np.bincount(at, minlength=size)
     start = np.cumsum(count) - count
     order = np.argsort(at, kind="stable")

@@ -5,8 +5,6 @@ JAX's own errors for that speak of its internals, wherever they happen to arise.
 
 from __future__ import annotations
 
-from typing import NoReturn
-
 import jax
 from jax.extend.core import Primitive
 from jax.interpreters import ad, batching, mlir

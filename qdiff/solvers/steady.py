@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import contextvars
+import re
 from functools import partial
 from typing import Any
 
@@ -15,7 +16,8 @@ from jax import lax
 from jax.core import Tracer
 
 from ..generators.eigenbasis import eigenvalues
-from ..generators.lindblad import Lindblad
+from ..generators.hidden import hidden
+from ..generators.lindblad import Lindblad, rate_faults
 from ..generators.sector import Sector, reach
 from ..operators.operator import Operator
 from . import compensated
@@ -35,7 +37,8 @@ class SolveError(RuntimeError):
 
 def failure_reason(error: Exception) -> str | None:
     """Which of the known failures of a solve a runtime error of a compiled program reports, if any."""
-    return next((reason for reason in _REASONS if reason in str(error)), None)
+    found = re.search("a rate of bath .* is negative or not finite", str(error))
+    return found.group() if found else next((reason for reason in _REASONS if reason in str(error)), None)
 
 
 _on_failure: contextvars.ContextVar[str] = contextvars.ContextVar("on_failure", default="raise")
@@ -179,13 +182,15 @@ def steady_state(motion: Lindblad, solver: Solver | None = None, *, initial: Ope
         initial = motion.into_frame(initial)
         start = initial.pattern
     sector = reach(motion, start)
-    if len(sector.classes) == 1:
-        x, rcond, residual = _solve(motion, sector, choose(sector) if solver is None else solver)
-    elif initial is None:
+    if initial is None and len(sector.classes) > 1:
         raise NotUnique(_several(motion, sector))
+    if initial is None and (more := hidden(motion, sector)):
+        raise NotUnique(_coherent(more))
+    if initial is None or sector.nullity == 1:
+        x, rcond, residual = _solve(motion, sector, choose(sector) if solver is None else solver)
     else:
         x, rcond, residual = _select(motion, initial / initial.trace(), sector)
-    return State(motion, _checked(x, rcond, residual), rcond, residual, sector)
+    return State(motion, _checked(motion, x, rcond, residual), rcond, residual, sector)
 
 
 def _precision():
@@ -211,18 +216,28 @@ _REASONS = (
 )
 
 
-def _checked(x, rcond, residual):
+def _checked(motion, x, rcond, residual):
     """Let no wrong state pass: an error here and now if the numbers are known, else one at run time, or NaN."""
     bad = [lax.stop_gradient(b) for b in (~jnp.all(jnp.isfinite(x)), rcond < UNIQUE, residual > RESIDUAL)]
     failed = bad[0] | bad[1] | bad[2]
     if failure_mode() == "nan":
         return jnp.where(failed, jnp.nan, x)
+    faults, sentences = rate_faults(motion)
     which = jnp.where(bad[0], 0, jnp.where(bad[1], 1, 2))
+    which = jnp.where(jnp.any(faults), len(_REASONS) + jnp.argmax(faults), which)
+    reasons = _REASONS + sentences
     if isinstance(failed, Tracer):
-        return eqx.branched_error_if(x, failed, which, _REASONS)
+        return eqx.branched_error_if(x, failed, lax.stop_gradient(which), reasons)
     if failed:
-        raise SolveError(_REASONS[int(which)])
+        raise SolveError(reasons[int(which)])
     return x
+
+
+def _coherent(more: int) -> str:
+    return (
+        f"there are {more + 1} independent stationary operators: coherences that the populations do not feed are conserved, "
+        "and which state is reached depends on them. Give `initial`, a density matrix, to select one"
+    )
 
 
 def _several(motion: Lindblad, sector: Sector) -> str:

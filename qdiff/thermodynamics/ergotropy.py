@@ -5,7 +5,9 @@ from __future__ import annotations
 import jax.numpy as jnp
 
 from ..generators.eigenbasis import eigenbasis, eigenvalues
+from ..generators.lindblad import hermitian, same_space
 from ..operators.operator import Operator
+from .entropy import density_matrix
 
 
 def ergotropy(rho: Operator, H: Operator):
@@ -17,12 +19,19 @@ def ergotropy(rho: Operator, H: Operator):
     Returns:
         Scalar, exactly zero for a passive state and never negative beyond rounding.
 
+    Raises:
+        TypeError, ValueError: one of the two is no Hermitian `Operator`, or they act on different spaces.
+
     Differentiable except at its kinks, where two populations (or two energies) change order; there the
     derivative is that of one of the two sides.
 
     Source: Allahverdyan, Balian, Nieuwenhuizen, Europhys. Lett. 67, 565 (2004).
     """
-    basis = eigenbasis(H)
+    if not isinstance(H, Operator):
+        raise TypeError(f"H must be an Operator, but was {type(H).__name__}")
+    if not same_space(density_matrix(rho), H):
+        raise ValueError(f"rho and H must act on the same space, but rho acts on {rho.space!r} and H on {H.space!r}")
+    basis = eigenbasis(hermitian(H))
     order = jnp.argsort(basis.energies)
     populations = jnp.real((basis.frame.dag @ rho @ basis.frame).diagonal())[order]
     # Differences of populations first: energies may be large where populations are small.

@@ -9,7 +9,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 
-from ..generators.lindblad import Lindblad
+from ..generators.lindblad import Lindblad, hermitian
 from ..operators.operator import Operator
 from ..solvers.steady import State
 
@@ -20,22 +20,24 @@ def currents(motion: Lindblad, state: State, observable: Operator) -> dict[str, 
     Args:
         motion: the generator.
         state: a state of it, from `steady_state`.
-        observable: a Hermitian operator O, such as a Hamiltonian (heat), a part of it, or a number operator.
+        observable: an operator O, such as a Hamiltonian (heat), a part of it, or a number operator.
 
     Returns:
-        Mapping from the baths' names to scalars [unit of O times rate].
+        Mapping from the baths' names to scalars, real for a Hermitian O and complex otherwise [unit of O times rate].
+
+    Raises:
+        TypeError: an argument is of another kind.
+        ValueError: the state is not one of this generator; the observable acts on another space.
 
     Differentiable in everything. Accuracy: see `steady_state`.
     """
     _of(motion, state)
-    moved = state.sector.act_by_label(motion, state.x) @ state.sector.covector(motion.into_frame(observable))
-    return dict(zip(state.sector.labels, moved, strict=True))
+    return _moved(motion, state, motion.into_frame(observable))
 
 
 def current(motion: Lindblad, state: State, observable: Operator, bath: str):
     """Tr[O L_b rho] of one bath, a scalar; see `currents`."""
-    if bath not in motion.jumps:
-        raise ValueError(f"bath must be one of {list(motion.jumps)}, but was {bath!r}")
+    _of(motion, state, bath)
     return currents(motion, state, observable)[bath]
 
 
@@ -45,8 +47,12 @@ def heat_current(motion: Lindblad, state: State, bath: str, H: Operator | None =
     Args:
         H: the Hamiltonian whose energy counts as heat; by default the generator's. For a local master equation
             of coupled parts, give the uncoupled Hamiltonian: what the bath does to the coupling is work.
+
+    Raises:
+        ValueError: there is no such bath; H is not Hermitian or acts on another space.
     """
-    return current(motion, state, motion.hamiltonian if H is None else H, bath)
+    _of(motion, state, bath)
+    return _moved(motion, state, _hamiltonian(motion, H, "H"))[bath]
 
 
 class Ledger(eqx.Module):
@@ -68,13 +74,43 @@ def ledger(motion: Lindblad, state: State, H0: Operator | None = None) -> Ledger
 
     Args:
         H0: the part of the Hamiltonian whose changes count as heat (local equations); by default all of it.
+
+    Raises:
+        ValueError: H0 is not Hermitian or acts on another space.
     """
-    total = motion.hamiltonian
-    heat = currents(motion, state, total if H0 is None else H0)
-    work = {b: jnp.zeros(()) for b in heat} if H0 is None else currents(motion, state, total - H0)
+    _of(motion, state)
+    counted = _hamiltonian(motion, H0, "H0")
+    heat = _moved(motion, state, counted)
+    work = {b: jnp.zeros(()) for b in heat} if H0 is None else _moved(motion, state, motion.H - counted)
     return Ledger(heat, work, sum(heat.values(), jnp.zeros(())) + sum(work.values(), jnp.zeros(())))
 
 
-def _of(motion: Lindblad, state: State):
+def _moved(motion: Lindblad, state: State, op: Operator) -> dict[str, jax.Array]:
+    """`currents` of an observable that is given in the generator's frame."""
+    sector = state.sector
+    moved = sector.act_by_label(motion, state.x)
+    if op.is_hermitian:
+        moved = moved @ sector.covector(op)
+    else:
+        moved = moved @ sector.covector((op + op.dag) * 0.5) + 1j * (moved @ sector.covector((op - op.dag) * -0.5j))
+    return dict(zip(sector.labels, moved, strict=True))
+
+
+def _hamiltonian(motion: Lindblad, H: Operator | None, name: str) -> Operator:
+    """H in the generator's frame; the generator's own if it is None."""
+    if H is None:
+        return motion.H
+    if not isinstance(H, Operator):
+        raise TypeError(f"{name} must be an Operator, but was {type(H).__name__}")
+    return motion.into_frame(hermitian(H, name))
+
+
+def _of(motion: Lindblad, state: State, bath: str | None = None):
+    if not isinstance(motion, Lindblad):
+        raise TypeError(f"motion must be a generator such as Lindblad(...), but was {type(motion).__name__}")
+    if not hasattr(state, "sector"):
+        raise TypeError(f"state must be one from steady_state, but was {type(state).__name__}")
     if state.sector.labels != motion.labels or state.sector.dim != motion.H.size:
         raise ValueError(f"state must be a state of this generator (baths {motion.labels}), but has baths {state.sector.labels}")
+    if bath is not None and bath not in motion.jumps:
+        raise ValueError(f"bath must be one of {list(motion.jumps)}, but was {bath!r}")

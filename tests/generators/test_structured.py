@@ -154,3 +154,108 @@ def test_a_hamiltonian_from_a_traced_matrix():
     along = jax.jit(jax.grad(lambda d: f(h + d * Q.x.dense())))(0.0)
     ref = jax.grad(lambda d: qd.steady_state(qd.Lindblad(0.5 * Q.z + (0.3 + d) * Q.x, {"b": (1.0, Q.minus)})).expect(Q.z))(0.0)
     close(along, ref, 1e-12)
+
+
+PAIR = qd.Space(a=qd.Spin(), b=qd.Spin())
+
+
+@qd.structured
+def two_qubits(B1, B2, strength):
+    cold, hot = qd.BosonicBath(1.0, qd.Ohmic(strength)), qd.BosonicBath(0.2, qd.Ohmic(strength))
+    return qd.secular(B1 * PAIR.a.z + B2 * PAIR.b.z, {"c": (PAIR.a.x + PAIR.b.x, cold), "h": (PAIR.a.x, hot)})
+
+
+def mean_field(*x):
+    return qd.steady_state(two_qubits(*x)).expect(PAIR.b.z)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        (1, 1, 0.1),
+        (np.int64(1), np.float64(1), np.array(0.1)),
+        (np.array(1), np.array(1), 0.1),
+        (jnp.array(1), 1, jnp.array(0.1)),
+        tuple(np.array([1.0, 1.0, 0.1])),
+    ],
+    ids=["Python", "NumPy scalars", "NumPy arrays", "JAX", "unpacked"],
+)
+def test_integers_and_arrays_are_parameters_like_floats(arguments):
+    """Two fields of 1 are two fields that happen to be equal, whatever type of number says so: the limit -tanh(1)."""
+    close(mean_field(*arguments), -np.tanh(1.0), 1e-12)
+    close(jax.jit(mean_field)(*arguments), -np.tanh(1.0), 1e-12)
+    close(jax.jit(lambda x: mean_field(*x))(np.array([1, 1, 2])), -np.tanh(1.0), 1e-12)
+
+
+def test_a_gradient_beside_an_integer():
+    """Differentiated in one argument with integers in the others: the same number as with floats."""
+    slope = jax.jit(jax.grad(lambda B, *rest: mean_field(B, *rest)))
+    close(jax.grad(lambda B: mean_field(1, B, 0.1))(1.0), -1 / np.cosh(1.0) ** 2, 1e-12)
+    assert abs(float(slope(1.0, 1, 0.1)) - float(slope(1.0, 1.0, 0.1))) < 1e-14
+
+
+def test_an_integer_that_counts_stays_as_it_is():
+    """The number of sites beside integer fields, an exponent, an index, an array of integers: each is what it must be."""
+
+    @qd.structured
+    def chain(n, fields, hop, power, site):
+        space = qd.Space(**{f"q{k}": qd.Spin() for k in range(n)})
+        q = [getattr(space, f"q{k}") for k in range(n)]
+        H = sum(w * s.z for w, s in zip(fields, q, strict=True))
+        H = H + sum(hop**power * (s.plus @ t.minus + s.minus @ t.plus) for s, t in zip(q, q[1:], strict=False))
+        return qd.Lindblad(H, {"in": (2, q[site].plus), "out": (1, q[-1].minus), "noise": (hop, (q[0].z + q[1].z) ** power)})
+
+    def populations(*x):
+        return qd.steady_state(chain(*x)).populations()
+
+    want = populations(3, [1.0, 1.0, 1.0], 2.0, 2, 0)
+    assert want.shape == (8,)
+    close(populations(3, np.array([1, 1, 1]), 2, 2, 0), want, 1e-12)
+    close(populations(np.int64(3), [1, 1, 1], np.array(2), 2, 0), want, 1e-12)
+    close(jax.jit(populations, static_argnums=(0, 3, 4))(3, np.array([1, 1, 1]), 2, 2, 0), want, 1e-12)
+
+
+def test_integers_in_builders_without_decoration():
+    """Plain functions take integers eager and traced, as rates, energies and temperatures."""
+
+    def state(w, beta, rate):
+        bath = qd.BosonicBath(beta, qd.Ohmic(rate))
+        return qd.steady_state(qd.Lindblad(w * Q.z, {"b": qd.thermal_jumps(Q.minus, 2 * w, bath)})).populations()
+
+    p = 1 / (1 + np.exp(4.0))
+    for got in (state(1, 2, 3), jax.jit(state)(1, 2, 3), jax.jit(state)(np.int32(1), np.array(2), 3)):
+        close(got, [p, 1 - p], 1e-13)
+
+
+def test_integers_as_parameters_of_a_model():
+    """A model with integers is the model with floats."""
+    size = {"l_min": -2, "l_max": 2}
+    whole = qd.models.RotorEngine(B1=4, B2=np.int64(10), lam=1, g=jnp.array(2), inertia=1, gamma=1, **size)
+    real = qd.models.RotorEngine(B1=4.0, B2=10.0, lam=1.0, g=2.0, inertia=1.0, gamma=1.0, **size)
+    assert whole.B1.dtype == float and jax.tree.structure(whole) == jax.tree.structure(real)
+    close(whole.heat_current_hot(), real.heat_current_hot(), 1e-13)
+
+
+def test_what_is_no_function_cannot_be_structured():
+    """`structured` of a generator, or called before it decorates, says what it wants."""
+    with pytest.raises(TypeError, match="build must be a function that builds a generator, but was 3"):
+        qd.structured(3)
+
+
+def test_a_rate_that_is_zero_or_equal_by_chance_keeps_its_place():
+    """Rates of 0.0 and equal rates are those of any numbers, eager as compiled: the sector is the general one."""
+
+    @qd.structured
+    def build(down, up, noise):
+        return qd.Lindblad(0.5 * Q.z + 0.2 * Q.x, {"b": [(down, Q.minus), (up, Q.plus)], "n": (noise, Q.x)})
+
+    @qd.structured
+    def ring(one, two):
+        s = qd.Space(w=qd.Levels(3)).w
+        turn = s.transition(1, 0) + s.transition(2, 1) + s.transition(0, 2)
+        return qd.Lindblad(s.projector(0) * 0.0, {"b": [(one, turn), (two, turn.dag)], "z": (1.0, s.projector(0))})
+
+    sizes = {qd.steady_state(build(*x)).sector.size for x in ((0.3, 0.1, 0.2), (0.3, 0.0, 0.0), (0.3, 0.3, 0.3), (1, 0, 0))}
+    assert sizes == {4}
+    assert {qd.steady_state(ring(*x)).sector.size for x in ((0.3, 0.1), (0.3, 0.3), (0.0, 0.3))} == {3}
+    close(qd.steady_state(build(0.3, 0.0, 0.0)).dense(), qd.steady_state(build(0.3, 1e-14, 1e-14)).dense(), 1e-12)

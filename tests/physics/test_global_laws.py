@@ -1,0 +1,203 @@
+"""Laws of the global (secular) equation at many random points of systems of up to 16 levels, degenerate ones among them.
+
+For every shape one program is compiled and run at all points; what it returns is checked in plain NumPy.
+"""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from helpers import close, ohmic, rates
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+import qdiff as qd
+
+# Equal, nearly equal and vanishing numbers are as common as others.
+SPECIAL = st.sampled_from([0.0, 1.0, 1.0, 1.0 + 1e-12, 1.0 + 1e-7, -1.0])
+NUMBERS = st.lists(st.one_of(st.floats(-2, 2, allow_subnormal=False), SPECIAL), min_size=12, max_size=12)
+BETA = st.one_of(st.floats(0.1, 3.0), st.sampled_from([0.5, 0.5 + 1e-9, 1.0]))
+MANY = settings(max_examples=70, deadline=None, derandomize=True, database=None)
+COMPILER = {"xla_backend_optimization_level": 0}  # these programs run a few hundred times: compile them fast
+STRENGTH, CUTOFF = 0.3, 4.0
+
+
+def spins(n):
+    space = qd.Space(**{f"q{k}": qd.Spin() for k in range(n)})
+    return [getattr(space, f"q{k}") for k in range(n)]
+
+
+def chain(n, x):
+    """Fields along z, links x x and z z: blocks of even and odd parity."""
+    q = spins(n)
+    H = sum(x[k] * s.z for k, s in enumerate(q))
+    for k, (s, t) in enumerate(zip(q, q[1:], strict=False)):
+        H = H + x[n + k] * s.x @ t.x + x[2 * n - 1 + k] * s.z @ t.z
+    return H, q[0].x, q[-1].x + 0.3 * q[0].z
+
+
+def crossing(x):
+    """Three spins without any link that mixes levels: every one crosses the others freely."""
+    q = spins(3)
+    H = sum(x[k] * s.z for k, s in enumerate(q)) + x[3] * q[0].z @ q[1].z + x[4] * q[1].z @ q[2].z
+    return H, q[0].x + 0.4 * q[1].x, q[2].x + 0.3 * q[1].x
+
+
+def hidden(x):
+    """The same turned: one block, in which the levels still cross freely."""
+    q = spins(3)
+    H = sum(x[k] * s.x for k, s in enumerate(q)) + x[3] * q[0].x @ q[1].x + x[4] * q[1].x @ q[2].x
+    return H, q[0].z + 0.4 * q[1].z, q[2].z + 0.3 * q[1].z
+
+
+def identical(x):
+    """Three spins in one field with equal links: levels and lines that coincide at all parameters."""
+    q = spins(3)
+    H = sum(x[0] * s.z for s in q) + sum(x[1] * (s.x @ t.x + s.y @ t.y + s.z @ t.z) for s, t in zip(q, q[1:], strict=False))
+    return H, q[0].x + 0.2 * q[1].z, q[2].x
+
+
+def levels(x):
+    """Five levels in one complex block."""
+    atom = qd.Space(atom=qd.Levels(5)).atom
+    steps = [atom.transition(k, k + 1) for k in range(4)]
+    H = sum(x[k] * atom.projector(k) for k in range(5)) + sum(
+        (x[5 + k] + 1j * x[8 + k]) * s + (x[5 + k] - 1j * x[8 + k]) * s.dag for k, s in enumerate(steps)
+    )
+    jump = sum((k + 1.0) * s for k, s in enumerate(steps))
+    return H, jump + jump.dag, atom.operator(np.outer([1, -1, 0.5, 2, 0.3], [1, -1, 0.5, 2, 0.3]))
+
+
+def spin_and_mode(x):
+    s = qd.Space(spin=qd.Spin(), mode=qd.Boson(4))
+    H = x[0] * s.spin.z + x[1] * s.mode.n + x[2] * s.spin.x @ s.mode.x + x[3] * s.mode.n @ s.mode.n
+    return H, s.spin.x + 0.2 * s.spin.z, s.mode.x
+
+
+def rotor(x):
+    s = qd.Space(wheel=qd.Rotor(-2, 2), spin=qd.Spin())
+    push = s.wheel.E @ s.spin.plus
+    H = x[0] * s.wheel.L2 + x[1] * s.wheel.L + x[2] * s.spin.z + x[3] * (push + push.dag)
+    return H, s.wheel.cos, s.spin.x
+
+
+SHAPES = {
+    "pair": functools.partial(chain, 2),
+    "four spins": functools.partial(chain, 4),
+    "crossing": crossing,
+    "hidden": hidden,
+    "identical": identical,
+    "levels": levels,
+    "spin and mode": spin_and_mode,
+    "rotor": rotor,
+}
+
+
+@functools.cache
+def program(name):
+    @qd.structured
+    def build(x, betas):
+        H, left, right = SHAPES[name](x)
+        cold, hot = (qd.BosonicBath(betas[k], qd.Ohmic(STRENGTH, CUTOFF)) for k in (0, 1))
+        return qd.secular(H, {"left": (left, cold), "right": (right, hot)})
+
+    @functools.partial(jax.jit, compiler_options=COMPILER)
+    def run(x, betas):
+        with qd.failures("nan"):
+            motion = build(x, betas)
+            state = qd.steady_state(motion)
+            heat = qd.ledger(motion, state).heat
+            H, left, right = SHAPES[name](x)
+            sigma = qd.entropy_production(motion, state, {"left": -betas[0] * H, "right": -betas[1] * H})
+            couplings = {"left": left.dense(), "right": right.dense()}
+            return state.dense(), H.dense(), couplings, heat, sigma, qd.entropy(state.rho), state.rcond
+
+    return lambda x, betas: jax.tree.map(np.asarray, run(jnp.asarray(x), jnp.asarray(betas)))
+
+
+def size_of(H, couplings):
+    """The largest rate that the baths could make, times the number of levels."""
+    return len(H) * STRENGTH * (np.abs(H).max() + 10.0) * sum(np.abs(A).max() ** 2 for A in couplings.values())
+
+
+@pytest.mark.parametrize("name", sorted(SHAPES))
+@given(NUMBERS, BETA)
+@MANY
+def test_one_temperature_gives_gibbs_and_no_current(name, x, beta):
+    """Equal temperatures, whatever the levels: the thermal state, no heat, no entropy production."""
+    rho, H, couplings, heat, sigma, entropy, rcond = program(name)(x, [beta, beta])
+    assume(np.all(np.isfinite(rho)) and rcond > 1e-9)
+    e, v = np.linalg.eigh(H)
+    p = np.exp(-beta * (e - e[0]))
+    p /= p.sum()
+    noise = 1e-13 + 1e-14 / rcond
+    close(rho, (v * p) @ v.conj().T, 10 * noise, 1.0)
+    close(entropy, -np.sum(p * np.log(np.maximum(p, 1e-300))), 1e-9 + 1e3 * noise, 1.0)
+    flows = np.array(list(heat.values()))
+    close(flows, 0 * flows, 10 * noise, size_of(H, couplings) * (np.abs(H).max() + 1))
+    assert abs(sigma) < 10 * noise * size_of(H, couplings) * (np.abs(H).max() + 1)
+
+
+@pytest.mark.parametrize("name", sorted(SHAPES))
+@given(NUMBERS, st.tuples(BETA, BETA))
+@MANY
+def test_laws_between_two_temperatures(name, x, betas):
+    """A state that is positive and normalised; the first law; entropy is produced; heat flows from hot to cold."""
+    rho, H, couplings, heat, sigma, _, rcond = program(name)(x, betas)
+    assume(np.all(np.isfinite(rho)) and rcond > 1e-9)
+    noise = 1e-13 + 1e-14 / rcond
+    close(np.trace(rho), 1.0, 1e-13)
+    close(rho, rho.conj().T, 1e-14, 1.0)
+    assert np.linalg.eigvalsh(rho)[0] > -10 * noise
+    scale = size_of(H, couplings) * (np.abs(H).max() + 1)
+    assert abs(heat["left"] + heat["right"]) < 1e-12 * scale
+    close(sigma, -betas[0] * heat["left"] - betas[1] * heat["right"], 1e-12, scale)
+    assert sigma > -10 * noise * scale
+    assert (betas[0] - betas[1]) * heat["right"] > -10 * noise * scale
+
+
+def moved(H, A, beta, rho):
+    """What a bath does to rho: lines grouped by the value of their frequency, in plain NumPy."""
+    down, _ = rates(beta, ohmic(STRENGTH, CUTOFF))
+    e, v = np.linalg.eigh(H)
+    omega, A, rho = e[None, :] - e[:, None], v.conj().T @ A @ v, v.conj().T @ rho @ v
+    out = np.zeros(H.shape, complex)
+    for w in apart(omega):
+        line = np.where(np.abs(omega - w) < 1e-8, A, 0)
+        K = line.conj().T @ line
+        out += down(w) * (line @ rho @ line.conj().T - (K @ rho + rho @ K) / 2)
+    return v @ out @ v.conj().T
+
+
+def apart(omega):
+    """The distinct frequencies, and a guard that no two are close without being equal."""
+    w = np.sort(omega.ravel())
+    new = np.r_[True, np.diff(w) > 1e-10]
+    assert np.all(np.diff(w[new]) > 1e-7), "two frequencies nearly coincide: no reference"
+    return w[new]
+
+
+def test_the_reference_is_that_of_the_helpers():
+    """`moved` is the Davies dissipator of `helpers`, applied."""
+    from helpers import davies
+
+    rng = np.random.default_rng(0)
+    H, A, rho = (m + m.T for m in rng.normal(size=(3, 4, 4)))
+    want = davies(H, A, rates(0.7, ohmic(STRENGTH, CUTOFF))[0]) @ rho.ravel()
+    close(moved(H, A, 0.7, rho).ravel(), want, 1e-12)
+
+
+@pytest.mark.parametrize("name", sorted(SHAPES))
+def test_state_and_currents_are_those_of_brute_force(name):
+    """At 50 points without accidental coincidences: stationary to 1e-12 of the rates, and each bath's heat."""
+    rng = np.random.default_rng(5)
+    for _ in range(50):
+        x, betas = rng.uniform(0.2, 1.8, 12), rng.uniform(0.2, 2.0, 2)
+        rho, H, couplings, heat, *_ = program(name)(x, betas)
+        parts = {b: moved(H, A, beta, rho) for (b, A), beta in zip(couplings.items(), betas, strict=True)}
+        scale = size_of(H, couplings)
+        close(sum(parts.values()) - 1j * (H @ rho - rho @ H), 0 * rho, 1e-12, scale)
+        for bath, part in parts.items():
+            close(heat[bath], np.trace(H @ part).real, 1e-12, scale * (np.abs(H).max() + 1))
