@@ -90,7 +90,7 @@ def cumulants(motion: Lindblad, state: State | None, bath: str, of: Of = "energy
         raise NotUnique(f"the statistics of long times need one stationary state, but there are {len(sector.classes)}; couple them")
     x = sector.adopted(state.sector, state.x)
     out = _cumulants(motion, x, amounts, sector, choose(sector) if solver is None else solver, bath, order)
-    return finite(out, "the cumulants are not finite: a jump carries an infinite amount, or a solve failed (try solver=Dense())")
+    return finite(out, "cumulants")
 
 
 def fano_factor(mean, noise):
