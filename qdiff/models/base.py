@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 
-from ..solvers import evolve, steady
+from ..solvers import evolve, regression, steady
 from ..solvers.steady import SolveError, failure_mode, failures
 
 
@@ -175,7 +175,7 @@ def solved(function, *args):
     try:
         return function(*args)
     except (eqx.EquinoxRuntimeError, jax.errors.JaxRuntimeError) as error:
-        if reason := steady.failure_reason(error) or evolve.failure_reason(error):
+        if reason := steady.failure_reason(error) or evolve.failure_reason(error) or regression.failure_reason(error):
             raise SolveError(reason) from None
         if reason := evolve.refusal(error):
             raise ValueError(reason) from None

@@ -125,7 +125,7 @@ def _largest(x):
 def _stationary_jvp(sector, solver, primals, tangents):
     (values,), (change,) = primals, tangents
     x, rcond, residual, factors = out = _stationary(sector, solver, values)
-    dx = _response(sector, solver, values, lax.stop_gradient(x), factors, -_act(sector, change, x))
+    dx = response(sector, solver, values, lax.stop_gradient(x), factors, -_act(sector, change, x))
     return out, (dx, jnp.zeros_like(rcond), jnp.zeros_like(residual), jax.tree.map(_no_tangent, factors))
 
 
@@ -144,7 +144,7 @@ def _act(sector, values, x):
     return sum_into(values * x[sector.source], sector.target, sector.size)
 
 
-def _response(sector, solver, values, x, factors, right):
+def response(sector, solver, values, x, factors, right):
     """A^-1 right for the A of `null_vector`, with its stationary state x and factors; differentiable."""
     w, u = _trace(sector)
     s = _largest(lax.stop_gradient(values))

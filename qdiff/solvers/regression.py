@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -13,13 +14,27 @@ from jax.core import Tracer
 from ..generators.lindblad import Lindblad
 from ..generators.sector import Sector, reach
 from ..operators.operator import Operator
-from .factorization import matrix
-from .propagator import longest, propagate
+from . import evolve
+from .integrators import Flow, Integrator, choose
 from .resolvent import resolvent
 from .steady import NotUnique, SolveError, State, failure_mode, steady_state
 
+NOT_FINITE = {
+    "correlation": "the correlation is not finite: a rate is infinite or NaN, or ",
+    "spectrum": "the spectrum is not finite: an oscillation at one of the frequencies is not damped (a delta peak), a second "
+    "state is stationary, or a rate is infinite or NaN",
+    "cumulants": "the cumulants are not finite: a jump carries an infinite amount, or a solve failed (try solver=Dense())",
+}
 
-def correlation(motion: Lindblad, state: State | Operator, A: Operator, B: Operator, times, *, left: Operator | None = None):
+
+def failure_reason(error: Exception) -> str | None:
+    """Which of the failures above a runtime error of a compiled program reports, if any."""
+    return next((reason for reason in NOT_FINITE.values() if reason in str(error)), None)
+
+
+def correlation(
+    motion: Lindblad, state: Any, A: Operator, B: Operator, times, *, left: Operator | None = None, solver: Integrator | None = None
+):
     """The two-time correlation function <A(t) B(0)> of a state, at times t >= 0.
 
         <left(0) A(t) B(0)> = Tr[A e^{L t}(B rho left)]           (left = 1 where it is not given)
@@ -33,21 +48,22 @@ def correlation(motion: Lindblad, state: State | Operator, A: Operator, B: Opera
 
     Args:
         motion: the generator.
-        state: a `State` from `steady_state`, or any density matrix (`Operator`) at time zero.
+        state: a `State` from `steady_state`, or any state at time zero, in the forms that `evolve` takes.
         A, B, left: operators in the original basis, Hermitian or not [unit of each].
         times: array (n,) of non-negative times, in any order [1/rate].
+        solver: as in `evolve`; by default the exact propagator, or its action above 1200 coordinates.
 
     Returns:
         Complex array (n,) [product of the units].
 
     Raises:
-        ValueError: a time is negative, or an operator acts on another space.
-        SolveError: a time is too long for the propagator (beyond 1e13 over the largest rate).
+        ValueError, TypeError: a time is negative, an operator acts on another space, the state is no density matrix.
+        SolveError: the solver failed: with the default, a time beyond 9e12 over the fastest rate.
 
-    Differentiable in everything, times included, forward, reverse and to any order.
+    Differentiable in the generator, the state, the operators and the times, as the solver's documentation says; the
+    default forward, reverse and to any order.
 
-    Accuracy: 1e-13 of the largest value, times the number of decades that t spans. Cost: n^3 log2(t * largest rate)
-    for a sector of n coordinates.
+    Accuracy: that of the solver; of the default 1e-13 of the largest value.
 
     Example:
         >>> import qdiff as qd
@@ -61,18 +77,22 @@ def correlation(motion: Lindblad, state: State | Operator, A: Operator, B: Opera
     Source:
         Lax, Phys. Rev. 129, 2342 (1963); Gardiner and Zoller, Quantum Noise (2004), Sec. 5.2.
     """
-    rho = _density(motion, state)
-    times = _times(times)
+    rho, times = _density(motion, state), _times(times)
     kicked = _within(motion, B, "B") @ rho
     if left is not None:
         kicked = kicked @ _within(motion, left, "left")
     A = _within(motion, A, "A")
     if not kicked.pattern.nnz:
         return jnp.zeros(times.shape, complex)
-    return finite(_moving(motion, A, kicked, times, reach(motion, kicked.pattern)), _TOO_LONG)
+    sector = reach(motion, kicked.pattern)
+    if solver is None:
+        solver = choose(sector, False)
+    if not isinstance(solver, Integrator):
+        raise TypeError(f"solver must be Propagator(), Action(), Explicit() or Stiff(), but was {solver!r}")
+    return finite(_moving(motion, A, kicked, times, sector, solver), "correlation", solver.reason)
 
 
-def spectrum(motion: Lindblad, state: State | Operator, A: Operator, B: Operator, omegas):
+def spectrum(motion: Lindblad, state: Any, A: Operator, B: Operator, omegas):
     """The spectrum of a two-time correlation, the part of it that is a function of frequency.
 
         S(omega) = int_0^inf dt { [<A(t) B(0)> - <A><B>] e^{-i omega t} + [<A(0) B(t)> - <A><B>] e^{i omega t} },
@@ -83,8 +103,8 @@ def spectrum(motion: Lindblad, state: State | Operator, A: Operator, B: Operator
 
     Args:
         motion: the generator.
-        state: a `State` from `steady_state`, or any density matrix (`Operator`) at time zero; then the mean values are
-            <A> at late times with <B> at time zero in the first half, and the other way around in the second.
+        state: a `State` from `steady_state`, or any state at time zero, in the forms that `evolve` takes; then the mean
+            values are <A> at late times with <B> at time zero in the first half, and the other way around in the second.
         A, B: operators in the original basis [unit of each].
         omegas: array of any shape of angular frequencies [rate]. A line of B = lowering, A = B.dag at energy omega0
             stands at omega = +omega0.
@@ -112,17 +132,14 @@ def spectrum(motion: Lindblad, state: State | Operator, A: Operator, B: Operator
         >>> s.round(12).tolist()  # Lorentzian of half width 0.2 at omega = 1, area 2 pi <plus minus>
         [2.5, 1.25]
     """
-    omegas = jnp.asarray(omegas)
-    if not (jnp.issubdtype(omegas.dtype, jnp.floating) or jnp.issubdtype(omegas.dtype, jnp.integer)):
-        raise TypeError(f"omegas must be real, but are of type {omegas.dtype}")
-    omegas = omegas.astype(float)
+    omegas = _real("omegas", omegas)
     first, second = _halves(motion, state, A, B)
     s = _at_frequencies(motion, first, omegas)
     s = 2 * s.real if second is None else s + _at_frequencies(motion, second, -omegas)
-    return finite(s, _UNDAMPED)
+    return finite(s, "spectrum")
 
 
-def zero_frequency_noise(motion: Lindblad, state: State | Operator, A: Operator, B: Operator | None = None):
+def zero_frequency_noise(motion: Lindblad, state: Any, A: Operator, B: Operator | None = None):
     """The noise at zero frequency, `spectrum(motion, state, A, B, 0.0)` by real solves.
 
         S(0) = int dt [<A(t) B(0)> - <A><B>] = -2 Re Tr[A L^D (B rho - rho <B>)]     for A = B^dag,
@@ -148,22 +165,15 @@ def zero_frequency_noise(motion: Lindblad, state: State | Operator, A: Operator,
     first, second = _halves(motion, state, A, A.dag if B is None else B)
     if second is None:
         # For a Hermitian A the anti-Hermitian part of B rho adds to the imaginary part only.
-        return finite(2 * _at_zero(motion, first, A.is_hermitian).real, _UNDAMPED)
-    return finite(_at_zero(motion, first, False) + _at_zero(motion, second, False), _UNDAMPED)
+        return finite(2 * _at_zero(motion, first, A.is_hermitian).real, "spectrum")
+    return finite(_at_zero(motion, first, False) + _at_zero(motion, second, False), "spectrum")
 
 
-_TOO_LONG = "the correlation is not finite: a time is longer than 1e13 over the largest rate, or a rate is infinite or NaN"
-_UNDAMPED = (
-    "the spectrum is not finite: an oscillation at one of the frequencies is not damped (a delta peak), a second state is "
-    "stationary, or a rate is infinite or NaN"
-)
-
-
-def finite(values, reason: str):
+def finite(values, what: str, more: str = ""):
     """Let no wrong number pass: an error here and now if the numbers are known, else one at run time, or NaN."""
-    failed = lax.stop_gradient(~jnp.all(jnp.isfinite(values)))
     if failure_mode() == "nan":
         return values
+    failed, reason = lax.stop_gradient(~jnp.all(jnp.isfinite(values))), NOT_FINITE[what] + more
     if isinstance(failed, Tracer):
         return eqx.error_if(values, failed, reason)
     if failed:
@@ -171,15 +181,25 @@ def finite(values, reason: str):
     return values
 
 
+def _real(name: str, given):
+    given = jnp.asarray(given)
+    if not (jnp.issubdtype(given.dtype, jnp.floating) or jnp.issubdtype(given.dtype, jnp.integer)):
+        raise TypeError(f"{name} must be real numbers, but are of type {given.dtype}")
+    return given.astype(float)
+
+
 def _times(times):
-    times = jnp.asarray(times)
-    if times.ndim != 1 or not times.size or not (jnp.issubdtype(times.dtype, jnp.floating) or jnp.issubdtype(times.dtype, jnp.integer)):
-        raise ValueError(f"times must be a real array of shape (n,), but has shape {times.shape} and type {times.dtype}")
-    times = times.astype(float)
-    wrong = ~jnp.all(lax.stop_gradient(times) >= 0)
-    if not isinstance(wrong, Tracer) and wrong:
+    times = _real("times", times)
+    if times.ndim != 1 or not times.size:
+        raise ValueError(f"times must be one-dimensional and hold at least one, but have shape {times.shape}")
+    negative = ~jnp.all(lax.stop_gradient(times) >= 0)
+    if failure_mode() == "nan":
+        return jnp.where(negative, jnp.nan, times)
+    if isinstance(negative, Tracer):
+        return eqx.error_if(times, negative, "times must be non-negative")
+    if negative:
         raise ValueError(f"times must be non-negative, but the lowest is {float(jnp.min(times))}")
-    return times if failure_mode() == "nan" else eqx.error_if(times, wrong, "times must be non-negative")
+    return times
 
 
 def _within(motion: Lindblad, op: Operator, name: str) -> Operator:
@@ -191,13 +211,20 @@ def _within(motion: Lindblad, op: Operator, name: str) -> Operator:
     return motion.into_frame(op)
 
 
-def _density(motion: Lindblad, state: State | Operator) -> Operator:
+def _density(motion: Lindblad, state) -> Operator:
     """The density matrix of a state in the generator's frame."""
     if isinstance(state, State):
         if state.sector.labels != motion.labels or state.sector.dim != motion.H.size:
             raise ValueError(f"state must be a state of this generator (baths {motion.labels}), but has baths {state.sector.labels}")
         return state.sector.operator(state.x, motion.space)
-    return _within(motion, state, "state")
+    try:
+        rho = evolve.density(state, motion.space, motion.H.size)
+    except ValueError as error:
+        raise ValueError(str(error).replace("initial", "state")) from None
+    now = jnp.zeros(1)
+    wrong = zip(evolve._wrong(rho, now[0], now)[1:], evolve._NOT_A_STATE, strict=True)
+    mark = sum(evolve._failed(is_wrong, reason.replace("initial", "state"), ValueError) for is_wrong, reason in wrong)
+    return motion.into_frame(rho * (1.0 + mark))
 
 
 def _parts(M: Operator) -> tuple[Operator, Operator]:
@@ -216,15 +243,21 @@ def _covector(sector: Sector, A: Operator):
     return sector.covector(X) + 1j * sector.covector(Y)
 
 
-@partial(jax.jit, static_argnums=4)
-def _moving(motion, A, kicked, times, sector):
-    G, m = matrix(sector, sector.values(motion)), _coordinates(sector, kicked)
-    times = jnp.where(times <= longest(G), times, jnp.nan)
-    # The real and the imaginary vector, at all times, are columns of one propagation.
-    both = jnp.repeat(jnp.stack([m.real, m.imag], axis=1), times.size, axis=1)
-    moved, _ = propagate(G, both, jnp.tile(times, 2), sector.trace_weights, len(sector.bands))
-    real, imag = jnp.split(_covector(sector, A) @ moved, 2)
-    return real + 1j * imag
+@eqx.filter_jit
+def _moving(motion, A, kicked, times, sector, solver):
+    """Tr[A e^{L t} kicked] at all times."""
+    flow, m, a = Flow(sector.values(motion), sector), _coordinates(sector, kicked), _covector(sector, A)
+    order = jnp.argsort(times)
+
+    def read(x):
+        return jnp.stack([a.real @ x, a.imag @ x])
+
+    def along(x):
+        done = solver.solve(flow, x, jnp.zeros(()), times[order], read, False)
+        return jnp.where(done.failed, jnp.nan, done.saved)
+
+    real, imag = jax.vmap(along)(jnp.stack([m.real, m.imag]))
+    return ((real + 1j * imag) @ jnp.array([1, 1j]))[jnp.argsort(order)]
 
 
 class _Half(eqx.Module):
@@ -247,7 +280,7 @@ def _halves(motion, state, A, B):
 
 def _prepared(motion, read, kicked, end):
     """What decays of a kicked state: all of it, less its trace times the stationary state."""
-    sector = reach(motion, kicked.pattern)
+    sector = reach(motion, kicked.pattern if kicked.pattern.nnz else None)  # nothing at all is zero in any sector
     if len(sector.classes) > 1:
         raise NotUnique(f"a spectrum needs one stationary state, but the sector of this correlation holds {len(sector.classes)}")
     m = _coordinates(sector, kicked)

@@ -89,7 +89,7 @@ def _change(charge: Operator, jump: Jump, k: int, bath: str):
     change[:, mine] -= q[:, group] * A.probe
     if np.any(np.abs(change) > _DEFINITE * np.max(size, initial=0.0)):
         raise ValueError(
-            f"jump {k} of bath {bath!r} does not change the given operator by a definite amount ([O, A] is no multiple of the operator A), so that "
+            f"jump {k} of bath {bath!r} does not change the given operator by a definite amount ([O, A] is no multiple of A), so that "
             'what it carries is not defined; count a charge that it changes definitely, or of="energy", or one number for each jump'
         )
     values = jnp.asarray(A.values)

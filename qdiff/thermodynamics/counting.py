@@ -12,8 +12,10 @@ from jax import lax
 from ..generators.lindblad import Lindblad
 from ..generators.sector import reach
 from ..operators.sums import sum_into
+from ..solvers.factorization import choose
+from ..solvers.null_vector import response
 from ..solvers.regression import finite
-from ..solvers.steady import NotUnique, Solver, State, _response, choose, steady_state
+from ..solvers.steady import NotUnique, Solver, State, steady_state
 from .carried import Of, carried
 from .flows import _of
 
@@ -90,7 +92,7 @@ def cumulants(motion: Lindblad, state: State | None, bath: str, of: Of = "energy
         raise NotUnique(f"the statistics of long times need one stationary state, but there are {len(sector.classes)}; couple them")
     x = sector.adopted(state.sector, state.x)
     out = _cumulants(motion, x, amounts, sector, choose(sector) if solver is None else solver, bath, order)
-    return finite(out, "the cumulants are not finite: a jump carries an infinite amount, or a solve failed (try solver=Dense())")
+    return finite(out, "cumulants")
 
 
 def fano_factor(mean, noise):
@@ -136,5 +138,5 @@ def _cumulants(motion, x, amounts, sector, solver, bath, order):
         out.append(sum(c * (w @ moved) for c, _, moved in terms))
         if n < order:
             right = sum(c * (moved - out[k - 1] * xs[n - k]) for c, k, moved in terms)
-            xs.append(_response(sector, solver, values, fixed, factors, -right))
+            xs.append(response(sector, solver, values, fixed, factors, -right))
     return jnp.stack(out)

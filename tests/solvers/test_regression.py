@@ -199,11 +199,28 @@ def test_a_banded_sector():
     close(qd.zero_frequency_noise(motion, state, L), want[0], 1e-9)
 
 
+@pytest.mark.parametrize("solver", [qd.Action(), qd.Explicit(rtol=1e-9, atol=1e-11)], ids=["action", "explicit"])
+def test_other_solvers(solver):
+    """Unsorted times and a complex correlation by step-wise solvers: ten times the tolerance of one step."""
+    state, times = qd.steady_state(DAMPED), [3.0, 0.5, 0.0]
+    want = qd.correlation(DAMPED, state, QUBIT.plus, QUBIT.minus, times)
+    close(qd.correlation(DAMPED, state, QUBIT.plus, QUBIT.minus, times, solver=solver), want, 1e-8)
+
+
+def test_kets_and_product_states():
+    """Any state in the forms that `evolve` takes: a decaying qubit emits e^{-Gt/2} from its upper level."""
+    vacuum = qd.Lindblad(0.5 * QUBIT.z, {"vacuum": (0.4, QUBIT.minus)})
+    want = np.exp((1j - 0.2) * np.array([0.0, 2.0]))
+    for start in ({"q": "up"}, np.array([1.0, 0.0]), np.diag([1.0, 0.0]), QUBIT.up):
+        close(qd.correlation(vacuum, start, QUBIT.plus, QUBIT.minus, [0.0, 2.0]), want, 1e-13)
+
+
 def test_operators_that_do_nothing():
     """B rho may vanish, and B may be a number."""
     empty = qd.Lindblad(0.5 * QUBIT.z, {"bath": (0.3, QUBIT.minus)})
     state = qd.steady_state(empty)
     one = QUBIT.space.identity
+    close(qd.spectrum(empty, state, QUBIT.plus, QUBIT.minus, [0.0, 1.0]), [0.0, 0.0], 1e-15, 1.0)
     close(qd.correlation(empty, state, QUBIT.plus, QUBIT.minus, [0.0, 1.0]), [0.0, 0.0], 1e-15, 1.0)
     close(qd.correlation(DAMPED, qd.steady_state(DAMPED), QUBIT.up, one, [0.0, 1.0]), [0.25, 0.25], 1e-14)
     close(qd.spectrum(DAMPED, qd.steady_state(DAMPED), one, one, [0.0, 1.0]), [0.0, 0.0], 1e-14, 1.0)
@@ -214,22 +231,29 @@ def test_what_is_refused():
     state, up = qd.steady_state(DAMPED), QUBIT.up
     with pytest.raises(ValueError, match="times must be non-negative, but the lowest is -1"):
         qd.correlation(DAMPED, state, up, up, [0.0, -1.0])
-    with pytest.raises(ValueError, match=r"times must be a real array of shape \(n,\), but has shape \(\)"):
+    with pytest.raises(ValueError, match=r"times must be one-dimensional and hold at least one, but have shape \(\)"):
         qd.correlation(DAMPED, state, up, up, 1.0)
-    with pytest.raises(ValueError, match="times must be a real array .* type complex128"):
+    with pytest.raises(TypeError, match="times must be real numbers, but are of type complex128"):
         qd.correlation(DAMPED, state, up, up, [1j])
-    with pytest.raises(TypeError, match="omegas must be real, but are of type complex128"):
+    with pytest.raises(TypeError, match="omegas must be real numbers, but are of type complex128"):
         qd.spectrum(DAMPED, state, up, up, 1j)
+    with pytest.raises(TypeError, match="solver must be Propagator"):
+        qd.correlation(DAMPED, state, up, up, [1.0], solver=qd.Dense())
     with pytest.raises(TypeError, match="A must be an Operator, but was float"):
         qd.correlation(DAMPED, state, 1.0, up, [0.0])
     other = qd.Space(q=qd.Boson(3)).q
     with pytest.raises(ValueError, match="B must act on the generator's space .* but acts on .*dimension 3"):
         qd.correlation(DAMPED, state, up, other.n, [0.0])
-    with pytest.raises(ValueError, match="state must act on the generator's space"):
+    with pytest.raises(ValueError, match="state must act on Space.* but acts on .*dimension 3"):
         qd.correlation(DAMPED, other.n, up, up, [0.0])
+    with pytest.raises(ValueError, match=r"state must have shape \(2, 2\) for a density matrix or \(2,\) for a ket, but has shape \(3,\)"):
+        qd.spectrum(DAMPED, np.ones(3), up, up, 0.0)
+    for wrong, said in ((2 * up, "have trace one"), (up + QUBIT.plus, "be Hermitian"), (2 * QUBIT.down - up, "be positive")):
+        with pytest.raises(ValueError, match="state must " + said):
+            qd.zero_frequency_noise(DAMPED, wrong, up)
     with pytest.raises(ValueError, match="state must be a state of this generator"):
         qd.spectrum(qd.Lindblad(QUBIT.z, {"other": QUBIT.minus}), state, up, up, 0.0)
-    with pytest.raises(qd.SolveError, match="a time is longer than"):
+    with pytest.raises(qd.SolveError, match="the time is too long for a propagator"):
         qd.correlation(DAMPED, state, up, up, [1e16])
 
 
