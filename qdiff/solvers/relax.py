@@ -121,23 +121,23 @@ def _mode(sector, values, eigenvalue, vector, simple):
     """A simple eigenvalue of G and its vector, from approximate ones: (G - l) v = 0 and c^H v = 1 by Newton's method."""
     G = compensated.Conserving(sector, values)
     c = vector.conj() / (vector.conj() @ vector)
-    l, v = eigenvalue, vector
+    lam, v = eigenvalue, vector
     for _ in range(2):
-        rest = G(jnp.real(v)) + 1j * G(jnp.imag(v)) - l * v
-        change = jnp.linalg.solve(_bordered(sector, values, l, v, c), -jnp.append(rest, c @ v - 1))
-        v, l = v + change[:-1], l + change[-1]
-    return l, v
+        rest = G(jnp.real(v)) + 1j * G(jnp.imag(v)) - lam * v
+        change = jnp.linalg.solve(_bordered(sector, values, lam, v, c), -jnp.append(rest, c @ v - 1))
+        v, lam = v + change[:-1], lam + change[-1]
+    return lam, v
 
 
 @_mode.defjvp
 def _mode_jvp(sector, primals, tangents):
     values, eigenvalue, vector, simple = primals
-    l, v = _mode(sector, *primals)
+    lam, v = _mode(sector, *primals)
     c = vector.conj() / (vector.conj() @ vector)
     moved = jnp.zeros(sector.size, complex).at[sector.target].add(tangents[0] * v[sector.source])
-    change = jnp.linalg.solve(_bordered(sector, values, l, v, c), -jnp.append(moved, 0.0))
+    change = jnp.linalg.solve(_bordered(sector, values, lam, v, c), -jnp.append(moved, 0.0))
     change = change * jnp.where(simple, 1.0, jnp.nan)
-    return (l, v), (change[-1], change[:-1])
+    return (lam, v), (change[-1], change[:-1])
 
 
 def _bordered(sector, values, eigenvalue, vector, c):
