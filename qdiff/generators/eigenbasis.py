@@ -18,7 +18,7 @@ import numpy as np
 
 from ..operators.operator import Operator
 from ..operators.pattern import Pattern, components
-from ..operators.probe import PROBES
+from ..operators.probe import PROBES, vanishes
 
 
 @dataclasses.dataclass(frozen=True)
@@ -103,6 +103,38 @@ def _blocks(H: Operator) -> tuple[Operator | None, list[np.ndarray]]:
     for states, v in turned:
         matrix[np.ix_(states, states)] = np.where(np.abs(v) < 1e-14, 0, v)
     return Operator.from_dense(matrix, H.space), blocks
+
+
+def turned(op: Operator, frame: Operator) -> Operator:
+    """V^dag op V for a frame V of eigenvectors.
+
+    Levels are numbered by their energy within each block. In a block of three or more, levels may cross freely where a
+    symmetry depends on the parameters, and then other entries vanish than at the generic copies. Of what such blocks
+    have to do with each other, either nothing is left out or, where it vanishes altogether, everything.
+    """
+    half, _, _ = frame.dag.times(op)
+    whole, bound, most = half.times(frame)
+    row, col = whole.pattern.row, whole.pattern.col
+    dead = vanishes(whole.probe, bound, most)
+    label = _labels(frame)
+    width, count = np.bincount(label)[label], label.max() + 1
+    pair = label[row] * count + label[col]
+    alive = np.isin(pair, pair[~dead]) & ((width[row] > 2) | (width[col] > 2))
+    # The copies of what stays must not vanish, or it would be left out later; symmetric, as those of a Hermitian op.
+    rng = np.random.default_rng(23)
+    fill = rng.uniform(0.5, 1.5, (PROBES, label.size, label.size)) * np.abs(whole.probe).max(initial=0.0)
+    probe = np.where(dead & alive, (fill + np.swapaxes(fill, 1, 2))[:, row, col] / 2, whole.probe)
+    at = np.flatnonzero(~dead | alive)
+    return Operator(Pattern(whole.size, row[at], col[at]), whole.values[at], whole.space, probe=probe[:, at])
+
+
+def _labels(frame: Operator) -> np.ndarray:
+    """A label (n,) of each level's block: levels of one block overlap between one generic copy and another."""
+    n = frame.size
+    copies = np.zeros((PROBES, n, n), complex)
+    copies[:, frame.pattern.row, frame.pattern.col] = frame.probe
+    overlap = np.abs(np.swapaxes(copies.conj(), 1, 2) @ np.roll(copies, 1, axis=0)).max(axis=0)
+    return components(n, *np.nonzero(overlap > 1e-9))
 
 
 def _doublet(h):

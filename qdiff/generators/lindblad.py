@@ -15,6 +15,7 @@ from ..baths.reservoir import BosonicBath
 from ..operators.checks import kind_of, known, real_number
 from ..operators.operator import Operator
 from ..operators.probe import align, is_constant
+from .eigenbasis import turned
 
 
 class Jump(eqx.Module):
@@ -154,7 +155,7 @@ class Lindblad(eqx.Module):
             raise TypeError(f"what is measured or given as a state must be an Operator, but was {type(op).__name__}")
         if not same_space(op, self.H):
             raise ValueError(f"what is measured or given as a state acts on {op.space!r}, but the generator on {self.space!r}")
-        return op if self.frame is None else self.frame.dag @ op @ self.frame
+        return op if self.frame is None else turned(op, self.frame)
 
     def out_of_frame(self, op: Operator) -> Operator:
         """V op V^dag."""

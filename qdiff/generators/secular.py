@@ -14,7 +14,7 @@ from ..operators.operator import Operator
 from ..operators.pattern import diagonal
 from ..operators.probe import PROBES, align, is_constant, recording, replaying
 from .correlated import independent
-from .eigenbasis import eigenbasis
+from .eigenbasis import eigenbasis, turned
 from .lindblad import Jump, Lindblad, as_jumps, baths, hermitian, member
 
 
@@ -100,7 +100,7 @@ def secular(
     for label, given in coupled.items():
         out[label] = ()
         for (_, bath, weight), A in zip(given, aligned, strict=False):
-            out[label] += _lines(label, V.dag @ A @ V, basis, bath, weight, A.is_hermitian, negative)
+            out[label] += _lines(label, turned(A, V), basis, bath, weight, A.is_hermitian, negative)
     for label in local:
         out[label] = tuple(_turned(next(beside), V) for _ in local[label])
     levels = Operator(diagonal(H.size), basis.energies, H.space, probe=basis.copies)
@@ -143,7 +143,7 @@ def _lines(label: str, A: Operator, basis, bath, weight, hermitian: bool, negati
 def _turned(jump: Jump, V: Operator) -> Jump:
     if jump.groups is not None:
         raise ValueError("a family of jumps cannot be turned into the eigenbasis; give its members one by one")
-    return dataclasses.replace(jump, operator=V.dag @ jump.operator @ V)
+    return dataclasses.replace(jump, operator=turned(jump.operator, V))
 
 
 def coincident(copies: np.ndarray, scale: float) -> np.ndarray:

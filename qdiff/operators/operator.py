@@ -178,13 +178,18 @@ class Operator:
         return self._other(other, "multiplied by `@` with")
 
     def __matmul__(self, other):
+        product, bound, most = self.times(other)
+        return product._pruned(bound, most)
+
+    def times(self, other) -> tuple[Operator, np.ndarray, int]:
+        """The product with every entry that the patterns allow, the absolute sums behind the entries' generic copies,
+        and the number of terms in the longest of them."""
         other = self._other(other, "multiplied by `@` with")
         out, i, j, k = pt.product(self.pattern, other.pattern)
         values = accumulate([(self.values[i] * other.values[j], k)], out.nnz)
         term = self.probe[:, i] * other.probe[:, j]
         probe, bound = sums_of(term, k, out.nnz), sums_of(np.abs(term), k, out.nnz)
-        most = int(np.bincount(k).max()) if k.size else 1
-        return Operator(out, values, self.space or other.space, probe=probe)._pruned(bound, most)
+        return Operator(out, values, self.space or other.space, probe=probe), bound, int(np.bincount(k).max()) if k.size else 1
 
     def __pow__(self, n: int):
         if not isinstance(n, (int, np.integer)) or n < 1:

@@ -310,3 +310,60 @@ def test_local_jumps_beside_a_global_bath():
     close(state.dense(), rho, 1e-11, 1.0)
     got = qd.currents(motion, state, motion.hamiltonian)
     close([got["hot"], got["leak"]], [flow(hot, rho, Hd), flow(leak, rho, Hd)], 1e-10)
+
+
+# ---- levels of one block that cross, because what forbids them to repel depends on the parameters -----------
+
+
+def tilted_pair(B1, B2, J, one, two):
+    """Two qubits in fields of different directions, coupled along them: one block for all parameters, no repulsion."""
+    along1 = jnp.cos(one) * PAIR.a.z + jnp.sin(one) * PAIR.a.x
+    along2 = jnp.cos(two) * PAIR.b.z + jnp.sin(two) * PAIR.b.x
+    H = B1 * along1 + B2 * along2 + J * along1 @ along2
+    return H, PAIR.a.x, PAIR.b.x + 0.4 * PAIR.a.x @ PAIR.b.z
+
+
+def tilted_motion(*x):
+    H, cold, hot = tilted_pair(*x)
+    return qd.secular(H, {"cold": (cold, bath(COLD)), "hot": (hot, bath(HOT))}, {"leak": (0.05, PAIR.b.minus)})
+
+
+@pytest.mark.parametrize("decorated", [True, False])
+def test_entries_that_vanish_at_the_generic_parameters_only(decorated):
+    """Either order of the two fields, at random points: state, heat, and an observable, against brute force.
+
+    Which entries of the couplings vanish between sorted levels depends on that order, which the generic copies do not know.
+    """
+    build = qd.structured(tilted_motion) if decorated else tilted_motion
+
+    @jax.jit
+    def f(x):
+        motion = build(*x)
+        state = qd.steady_state(motion)
+        return state.dense(), qd.heat_current(motion, state, "hot"), state.expect(PAIR.a.x), qd.currents(motion, state, PAIR.b.x)["leak"]
+
+    from helpers import dissipator
+
+    rng = np.random.default_rng(2)
+    for k in range(12):
+        x = rng.uniform(0.2, 1.2, 5)
+        x[:2] = np.sort(x[:2] + [0.0, 0.1])[:: 1 if k % 2 else -1]
+        H, cold, hot = (op.dense() for op in tilted_pair(*x))
+        parts = {k: davies(H, A, rates(b, ohmic(s))[0]) for k, A, (b, s) in (("cold", cold, COLD), ("hot", hot, HOT))}
+        parts["leak"] = 0.05 * dissipator(PAIR.b.minus.dense())
+        want = null_state(unitary(H) + sum(parts.values()))
+        rho, heat_, mean, drift = f(x)
+        close(rho, want, 1e-9, 1.0)
+        close(heat_, flow(parts["hot"], want, H), 1e-9, 0.1)
+        close(mean, np.trace(PAIR.a.x.dense() @ want).real, 1e-9, 1.0)
+        close(drift, flow(parts["leak"], want, PAIR.b.x.dense()), 1e-9, 0.1)
+
+
+def test_derivatives_beside_such_a_crossing():
+    """At a distance of 0.1 on both sides: gradient and Hessian against differences."""
+    f = jax.jit(lambda x: heat(qd.structured(tilted_motion)(*x)))
+    grad, hessian = jax.jit(jax.grad(f)), jax.jit(jax.hessian(f))
+    for x in ((0.8, 0.7, 0.25, 0.4, 0.9), (0.7, 0.8, 0.25, 0.4, 0.9)):
+        x = np.array(x)
+        close(grad(x), derivative(f, x), 1e-8)
+        close(hessian(x), derivative(grad, x), 1e-7)
