@@ -14,6 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 
+from ..solvers.refusal import refusal_reason
 from ..solvers.steady import SolveError, failure_mode, failure_reason, failures
 
 
@@ -30,6 +31,8 @@ class Parameter:
     open: bool = False  # whether `low` itself is excluded
     choices: tuple[str, ...] | None = None
     static: bool = False
+    array: str | None = None  # for an array: the method that gives the one which None stands for
+    optional: bool = False  # whether it may be None, because another parameter has taken its place
 
     @property
     def bounds(self) -> str:
@@ -46,6 +49,10 @@ class Parameter:
 
     def check(self, value):
         """The value as this parameter's type. Raises ValueError naming the parameter, what it must be and what it is."""
+        if value is None and (self.optional or self.array):
+            return None
+        if self.array:
+            return self._checked_array(value)
         if self.choices:
             if value not in self.choices:
                 raise ValueError(f"{self.name} must be {self.bounds}, but was {value!r}")
@@ -61,10 +68,28 @@ class Parameter:
                 raise ValueError(f"{self.name} must be a number, but was {value!r}") from None
             if not np.isfinite(number):
                 raise ValueError(f"{self.name} must be finite, but was {number}")
-        below = self.low is not None and (number <= self.low if self.open else number < self.low)
-        if below or (self.high is not None and number > self.high):
+        if self.outside(number):
             raise ValueError(f"{self.name} must be {self.bounds}, but was {value if self.static else number!r}")
         return number if self.static else jnp.asarray(number)
+
+    def outside(self, number: float) -> bool:
+        """Whether a number lies outside the bounds."""
+        below = self.low is not None and (number <= self.low if self.open else number < self.low)
+        return below or (self.high is not None and number > self.high)
+
+    def _checked_array(self, value):
+        try:
+            array = np.asarray(value, float)
+        except (TypeError, ValueError):
+            raise ValueError(f"{self.name} must be an array of numbers, but was {value!r}") from None
+        if array.ndim != 1:
+            raise ValueError(f"{self.name} must be an array of shape (n,), but has shape {array.shape}")
+        for k, number in enumerate(array):
+            if not np.isfinite(number):
+                raise ValueError(f"{self.name}[{k}] must be finite, but was {number}")
+            if self.outside(number):
+                raise ValueError(f"{self.name}[{k}] must be {self.bounds}, but was {float(number)!r}")
+        return jnp.asarray(array)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -78,16 +103,21 @@ class Figure:
     text: str
 
 
-def parameter(default, *, unit: str = "1", text: str = "", low=None, high=None, open: bool = False, search=None):
-    """A float field of a model.
+def parameter(
+    default, *, unit: str = "1", text: str = "", low=None, high=None, open: bool = False, search=None, array=None, optional: bool = False
+):
+    """A float field of a model, or an array of floats.
 
     Args:
         default: its value if none is given.
         unit, text: shown by help, tables and plots.
         low, high: bounds of what is physical, inclusive; with `open`, `low` itself is excluded.
         search: (low, high) of the default search of `optimize`, for the parameters that take part in it.
+        array: for an array (n,) that replaces simpler parameters and is None by default: the name of the method that
+            gives the array these simpler ones stand for.
+        optional: whether the parameter is one of those, and None where an array has taken its place.
     """
-    about = {"unit": unit, "text": text, "low": low, "high": high, "open": open, "search": search}
+    about = {"unit": unit, "text": text, "low": low, "high": high, "open": open, "search": search, "array": array, "optional": optional}
     return eqx.field(default=default, metadata={"qdiff": about})
 
 
@@ -171,7 +201,7 @@ def solved(function, *args):
     try:
         return function(*args)
     except (eqx.EquinoxRuntimeError, jax.errors.JaxRuntimeError) as error:
-        reason = failure_reason(error)
+        reason = failure_reason(error) or refusal_reason(error)
         if reason is None:
             raise
         raise SolveError(reason) from None
@@ -248,6 +278,10 @@ class Model(eqx.Module):
     def remarks(self, checks: dict) -> dict:
         """The values of `checks`, with what they mean in words; models override it where a word says more."""
         return checks
+
+    def notes(self) -> dict:
+        """What is to be known of these parameters' neighbourhood, such as a kink nearby, without solving; models override it."""
+        return {}
 
     def diagnostics(self) -> dict:
         """What is known of the accuracy of this model's solutions."""
