@@ -15,7 +15,7 @@ from jaxtyping import Array, Float
 
 from .occupation import thermal
 
-# At 32 terms the error is 1e-16 up to T_max/T_min = 8 and 1e-12 up to 20.
+# With 32 terms the error is rounding up to T_max/T_min = 10, 1e-13 at 20, 1e-11 at 50 and 3e-10 at 100.
 TERMS = 32
 
 
@@ -48,7 +48,7 @@ def separable_rates(energy: Float[Array, "m"], temperature: Float[Array, "n"], t
     x = energy / nodes[:, None]
     down = weights @ (nodes[:, None] * thermal(-x))
     up = weights @ (nodes[:, None] * scaled_absorption(x, ground / nodes[:, None]))
-    size = jnp.max(jnp.abs(jnp.stack([down, up])), axis=(1, 2))
+    size = jnp.max(jnp.abs(jnp.stack([down, up])), axis=(0, 2))
     return down, up, right, jnp.exp(-ground / temperature), jnp.sum(size[-2:]) / jnp.max(size)
 
 

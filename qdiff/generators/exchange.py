@@ -108,6 +108,9 @@ class Exchange(eqx.Module):
 
     def sites_from(self, p_levels):
         """The site populations (sites,) that are in balance with these level populations."""
+        if isinstance(self.up, Dense) and isinstance(self.down, Dense):
+            _, _, speed = self._speeds()
+            return (p_levels @ (speed * self.down.matrix)) / jnp.sum(speed * self.up.matrix, axis=0)
         first, speed = self.fastest()
         return (self.down.row(first) * p_levels[first] + self.down.to_sites(speed * p_levels)) / self.leaving()
 
@@ -143,15 +146,20 @@ class Exchange(eqx.Module):
         """
         assert isinstance(self.up, Dense) and isinstance(self.down, Dense)
         up, down = self.up.matrix, self.down.matrix
-        joined = up > 0
-        slow = jnp.broadcast_to(self.slowness[:, None], up.shape)
-        rest = jnp.arange(up.shape[0])[:, None] != jnp.argmin(jnp.where(joined, slow, jnp.inf), axis=0)
+        rest, inverse, speed = self._speeds()
+        share = 1 / jnp.sum(speed * up, axis=0)
+        return (up * inverse) @ (share * speed * down).T + jnp.where(rest, 0.0, up) @ (share * inverse * down).T
+
+    def _speeds(self):
+        """For every level and site: whether it is not the site's fastest, one over its slowness (zero for the fastest and
+        where nothing is joined), and its speed relative to the fastest."""
+        joined = self.up.matrix > 0
+        slow = jnp.broadcast_to(self.slowness[:, None], joined.shape)
+        rest = jnp.arange(slow.shape[0])[:, None] != jnp.argmin(jnp.where(joined, slow, jnp.inf), axis=0)
         other = rest & joined
         inverse = jnp.where(other, 1 / jnp.where(other, slow, 1.0), 0.0)
         least = jnp.sum(jnp.where(rest, 0.0, slow), axis=0)
-        speed = jnp.where(rest, least * inverse, 1.0)  # relative to the site's fastest level
-        share = 1 / jnp.sum(speed * up, axis=0)
-        return (up * inverse) @ (share * speed * down).T + jnp.where(rest, 0.0, up) @ (share * inverse * down).T
+        return rest, inverse, jnp.where(rest, least * inverse, 1.0)
 
 
 def _both(k, m, up, down):

@@ -31,7 +31,7 @@ from ..solvers.populations import stationary_populations
 from ..solvers.rate_evolution import checked_populations, propagate
 from ..solvers.refusal import refuse
 from ..solvers.sector_evolution import propagate_populations
-from .base import Model, figure, parameter, setting, shared
+from .base import Model, compile_method, figure, parameter, setting, shared
 
 
 class _ThreeLevel(Model):
@@ -63,6 +63,7 @@ class _ThreeLevel(Model):
         couplings = {k: atom.transition(k, "apex") for k in ("1", "2")}
         return secular(H, {k: (A + A.dag, bath) for (k, A), bath in zip(couplings.items(), self.baths(), strict=True)})
 
+    @compile_method
     def rates(self) -> Rates:
         """The rate equation, Eq. (6), baths "1" and "2"."""
         omega = (self.omega1, self.omega2)
@@ -205,7 +206,7 @@ class LatticePopulations(eqx.Module):
         return self.site_populations @ np.arange(1.0, self.site_populations.shape[-1] + 1)
 
 
-_REASONS = ("the rates of more than 256 sites are not resolved: the highest temperature must be within a factor of 50 of the lowest",)
+_REASONS = ("the rates of more than 256 sites are not resolved: the highest temperature must be within a factor of 100 of the lowest",)
 
 # Up to this size sites are eliminated as a matrix, every population to relative rounding; beyond it they are swept.
 _DENSE = 256
@@ -227,8 +228,8 @@ class ThermophoreticLattice(Model):
 
     The local master equation has jumps at the bare energy h. Its steady state does not depend on g or the rate.
 
-    Accuracy: populations to 1e-13 of themselves, and beyond 256 sites to 1e-13 of the largest if the temperatures are
-    within a factor of eight of each other (1e-9 within a factor of 50, beyond which it is refused).
+    Accuracy: populations to 1e-13 of themselves; beyond 256 sites to 1e-13 of the largest where the temperatures are
+    within a factor of 20 of each other, 1e-10 within a factor of 100, beyond which it is refused.
 
     Example:
         >>> import qdiff as qd
@@ -332,6 +333,7 @@ class ThermophoreticLattice(Model):
         # The side E > 0 is where derivatives are taken at E = 0.
         return Exchange(up, down, jnp.where(E >= 0, E, -E), E, jnp.where(E >= 0, 1.0, -1.0))
 
+    @compile_method
     def rates(self) -> Rates:
         """The global equation as a rate equation of 2N states: ground states 1 .. N, then levels 1 .. N."""
         if self.master_equation == "local":
