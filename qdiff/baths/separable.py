@@ -36,8 +36,8 @@ def separable_rates(energy: Float[Array, "m"], temperature: Float[Array, "n"], t
     """
     log = jnp.log(temperature)
     low, high = lax.stop_gradient(jnp.min(log)), lax.stop_gradient(jnp.max(log))
-    # Temperatures that are all equal still need an interval.
-    centre, width = (low + high) / 2, jnp.maximum((high - low) / 2, 0.01)
+    # Rounding of the derivative grows as one over the width, so that equal temperatures still need an interval.
+    centre, width = (low + high) / 2, jnp.maximum((high - low) / 2, 0.3)
     angle = np.pi * (np.arange(terms) + 0.5) / terms
     right = _chebyshev((log - centre) / width, terms)
     nodes = jnp.exp(centre + width * np.cos(angle))
