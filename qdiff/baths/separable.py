@@ -19,7 +19,7 @@ from .occupation import thermal
 TERMS = 32
 
 
-def separable_rates(energy: Float[Array, "m"], temperature: Float[Array, "n"], terms: int = TERMS):
+def separable_rates(energy: Float[Array, "m"], temperature: Float[Array, "n"], terms: int = TERMS) -> tuple[Array, ...]:
     """What baths of unit Ohmic density absorb from and give to transitions of these energies, in separated form.
 
         emission   E/(1 - e^{-E/T})  =  sum_r down[r, m] right[r, n]
@@ -32,7 +32,7 @@ def separable_rates(energy: Float[Array, "m"], temperature: Float[Array, "n"], t
         down, up (terms, m), right (terms, n), scale (n,): e^{-E_min/T} of the lowest energy, if that is positive;
         and an estimate of the error of the interpolation, relative to the largest rate of each energy.
 
-    Differentiable in both arguments.
+    Differentiable in both arguments: in the energies to rounding, in the temperatures to 1e-10 of the largest rate.
     """
     log = jnp.log(temperature)
     low, high = lax.stop_gradient(jnp.min(log)), lax.stop_gradient(jnp.max(log))
@@ -43,6 +43,7 @@ def separable_rates(energy: Float[Array, "m"], temperature: Float[Array, "n"], t
     nodes = jnp.exp(centre + width * np.cos(angle))
     weights = np.cos(np.outer(np.arange(terms), angle)) * 2 / terms
     weights[0] /= 2
+    weights = jnp.asarray(weights)
 
     ground = lax.stop_gradient(jnp.maximum(jnp.min(energy), 0.0))  # the least energy to climb
     x = energy / nodes[:, None]

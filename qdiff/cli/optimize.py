@@ -123,8 +123,9 @@ def _tables(device: Model, best: Optimum, folder: pathlib.Path):
     for name, value in best.parameters.items():
         before, unit = getattr(device, name), about[name].unit
         if isinstance(value, list):
-            before = getattr(device, about[name].array)() if before is None else before
-            rows += [(f"{name}[{k}]", shown(a), shown(b), unit, _bound(best, f"{name}[{k}]")) for k, (a, b) in enumerate(zip(before, value))]
+            before = getattr(device, about[name].array or "")() if before is None else before
+            labels = [f"{name}[{k}]" for k in range(len(value))]
+            rows += [(k, shown(a), shown(b), unit, _bound(best, k)) for k, a, b in zip(labels, before, value, strict=True)]
         else:
             rows.append((name, shown(before), shown(value), unit, _bound(best, name)))
     unit = "" if best.figure.unit == "1" else f" {best.figure.unit}"

@@ -22,15 +22,15 @@ class Kernel(eqx.Module):
     """A non-negative matrix, one row for each level and one column for each site."""
 
     @abc.abstractmethod
-    def to_levels(self, x):
+    def to_levels(self, x) -> jax.Array:
         """The matrix times x (sites,), shape (levels,)."""
 
     @abc.abstractmethod
-    def to_sites(self, y):
+    def to_sites(self, y) -> jax.Array:
         """The transposed matrix times y (levels,), shape (sites,)."""
 
     @abc.abstractmethod
-    def row(self, m):
+    def row(self, m) -> jax.Array:
         """The entries (sites,) of one level, which may be traced."""
 
 
@@ -150,9 +150,10 @@ class Exchange(eqx.Module):
         share = 1 / jnp.sum(speed * up, axis=0)
         return (up * inverse) @ (share * speed * down).T + jnp.where(rest, 0.0, up) @ (share * inverse * down).T
 
-    def _speeds(self):
+    def _speeds(self) -> tuple[jax.Array, jax.Array, jax.Array]:
         """For every level and site: whether it is not the site's fastest, one over its slowness (zero for the fastest and
         where nothing is joined), and its speed relative to the fastest."""
+        assert isinstance(self.up, Dense)
         joined = self.up.matrix > 0
         slow = jnp.broadcast_to(self.slowness[:, None], joined.shape)
         rest = jnp.arange(slow.shape[0])[:, None] != jnp.argmin(jnp.where(joined, slow, jnp.inf), axis=0)

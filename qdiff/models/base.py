@@ -47,9 +47,9 @@ class Parameter:
             return f"at most {self.high:g}"
         return "an integer" if self.static else "a finite number"
 
-    def check(self, value):
+    def check(self, value: Any):
         """The value as this parameter's type. Raises ValueError naming the parameter, what it must be and what it is."""
-        if value is None and (self.optional or self.array):
+        if (self.optional or self.array) and value is None:
             return None
         if self.array:
             return self._checked_array(value)
@@ -78,6 +78,8 @@ class Parameter:
         return below or (self.high is not None and number > self.high)
 
     def _checked_array(self, value):
+        if isinstance(value, (list, tuple)) and any(isinstance(x, Tracer) for x in value):
+            return jnp.stack([jnp.asarray(x, float) for x in value])
         try:
             array = np.asarray(value, float)
         except (TypeError, ValueError):

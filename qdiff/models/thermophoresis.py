@@ -6,12 +6,13 @@ above Eq. (11) <X'> = -Gamma n <X'> is to be read as <X''> = -Gamma n <X'>.
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 
 from ..baths.occupation import bose
 from ..baths.reservoir import BosonicBath
@@ -47,6 +48,7 @@ class _ThreeLevel(Model):
     # Where the apex lies: +1 above the two states (Lambda), -1 below them (V).
     apex: ClassVar[int] = 1
 
+    @shared
     def occupations(self):
         """The Bose factors n1, n2 of the two transitions [1]."""
         return bose(self.omega1 / self.T1), bose(self.omega2 / self.T2)
@@ -206,7 +208,11 @@ class LatticePopulations(eqx.Module):
         return self.site_populations @ np.arange(1.0, self.site_populations.shape[-1] + 1)
 
 
-_REASONS = ("the rates of more than 256 sites are not resolved: the highest temperature must be within a factor of 100 of the lowest",)
+_UNPHYSICAL = (
+    "g must not be 0: without hopping the sites are separate, and each has a stationary state of its own",
+    "temperatures must be above 0",
+)
+_UNRESOLVED = ("the rates of more than 256 sites are not resolved: the highest temperature must be within a factor of 100 of the lowest",)
 
 # Up to this size sites are eliminated as a matrix, every population to relative rounding; beyond it they are swept.
 _DENSE = 256
@@ -242,10 +248,10 @@ class ThermophoreticLattice(Model):
 
     h: float = parameter(1.0, unit="energy", text="energy of an excited site", low=0, open=True)
     g: float = parameter(0.5, unit="energy", text="hopping between excited sites; not 0, its sign does not matter", search=(0.05, 3.4))
-    T_left: float | None = parameter(0.8, unit="energy", text="temperature at site 1", low=0, open=True, search=(0.4, 4), optional=True)
-    T_right: float | None = parameter(0.4, unit="energy", text="temperature at the last site", low=0, open=True, optional=True)
+    T_left: Any = parameter(0.8, unit="energy", text="temperature at site 1", low=0, open=True, search=(0.4, 4), optional=True)
+    T_right: Any = parameter(0.4, unit="energy", text="temperature at the last site", low=0, open=True, optional=True)
     rate: float = parameter(1.0, unit="rate", text="Gamma, or the Ohmic strength", low=0, open=True)
-    temperatures: jax.Array | None = parameter(
+    temperatures: Any = parameter(
         None, unit="energy", text="of each site, instead of T_left and T_right", low=0, open=True, array="profile"
     )
     sites: int = setting(10, text="number of sites", low=2)
@@ -254,15 +260,15 @@ class ThermophoreticLattice(Model):
 
     def __init__(
         self,
-        h=1.0,
-        g=0.5,
-        T_left=None,
-        T_right=None,
-        rate=1.0,
-        temperatures=None,
-        sites=10,
-        spectrum="flat",
-        master_equation="global",
+        h: float = 1.0,
+        g: float = 0.5,
+        T_left: Any = None,
+        T_right: Any = None,
+        rate: float = 1.0,
+        temperatures: Any = None,
+        sites: int = 10,
+        spectrum: str = "flat",
+        master_equation: str = "global",
     ):
         if temperatures is None:
             T_left, T_right = 0.8 if T_left is None else T_left, 0.4 if T_right is None else T_right
@@ -276,7 +282,7 @@ class ThermophoreticLattice(Model):
         Model.__check_init__(self)
         if self.temperatures is not None and np.shape(self.temperatures) != (self.sites,):
             raise ValueError(f"temperatures must be one for each site, shape ({self.sites},), but has shape {np.shape(self.temperatures)}")
-        if not isinstance(self.g, jax.core.Tracer) and float(self.g) == 0:
+        if not isinstance(self.g, Tracer) and float(self.g) == 0:
             raise ValueError(f"g must not be 0: without hopping the sites are separate, and there are {self.sites} stationary states")
 
     def replace(self, **changes):
@@ -293,13 +299,13 @@ class ThermophoreticLattice(Model):
         """The temperature of each site (sites,) [energy]."""
         if self.temperatures is not None:
             return jnp.asarray(self.temperatures)
-        s = np.arange(self.sites) / (self.sites - 1)
+        s = jnp.asarray(np.arange(self.sites) / (self.sites - 1))
         return self.T_left * (1 - s) + self.T_right * s
 
     @figure(symbol="E_m", unit="energy", source="Sec. on the N-site model")
     def level_energies(self):
         """Energies (sites,) of the excited levels above the ground states, E_m = h + 2 g cos(pi m/(N+1)), m = 1 .. N."""
-        return self.h + 2 * self.g * standing.cosines(self.sites)
+        return self.h + 2 * self.g * jnp.asarray(standing.cosines(self.sites))
 
     @structured
     def motion(self) -> Lindblad:
@@ -315,18 +321,18 @@ class ThermophoreticLattice(Model):
             return Lindblad(H, {k: thermal_jumps(A, self.h, b) for (k, A), b in zip(lower.items(), baths, strict=True)})
         return secular(H, {k: (A + A.dag, b) for (k, A), b in zip(lower.items(), baths, strict=True)})
 
-    def exchange(self) -> Exchange:
+    def exchange(self, T=None) -> Exchange:
         """The global equation for the populations of ground states and levels: exact, whatever the state.
 
         A flat density is an Ohmic one sped up by 1/|E_m|, at every site alike.
         """
-        E, T = self.level_energies(), self.profile()
+        E, T = self.level_energies(), self.profile() if T is None else T
         if self.sites <= _DENSE:
             bath, w = BosonicBath(1 / T, Ohmic(self.rate)), standing.shares(self.sites)
             up, down = Dense(w * bath.absorption(E[:, None])), Dense(w * bath.emission(E[:, None]))
         else:
             left_down, left_up, right, scale, error = separable_rates(E, T)
-            scale = refuse(scale, _REASONS, error > 1e-9)
+            scale = refuse(scale, _UNRESOLVED, error > 1e-9)
             up, down = StandingWaves(self.rate * left_up, right * scale), StandingWaves(self.rate * left_down, right)
         if self.spectrum == "ohmic":
             return Exchange(up, down, jnp.ones_like(E), E, E)
@@ -346,14 +352,15 @@ class ThermophoreticLattice(Model):
     @shared
     def steady(self) -> LatticePopulations:
         """The stationary populations."""
+        T = refuse(self.profile(), _UNPHYSICAL, jnp.asarray(self.g) == 0, jnp.any(self.profile() <= 0))
         if self.master_equation == "local":
             # What each site's bath balances by itself: p_g/p_e = e^{h/T}, the excited block a multiple of the identity.
-            x = self.h / self.profile()
+            x = self.h / T
             weight = jnp.exp(x - jnp.max(x))
             one = jnp.full(self.sites, jnp.exp(-jnp.max(x)))
             total = jnp.sum(weight) + jnp.sum(one)
             return LatticePopulations(weight / total, one / total, (weight + one) / total)
-        return self._with_sites(*exchange_populations(self.exchange()))
+        return self._with_sites(*exchange_populations(self.exchange(T)))
 
     def _with_sites(self, ground, level):
         """The populations with those of the sites, P_k = p_gk + sum_m w_mk p_m."""

@@ -40,8 +40,6 @@ def exchange_populations(exchange: Exchange):
     if isinstance(exchange.up, Dense):
         p_levels = elimination.stationary(exchange.through_sites())
         p_sites = exchange.sites_from(p_levels)
-        total = jnp.sum(p_sites) + jnp.sum(p_levels)
-        p_sites, p_levels = p_sites / total, p_levels / total
     else:
         p_sites = _swept(exchange)
         p_levels = exchange.levels_from(p_sites)
@@ -66,7 +64,7 @@ def _swept(exchange: Exchange):
         return (exchange.down.row(first) * p[first] + exchange.down.to_sites(speed * p)) / a
 
     u = sweep(jnp.ones_like(a))
-    u = lax.stop_gradient(u / (a @ u))
+    u = lax.stop_gradient(u / jnp.sum(a * u))
     return lax.custom_linear_solve(lambda x: x - sweep(x) + u * (a @ x), u, _neumann, _neumann)
 
 

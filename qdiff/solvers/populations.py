@@ -49,7 +49,7 @@ def stationary_populations(rates: Rates, solver: str = "elimination"):
         raise ValueError(f'solver must be "elimination" or "lu", but was {solver!r}')
     order = elimination_order(rates)
     p = (_eliminated if solver == "elimination" else _by_pivots)(rates, tuple(order.tolist()))
-    return refuse(p, _REASONS, ~jnp.all(jnp.isfinite(rates.rate)), ~jnp.all(jnp.isfinite(p)))
+    return refuse(p, _REASONS, ~jnp.all(jnp.isfinite(rates.rate)), jnp.any(rates.rate < 0), ~jnp.all(jnp.isfinite(p)))
 
 
 @partial(jax.jit, static_argnums=1)
@@ -80,6 +80,7 @@ def elimination_order(rates: Rates) -> np.ndarray:
 
 _REASONS = (
     "the stationary populations are not finite: a rate is infinite or NaN, as of a bath with a flat spectrum at frequency zero",
+    "the stationary populations are not defined: a rate is negative, as at a negative temperature",
     "the stationary populations are not unique: rates vanish, or fall below the smallest number, as when a transition energy "
     "is more than 700 temperatures, so that parts of the system are uncoupled",
 )
