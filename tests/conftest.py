@@ -9,13 +9,23 @@ from jaxtyping import install_import_hook
 
 # The array kernels declare their shapes and types; the tests hold them to it.
 with install_import_hook(
-    ["qdiff.baths.occupation", "qdiff.operators.sums", "qdiff.solvers.linear", "qdiff.solvers.lanes", "qdiff.solvers.compensated"],
+    [
+        "qdiff.baths.occupation",
+        "qdiff.baths.separable",
+        "qdiff.operators.standing",
+        "qdiff.operators.sums",
+        "qdiff.solvers.compensated",
+        "qdiff.solvers.elimination",
+        "qdiff.solvers.lanes",
+        "qdiff.solvers.linear",
+        "qdiff.solvers.rate_evolution",
+    ],
     "beartype.beartype",
 ):
     import qdiff  # noqa: F401
-    from qdiff.baths import occupation  # noqa: F401
-    from qdiff.operators import sums  # noqa: F401
-    from qdiff.solvers import compensated, lanes, linear  # noqa: F401
+    from qdiff.baths import occupation, separable  # noqa: F401
+    from qdiff.operators import standing, sums  # noqa: F401
+    from qdiff.solvers import compensated, elimination, lanes, linear, rate_evolution  # noqa: F401
 
 
 @pytest.fixture(autouse=True, scope="module")

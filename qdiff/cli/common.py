@@ -91,7 +91,7 @@ def _parsed(about: Parameter, text: str):
     """The text as the parameter's kind of value; what cannot be read stays text, for the parameter's own check to refuse."""
     kind = str if about.choices else int if about.static else float
     with contextlib.suppress(ValueError):
-        return kind(text)
+        return [float(part) for part in text.split(",")] if about.array else kind(text)
     with bad_values():
         return about.check(text)
 

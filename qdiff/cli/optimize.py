@@ -119,14 +119,21 @@ def _tables(device: Model, best: Optimum, folder: pathlib.Path):
     from .tables import console, shown, table
 
     out, about = console(), type(device).parameters()
-    rows = [
-        (name, shown(getattr(device, name)), shown(value), about[name].unit, _bound(best, name)) for name, value in best.parameters.items()
-    ]
+    rows = []
+    for name, value in best.parameters.items():
+        before, unit = getattr(device, name), about[name].unit
+        if isinstance(value, list):
+            before = getattr(device, about[name].array or "")() if before is None else before
+            labels = [f"{name}[{k}]" for k in range(len(value))]
+            rows += [(k, shown(a), shown(b), unit, _bound(best, k)) for k, a, b in zip(labels, before, value, strict=True)]
+        else:
+            rows.append((name, shown(before), shown(value), unit, _bound(best, name)))
     unit = "" if best.figure.unit == "1" else f" {best.figure.unit}"
     sought = "Least" if best.minimize else "Largest"
     out.print(table(f"{sought} {best.figure.name}: {best.value:.12g}{unit}", ["parameter", "before", "best", "unit", "on bound"], rows))
     lines = [
         best.message,
+        *(f"{name.replace('_', ' ')}: {note}" for name, note in best.notes.items()),
         f"gradient norm {best.gradient_norm:.2g} in the free directions (parameters scaled to run from 0 to 1)",
         f"{best.evaluations} evaluations; result.json, trace.csv and picture.png in {folder}",
     ]
@@ -136,4 +143,4 @@ def _tables(device: Model, best: Optimum, folder: pathlib.Path):
 
 def _bound(best: Optimum, name: str) -> str:
     side = best.at_bound.get(name)
-    return f"{side} ({best.bounds[name][side == 'high']:g})" if side else ""
+    return f"{side} ({best.bounds[name.partition('[')[0]][side == 'high']:g})" if side else ""

@@ -27,7 +27,9 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> 
 
 
 def shown(value) -> str:
-    """A number in ten digits, an array as its first and last few entries, words as they are."""
+    """A number in ten digits, an array as its first and last few entries, words as they are, None as a dash."""
+    if value is None:
+        return "-"
     if isinstance(value, (str, bool, np.bool_)):
         return str(value)
     array = np.asarray(value)

@@ -10,6 +10,9 @@ from typing import Any
 NAMES = {
     "rotor-engine": "rotor_device:RotorEngine",
     "rotor-rectifier": "rotor_device:RotorRectifier",
+    "lambda-system": "thermophoresis:LambdaSystem",
+    "v-system": "thermophoresis:VSystem",
+    "thermophoretic-lattice": "thermophoresis:ThermophoreticLattice",
 }
 
 _WHERE = {home.split(":")[1]: home.split(":")[0] for home in NAMES.values()}

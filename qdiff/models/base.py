@@ -15,6 +15,7 @@ import numpy as np
 from jax.core import Tracer
 
 from ..solvers import evolve, regression, steady
+from ..solvers.refusal import refusal_reason
 from ..solvers.steady import SolveError, failure_mode, failures
 
 
@@ -31,6 +32,8 @@ class Parameter:
     open: bool = False  # whether `low` itself is excluded
     choices: tuple[str, ...] | None = None
     static: bool = False
+    array: str | None = None  # for an array: the method that gives the one which None stands for
+    optional: bool = False  # whether it may be None, because another parameter has taken its place
 
     @property
     def bounds(self) -> str:
@@ -45,8 +48,12 @@ class Parameter:
             return f"at most {self.high:g}"
         return "an integer" if self.static else "a finite number"
 
-    def check(self, value):
+    def check(self, value: Any):
         """The value as this parameter's type. Raises ValueError naming the parameter, what it must be and what it is."""
+        if (self.optional or self.array) and value is None:
+            return None
+        if self.array:
+            return self._checked_array(value)
         if self.choices:
             if value not in self.choices:
                 raise ValueError(f"{self.name} must be {self.bounds}, but was {value!r}")
@@ -62,10 +69,30 @@ class Parameter:
                 raise ValueError(f"{self.name} must be a number, but was {value!r}") from None
             if not np.isfinite(number):
                 raise ValueError(f"{self.name} must be finite, but was {number}")
-        below = self.low is not None and (number <= self.low if self.open else number < self.low)
-        if below or (self.high is not None and number > self.high):
+        if self.outside(number):
             raise ValueError(f"{self.name} must be {self.bounds}, but was {value if self.static else number!r}")
         return number if self.static else jnp.asarray(number)
+
+    def outside(self, number: float) -> bool:
+        """Whether a number lies outside the bounds."""
+        below = self.low is not None and (number <= self.low if self.open else number < self.low)
+        return below or (self.high is not None and number > self.high)
+
+    def _checked_array(self, value):
+        if isinstance(value, (list, tuple)) and any(isinstance(x, Tracer) for x in value):
+            return jnp.stack([jnp.asarray(x, float) for x in value])
+        try:
+            array = np.asarray(value, float)
+        except (TypeError, ValueError):
+            raise ValueError(f"{self.name} must be an array of numbers, but was {value!r}") from None
+        if array.ndim != 1:
+            raise ValueError(f"{self.name} must be an array of shape (n,), but has shape {array.shape}")
+        for k, number in enumerate(array):
+            if not np.isfinite(number):
+                raise ValueError(f"{self.name}[{k}] must be finite, but was {number}")
+            if self.outside(number):
+                raise ValueError(f"{self.name}[{k}] must be {self.bounds}, but was {float(number)!r}")
+        return jnp.asarray(array)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,16 +106,21 @@ class Figure:
     text: str
 
 
-def parameter(default, *, unit: str = "1", text: str = "", low=None, high=None, open: bool = False, search=None):
-    """A float field of a model.
+def parameter(
+    default, *, unit: str = "1", text: str = "", low=None, high=None, open: bool = False, search=None, array=None, optional: bool = False
+):
+    """A float field of a model, or an array of floats.
 
     Args:
         default: its value if none is given.
         unit, text: shown by help, tables and plots.
         low, high: bounds of what is physical, inclusive; with `open`, `low` itself is excluded.
         search: (low, high) of the default search of `optimize`, for the parameters that take part in it.
+        array: for an array (n,) that replaces simpler parameters and is None by default: the name of the method that
+            gives the array these simpler ones stand for.
+        optional: whether the parameter is one of those, and None where an array has taken its place.
     """
-    about = {"unit": unit, "text": text, "low": low, "high": high, "open": open, "search": search}
+    about = {"unit": unit, "text": text, "low": low, "high": high, "open": open, "search": search, "array": array, "optional": optional}
     return eqx.field(default=default, metadata={"qdiff": about})
 
 
@@ -175,7 +207,9 @@ def solved(function, *args):
     try:
         return function(*args)
     except (eqx.EquinoxRuntimeError, jax.errors.JaxRuntimeError) as error:
-        if reason := steady.failure_reason(error) or evolve.failure_reason(error) or regression.failure_reason(error):
+        if reason := (
+            steady.failure_reason(error) or evolve.failure_reason(error) or regression.failure_reason(error) or refusal_reason(error)
+        ):
             raise SolveError(reason) from None
         if reason := evolve.refusal(error):
             raise ValueError(reason) from None
@@ -253,6 +287,10 @@ class Model(eqx.Module):
     def remarks(self, checks: dict) -> dict:
         """The values of `checks`, with what they mean in words; models override it where a word says more."""
         return checks
+
+    def notes(self) -> dict:
+        """What is to be known of these parameters' neighbourhood, such as a kink nearby, without solving; models override it."""
+        return {}
 
     def diagnostics(self) -> dict:
         """What is known of the accuracy of this model's solutions."""

@@ -16,13 +16,15 @@ from ..models.base import Model, Parameter, known_name
 class Box:
     """Bounds of some parameters of a model, and the coordinates u in [0, 1]^n that they are searched in.
 
-    x = low (1 - u) + high u, which is exact at both ends.
+    x = low (1 - u) + high u, which is exact at both ends. An array has a coordinate for each of its entries.
 
     Attributes:
-        names: the parameters. low, high: their bounds, float (n,), each in its parameter's unit.
+        names: the parameters. lengths: of each, None for a number. labels: of the coordinates, such as "T[3]".
+        low, high: the coordinates' bounds, float (n,), each in its parameter's unit.
     """
 
     names: tuple[str, ...]
+    lengths: tuple[int | None, ...]
     low: np.ndarray
     high: np.ndarray
 
@@ -31,40 +33,80 @@ class Box:
         """The box of a search; with over=None the model's own default.
 
         Args:
-            model: the device. over: name -> (low, high).
+            model: the device, `prepared` for this search. over: name -> (low, high), of an array for every entry.
 
         Raises:
             ValueError: an unknown name or a static setting; bounds that are not two finite numbers in order, or
-                that reach beyond what is physical.
+                that reach beyond what is physical; a parameter that another one has replaced.
         """
         kind = type(model)
-        if over is None:
-            over = kind.default_search()
-            if not over:
-                raise ValueError(f"over must be given, name -> (low, high), because {kind.__name__} has no default search")
-        if not isinstance(over, Mapping):
-            raise ValueError(f"over must be a dictionary, name -> (low, high), but was {over!r}")
-        if not over:
-            raise ValueError("over must name at least one parameter, but was empty")
+        over = _given(kind, over)
         known = kind.parameters()
-        bounds = [_checked(known[known_name(name, known, "parameter", kind.__name__)], over[name]) for name in over]
+        bounds = [_checked(known[name], over[name]) for name in over]
+        lengths: list[int | None] = []
         for name in over:
-            if np.ndim(getattr(model, name)) != 0:
-                raise ValueError(f"over[{name!r}] must be a single number in the model, but has shape {np.shape(getattr(model, name))}")
-        low, high = np.array(bounds).T
-        return cls(tuple(over), low, high)
+            value = getattr(model, name)
+            if value is None:
+                raise ValueError(f"over[{name!r}] must be a parameter in use, but another one has taken the place of {name}")
+            if np.ndim(value) != (1 if known[name].array else 0):
+                raise ValueError(f"over[{name!r}] must be a single number in the model, but has shape {np.shape(value)}")
+            lengths.append(np.size(value) if np.ndim(value) else None)
+        repeat = [1 if n is None else n for n in lengths]
+        low, high = (np.repeat(column, repeat) for column in np.array(bounds).T)
+        return cls(tuple(over), tuple(lengths), low, high)
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        out = []
+        for name, n in zip(self.names, self.lengths, strict=True):
+            out += [name] if n is None else [f"{name}[{k}]" for k in range(n)]
+        return tuple(out)
+
+    @property
+    def bounds(self) -> dict[str, tuple[float, float]]:
+        """name -> (low, high)."""
+        return {name: (float(self.low[at]), float(self.high[at])) for name, at in zip(self.names, self._starts(), strict=True)}
+
+    def _starts(self):
+        return np.cumsum([0, *(1 if n is None else n for n in self.lengths)])[:-1]
+
+    def split(self, x) -> list:
+        """The values of the parameters, one entry or one array for each name, from those of the coordinates x (n,)."""
+        return [x[at] if n is None else x[at : at + n] for at, n in zip(self._starts(), self.lengths, strict=True)]
 
     def values(self, u) -> np.ndarray:
-        """The parameters at normalised coordinates u (..., n)."""
+        """The coordinates' values at normalised coordinates u (..., n)."""
         return self.low * (1 - u) + self.high * u
 
-    def named(self, u) -> dict[str, float]:
-        """The parameters at one point u (n,), by name."""
-        return dict(zip(self.names, self.values(np.asarray(u)).tolist(), strict=True))
+    def named(self, u) -> dict[str, Any]:
+        """The parameters at one point u (n,), by name: numbers, and lists of them."""
+        return {name: value.tolist() for name, value in zip(self.names, self.split(self.values(np.asarray(u))), strict=True)}
 
     def touched(self, u) -> dict[str, str]:
-        """Which bounds the point u (n,) is on: name -> "low" or "high"."""
-        return {name: "low" if x <= 0 else "high" for name, x in zip(self.names, u, strict=True) if x <= 0 or x >= 1}
+        """Which bounds the point u (n,) is on: label -> "low" or "high"."""
+        return {name: "low" if x <= 0 else "high" for name, x in zip(self.labels, u, strict=True) if x <= 0 or x >= 1}
+
+
+def prepared(model: Model, over: Mapping[str, Any] | None) -> Model:
+    """The model with every searched array in it, where None stood for one."""
+    kind = type(model)
+    missing = [name for name in _given(kind, over) if kind.parameters()[name].array and getattr(model, name) is None]
+    return model.replace(**{name: getattr(model, kind.parameters()[name].array or "")() for name in missing}) if missing else model
+
+
+def _given(kind: type[Model], over) -> Mapping[str, Any]:
+    """name -> bounds of a search, with the names checked."""
+    if over is None:
+        over = kind.default_search()
+        if not over:
+            raise ValueError(f"over must be given, name -> (low, high), because {kind.__name__} has no default search")
+    if not isinstance(over, Mapping):
+        raise ValueError(f"over must be a dictionary, name -> (low, high), but was {over!r}")
+    if not over:
+        raise ValueError("over must name at least one parameter, but was empty")
+    for name in over:
+        known_name(name, kind.parameters(), "parameter", kind.__name__)
+    return over
 
 
 def _checked(about: Parameter, bounds) -> tuple[float, float]:
@@ -81,7 +123,6 @@ def _checked(about: Parameter, bounds) -> tuple[float, float]:
     if not low < high:
         raise ValueError(f"{what} must have low < high, but was ({low:g}, {high:g})")
     for bound in (low, high):
-        below = about.low is not None and (bound <= about.low if about.open else bound < about.low)
-        if below or (about.high is not None and bound > about.high):
+        if about.outside(bound):
             raise ValueError(f"{what} must stay where {about.name} is physical, {about.bounds}, but was ({low:g}, {high:g})")
     return low, high

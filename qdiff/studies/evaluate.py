@@ -41,13 +41,13 @@ class Evaluation:
         parameters: every parameter and setting by name, as Python numbers and words.
         figures: the figures of merit by name, as NumPy scalars and arrays.
         gradients: of every real scalar figure by name, its derivative with respect to every float parameter by
-            name; empty unless asked for.
+            name (that of an array, an array); empty unless asked for. A parameter that is None has none.
         diagnostics: what the model says of the accuracy of its solutions.
     """
 
     parameters: dict[str, Any]
     figures: dict[str, Any]
-    gradients: dict[str, dict[str, float]]
+    gradients: dict[str, dict[str, Any]]
     diagnostics: dict[str, Any]
 
 
@@ -133,13 +133,14 @@ def _refuse_failed(model, names):
         solved(again, model)
 
 
-def _by_parameter(slope) -> dict[str, float]:
-    return {name: float(getattr(slope, name)) for name, about in type(slope).parameters().items() if not about.static}
+def _by_parameter(slope) -> dict[str, Any]:
+    found = {name: getattr(slope, name) for name, about in type(slope).parameters().items() if not about.static}
+    return {name: _plain(value) for name, value in found.items() if value is not None}
 
 
 def _plain(value):
     """A traced result as a Python number or NumPy array; words stay."""
-    if isinstance(value, (str, bool, int, float)):
+    if value is None or isinstance(value, (str, bool, int, float)):
         return value
     array = np.asarray(value)
     return array.item() if array.ndim == 0 else array

@@ -10,7 +10,7 @@ import numpy as np
 
 from ..models.base import Figure, Model, known_name
 from ..solvers.steady import SolveError
-from .bounds import Box
+from .bounds import Box, prepared
 from .polish import Polished, newton
 from .search import Programs, Search, spread
 
@@ -27,23 +27,24 @@ class Optimum:
     Attributes:
         figure: what was optimized: its name, symbol and unit. minimize: whether the least value was sought.
         value: the best value [the figure's unit].
-        parameters: the searched parameters there, by name [their units].
+        parameters: the searched parameters there, by name [their units]; of an array, a list.
         model: the model with these parameters.
-        at_bound: which of them are on a bound of the search, name -> "low" or "high".
+        at_bound: which of them are on a bound of the search, name -> "low" or "high"; of an array, "name[k]".
         converged: whether this is a local optimum within the bounds, to rounding. message: if not, why.
         gradient_norm: largest derivative of the figure, in the directions that no bound holds, with respect to
             parameters that run from 0 to 1 between their bounds [the figure's unit].
         evaluations: how many times the figure was computed.
-        starts: where the starts began and ended: "begin" and "end", each name -> (starts,), and the values there,
-            "first" and "best", (starts,); NaN for a start that met no finite value.
+        starts: where the starts began and ended: "begin" and "end", each name (or "name[k]") -> (starts,), and the values
+            there, "first" and "best", (starts,); NaN for a start that met no finite value.
         trace: "values" (steps, starts) and "best" (steps,), the best value so far.
         bounds: of the search, name -> (low, high).
+        notes: what the model says of the neighbourhood of the optimum, such as between which kinks it lies.
     """
 
     figure: Figure
     minimize: bool
     value: float
-    parameters: dict[str, float]
+    parameters: dict[str, Any]
     model: Model
     at_bound: dict[str, str]
     converged: bool
@@ -53,10 +54,11 @@ class Optimum:
     starts: dict[str, Any] = dataclasses.field(repr=False)
     trace: dict[str, np.ndarray] = dataclasses.field(repr=False)
     bounds: dict[str, tuple[float, float]]
+    notes: dict[str, Any]
 
     def record(self) -> dict[str, Any]:
         """The result without its history, as plain numbers, words and dictionaries."""
-        names = ("value", "parameters", "at_bound", "converged", "evaluations", "gradient_norm", "message", "minimize", "bounds")
+        names = ("value", "parameters", "at_bound", "converged", "evaluations", "gradient_norm", "message", "minimize", "bounds", "notes")
         return {"figure": self.figure.name, **{name: getattr(self, name) for name in names}}
 
     def save(self, folder: str | os.PathLike):
@@ -85,7 +87,8 @@ def optimize(
     Args:
         model: the device; parameters that are not searched keep its values.
         figure: the name of one of its figures of merit, a real number.
-        over: name -> (low, high) for each searched parameter, in its unit; by default the model's own search.
+        over: name -> (low, high) for each searched parameter, in its unit; by default the model's own search. Of an
+            array every entry is searched, between the same bounds.
         minimize: seek the least value.
         starts, steps: how many starts, and how many evaluations of each before the best are polished.
         seed: of where they start.
@@ -119,6 +122,7 @@ def optimize(
     if not isinstance(model, Model):
         raise ValueError(f"model must be a qdiff.Model, but was {model!r}")
     about = type(model).figures()[known_name(figure, type(model).figures(), "figure", type(model).__name__)]
+    model = prepared(model, over)
     box = Box.of(model, over)
     for name, count, least in (("starts", starts, 1), ("steps", steps, 1), ("seed", seed, 0)):
         if isinstance(count, bool) or not isinstance(count, (int, np.integer)) or count < least:
@@ -126,7 +130,7 @@ def optimize(
     sign = 1 if minimize else -1
 
     programs = Programs(model, figure, box, starts, sign)
-    search = Search(spread(starts, len(box.names), seed))
+    search = Search(spread(starts, len(box.low), seed))
     found: list[Polished] = []
     interrupted = False
     try:
@@ -142,12 +146,13 @@ def optimize(
 
     best = _best(found, search, interrupted)
     parameters = box.named(best.u)
+    optimum = model.replace(**parameters)
     return Optimum(
         figure=about,
         minimize=minimize,
         value=sign * best.value + 0.0,  # no -0
         parameters=parameters,
-        model=model.replace(**parameters),
+        model=optimum,
         at_bound=box.touched(best.u),
         converged=best.converged,
         message=best.message,
@@ -155,7 +160,8 @@ def optimize(
         evaluations=programs.evaluations,
         starts=_table(search, box, sign),
         trace=_history(search, sign),
-        bounds={name: (float(a), float(b)) for name, a, b in zip(box.names, box.low, box.high, strict=True)},
+        bounds=box.bounds,
+        notes=optimum.notes(),
     )
 
 
@@ -176,8 +182,8 @@ def _best(found: list[Polished], search: Search, interrupted: bool) -> Polished:
 def _table(search: Search, box: Box, sign: int) -> dict[str, Any]:
     known = np.isfinite(search.best)
     return {
-        "begin": dict(zip(box.names, box.values(search.points).T, strict=True)),
-        "end": dict(zip(box.names, box.values(search.where).T, strict=True)),
+        "begin": dict(zip(box.labels, box.values(search.points).T, strict=True)),
+        "end": dict(zip(box.labels, box.values(search.where).T, strict=True)),
         "first": sign * search.first,
         "best": sign * np.where(known, search.best, np.nan),
     }

@@ -55,7 +55,8 @@ def picture(optimum: Optimum, path: str | os.PathLike):
 
     about, trace, units = optimum.figure, optimum.trace, type(optimum.model).parameters()
     label = _symbol(about) + _unit(about.unit, "  ")
-    rows = max(2, math.ceil(len(optimum.parameters) / 2))
+    best = _by_label(optimum.parameters)
+    rows = max(2, math.ceil(len(best) / 2))
     fig = Figure(figsize=(11, 1.6 + 1.5 * rows), layout=ConstrainedLayoutEngine(w_pad=0.12, h_pad=0.08))
     FigureCanvasAgg(fig)
     grid = fig.add_gridspec(1, 2, width_ratios=(1.25, 1))
@@ -72,7 +73,7 @@ def picture(optimum: Optimum, path: str | os.PathLike):
     left.set_ylim(limits)
     left.legend(loc="best", fontsize=9)
 
-    names = list(optimum.parameters)
+    names = list(best)
     right = grid[1].subgridspec(len(names), 1)
     final = optimum.starts["best"]
     order = np.argsort(final if not optimum.minimize else -final)  # the best are drawn last; NaN is not drawn
@@ -80,14 +81,15 @@ def picture(optimum: Optimum, path: str | os.PathLike):
     for k, name in enumerate(names):
         axis = fig.add_subplot(right[k], sharex=axis)
         begin, end = optimum.starts["begin"][name][order], optimum.starts["end"][name][order]
-        low, high = optimum.bounds[name]
+        parameter = name.partition("[")[0]
+        low, high = optimum.bounds[parameter]
         axis.scatter(final[order], end, s=16, color="C0", alpha=0.7, linewidths=0, zorder=3)
         axis.vlines(final[order], begin, end, color="0.8", lw=0.8)
-        _star(axis, np.clip(optimum.value, *_range(optimum, final, wildest=0)), optimum.parameters[name], 10, "best")
+        _star(axis, np.clip(optimum.value, *_range(optimum, final, wildest=0)), best[name], 10, "best")
         axis.set_ylim(low - 0.06 * (high - low), high + 0.06 * (high - low))
         for bound in (low, high):
             axis.axhline(bound, color="0.5", lw=0.6, ls=":")
-        axis.set_ylabel(name + _unit(units[name].unit, "\n"), fontsize=9)
+        axis.set_ylabel(name + _unit(units[parameter].unit, "\n"), fontsize=9)
         axis.tick_params(labelsize=8, labelbottom=k == len(names) - 1)
         if k == 0:
             axis.set_title("where each start ended (line: from where it began)", fontsize=10)
@@ -96,6 +98,14 @@ def picture(optimum: Optimum, path: str | os.PathLike):
         axis.set_xlabel(f"{label} of each start")
         axis.xaxis.set_major_locator(MaxNLocator(5))
     fig.savefig(path, dpi=130)
+
+
+def _by_label(parameters) -> dict[str, float]:
+    """Every number by its label, which for an entry of an array is "name[k]"."""
+    out = {}
+    for name, value in parameters.items():
+        out |= {f"{name}[{k}]": x for k, x in enumerate(value)} if isinstance(value, list) else {name: value}
+    return out
 
 
 def _symbol(about) -> str:

@@ -41,7 +41,7 @@ class Programs:
 
         def loss(model, low, high, u):
             x = low * (1 - u) + high * u
-            varied = eqx.tree_at(lambda m: [getattr(m, name) for name in names], model, list(x))
+            varied = eqx.tree_at(lambda m: [getattr(m, name) for name in names], model, box.split(x))
             with failures("nan"), sharing():
                 value = jnp.asarray(getattr(varied, figure)())
             if value.shape != () or not jnp.issubdtype(value.dtype, jnp.floating):
@@ -56,13 +56,13 @@ class Programs:
             return _second_order(partial(loss, model, low, high), u)
 
         self._inputs = (model, box.low, box.high)
-        self._size = (starts, len(names))
+        self._size = (starts, len(box.low))
         self._key = (jax.tree.structure(model), str(jax.tree.map(jax.typeof, jax.tree.leaves(model))), figure, names, starts, sign)
         if self._key not in _compiled:
             # Compiling takes far longer than tracing, and lets other threads run; tracing stays in this one.
             pool = concurrent.futures.ThreadPoolExecutor(2)
             first = pool.submit(jax.jit(slopes).lower(*self._inputs, np.zeros(self._size)).compile, _COMPILER)
-            second = pool.submit(jax.jit(curvature).lower(*self._inputs, np.zeros(len(names))).compile, _COMPILER)
+            second = pool.submit(jax.jit(curvature).lower(*self._inputs, np.zeros(len(box.low))).compile, _COMPILER)
             pool.shutdown(wait=False)
             _compiled[self._key] = (first, second)
             while len(_compiled) > 8:

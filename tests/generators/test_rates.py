@@ -1,168 +1,196 @@
-"""Rates that are negative or not finite: refused where they are known, never solved with where they are traced."""
+"""Rate equations: what they are made of, and that the secular equation's populations obey exactly one of them."""
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from helpers import close
+from helpers import close, davies, null_state
 
 import qdiff as qd
-from qdiff.generators.lindblad import rate_faults
-from qdiff.generators.sector import reach
 
-Q = qd.Space(q=qd.Spin()).q
-PAIR = qd.Space(a=qd.Spin(), b=qd.Spin())
+BATH = qd.BosonicBath(1.0, 0.1)
 
 
-def motion(rate):
-    return qd.Lindblad(Q.z, {"cold": (0.3, Q.x), "hot": [(rate, Q.minus), (2.0, Q.plus)]})
+def lattice(N, **given):
+    return qd.models.ThermophoreticLattice(**{"sites": N, "g": 0.7, **given})
 
 
-@pytest.mark.parametrize("rate", [-1.0, -1e-300, float("nan"), float("inf"), np.float64(-2), jnp.array(-3.0), -1])
-def test_a_known_rate_is_refused_with_the_name_of_its_bath(rate):
-    """Python, NumPy and JAX numbers; through `Jump`, pairs, and beside a secular bath."""
-    with pytest.raises(ValueError, match=f"the rates of bath 'hot' must be finite and not negative, but one is {float(rate):g}"):
-        motion(rate)
-    with pytest.raises(ValueError, match="the rates of bath 'leak' must be finite"):
-        qd.secular(Q.z, {"hot": (Q.x, qd.BosonicBath(1.0, qd.Ohmic(0.1)))}, {"leak": qd.Jump(rate, Q.minus)})
+def superoperator(model):
+    """The whole dissipator of the lattice by brute force, and its eigenbasis: ground states, then levels 1 .. N."""
+    N, T = model.sites, np.asarray(model.profile())
+    H = np.zeros((2 * N, 2 * N))
+    H[N:, N:] = float(model.h) * np.eye(N) + float(model.g) * (np.eye(N, k=1) + np.eye(N, k=-1))
+    total = np.zeros(((2 * N) ** 2,) * 2)
+    for k in range(N):
+        A = np.zeros((2 * N, 2 * N))
+        A[k, N + k] = A[N + k, k] = 1
+        # Frequency zero belongs to pairs of ground states, which A does not join.
+        total += davies(H, A, lambda w, T=T[k]: 1 / abs(np.expm1(-w / T)) if abs(w) > 1e-12 else 0.0).real
+    m = np.arange(1, N + 1)
+    basis = np.eye(2 * N)
+    basis[N:, N:] = np.sqrt(2 / (N + 1)) * np.sin(np.pi * np.outer(m, m) / (N + 1))
+    return total, basis, H
 
 
-def test_a_rate_of_zero_is_none():
-    """The boundary belongs to what is allowed, with its derivative."""
-    slope = jax.grad(lambda r: qd.steady_state(motion(r)).expect(Q.up))(0.0)
-    # up gains at 2 + 0.3 and loses at r + 0.3: p = 2.3 / (2.6 + r)
-    close(slope, -2.3 / 2.6**2, 1e-12)
+@pytest.mark.parametrize("N", [3, 10])
+def test_the_whole_secular_equation_has_these_populations(N):
+    """In the eigenbasis its populations move among themselves, by exactly the rate equation, and nothing else feeds them."""
+    model = lattice(N)
+    L, V, _ = superoperator(model)
+    turn = np.kron(V, V)
+    L = turn.T @ L @ turn
+    on = np.arange(2 * N) * (2 * N + 1)
+    off = np.setdiff1d(np.arange(4 * N * N), on)
+    W = np.asarray(model.rates().matrix())
+    close(L[np.ix_(on, on)], W, 1e-13)
+    assert np.abs(L[np.ix_(on, off)]).max() < 1e-13 * np.abs(W).max()
+    assert np.abs(L[np.ix_(off, on)]).max() < 1e-13 * np.abs(W).max()
 
 
-@pytest.mark.parametrize("rate", [-1.0, float("nan"), float("inf")])
-def test_a_traced_rate_becomes_nan_or_an_error(rate):
-    """One wrong member of a batch is NaN, in value and derivative, the others are right; outside of batches it is an error."""
-
-    def up(r):
-        with qd.failures("nan"):
-            return qd.steady_state(motion(r)).expect(Q.up)
-
-    got = jax.jit(jax.vmap(up))(jnp.array([1.0, rate, 0.5]))
-    assert np.isnan(got[1])
-    close(got[::2], [2.3 / 3.6, 2.3 / 3.1], 1e-12)
-    assert np.isnan(jax.jit(jax.grad(up))(rate))
-    with pytest.raises((eqx.EquinoxRuntimeError, jax.errors.JaxRuntimeError), match="negative|not finite"):
-        jax.block_until_ready(eqx.filter_jit(lambda r: qd.steady_state(motion(r)).expect(Q.up))(jnp.array(rate)))
-
-
-def test_the_faulty_bath_is_named_at_run_time():
-    """`rate_faults` finds it among several, also in a family of lines, and finds nothing where all is well."""
-
-    def faults(r):
-        hot = qd.BosonicBath(1.0, qd.Ohmic(r))
-        H = PAIR.a.z + 1.3 * PAIR.b.z + 0.2 * PAIR.a.x @ PAIR.b.x
-        return rate_faults(qd.secular(H, {"hot": (PAIR.a.x, hot)}, {"leak": (r + 1.0, PAIR.b.minus)}))[0]
-
-    assert np.array_equal(jax.jit(faults)(0.1), [False, False])
-    assert np.array_equal(jax.jit(faults)(-0.1), [True, False])
-    assert np.array_equal(jax.jit(faults)(-2.0), [True, True])
-    sentences = rate_faults(motion(1.0))[1]
-    assert sentences == tuple(f"a rate of bath {b!r} is negative or not finite" for b in ("cold", "hot"))
+@pytest.mark.parametrize("N", [3, 10])
+def test_the_secular_builder_makes_this_generator(N):
+    """`secular` of the lattice, seen by `pauli`: the same rates, bath by bath, up to the order of the levels."""
+    model = lattice(N)
+    made, own = qd.pauli(model.motion()), model.rates()
+    assert made.labels == own.labels
+    order = np.r_[np.arange(N), N + np.argsort(np.asarray(own.energies[N:]))]
+    back = np.r_[np.arange(N), N + np.argsort(np.asarray(made.energies[N:]))]
+    close(made.energies[back], own.energies[order], 1e-14)
+    for k in range(N):
+        both = []
+        for rates, at in ((made, back), (own, order)):
+            one = np.where(rates.transitions.bath == k, rates.rate, 0.0)
+            R = np.zeros((2 * N, 2 * N))
+            np.add.at(R, (rates.transitions.target, rates.transitions.source), one)
+            both.append(R[np.ix_(at, at)])
+        close(*both, 1e-13)
 
 
-def test_every_use_of_the_generator_sees_it():
-    """The generator's matrix itself is NaN, so that evolution and currents are, too."""
-    wrong = eqx.tree_at(lambda m: m.jumps["hot"][0].rate, motion(1.0), jnp.array(-1.0))
-    sector = reach(motion(1.0))
-    assert np.isnan(np.asarray(sector.values(wrong))).any()
-    assert np.isfinite(np.asarray(sector.values(motion(1.0)))).all()
-    assert np.isnan(sector.act_by_label(wrong, jnp.ones(sector.size))[1]).any()
-    assert np.isfinite(sector.act_by_label(wrong, jnp.ones(sector.size))[0]).all()
+@pytest.mark.parametrize("N", [3, 10])
+def test_any_basis_of_the_ground_states(N):
+    """With the degenerate ground states rotated at random, the secular builder's steady state is the same."""
+    model = lattice(N, g=1.3)
+    rng = np.random.default_rng(5)
+    Q = np.eye(2 * N)
+    Q[:N, :N] = np.linalg.qr(rng.normal(size=(N, N)))[0]
+    space = qd.Space(lattice=qd.Levels(2 * N))
+    motion = model.motion()
+    H = Q.T @ np.asarray(motion.hamiltonian.dense()).real @ Q
+    H[np.abs(H) < 1e-14] = 0
+    couplings = {}
+    for k in range(N):
+        A = np.zeros((2 * N, 2 * N))
+        A[k, N + k] = A[N + k, k] = 1
+        bath = qd.BosonicBath(1 / model.profile()[k], model.rate)
+        couplings[f"site {k + 1}"] = (qd.Operator.from_dense(Q.T @ A @ Q, space), bath)
+    turned = qd.secular(qd.Operator.from_dense(H, space), couplings)
+    with pytest.raises(ValueError, match="motion must not couple populations to coherences"):
+        qd.pauli(turned)
+    rho = Q @ np.asarray(qd.steady_state(turned).dense()) @ Q.T
+    state = model.steady()
+    want = np.zeros((2 * N, 2 * N))
+    want[:N, :N] = np.diag(state.ground_populations)
+    m = np.arange(1, N + 1)
+    waves = np.sqrt(2 / (N + 1)) * np.sin(np.pi * np.outer(m, m) / (N + 1))
+    want[N:, N:] = waves @ np.diag(state.level_populations) @ waves
+    close(rho, want, 1e-12)
 
 
-def test_generic_parameters_may_have_any_sign():
-    """A difference of two rates may be negative at the random parameters of `structured`, as long as it is not at the given ones."""
-
-    @qd.structured
-    def build(a, b):
-        return qd.Lindblad(Q.z, {"b": [(a - b, Q.minus), (b, Q.plus), (a - 2 * b, Q.x)]})
-
-    close(qd.steady_state(build(1.0, 0.25)).expect(Q.up), 0.75 / (1.0 + 1.0), 1e-13)
-    with pytest.raises(ValueError, match="bath 'b'"):
-        build(1.0, 0.6)
+def test_the_steady_state_of_the_whole_equation():
+    model = lattice(3, g=1.3)
+    L, V, H = superoperator(model)
+    commutator = -1j * (np.kron(H, np.eye(6)) - np.kron(np.eye(6), H))
+    rho = null_state(L + commutator)
+    state = model.steady()
+    close(np.diag(V.T @ rho @ V).real, np.r_[state.ground_populations, state.level_populations], 1e-13)
 
 
-def test_a_model_with_a_rate_that_turns_negative():
-    """A figure of merit is a SolveError of one sentence, an evaluation likewise."""
-
-    class Device(qd.Model):
-        rate: float = qd.parameter(1.0)
-
-        @qd.structured
-        def motion(self):
-            return motion(self.rate)
-
-        @qd.figure(symbol="p", unit="1", source="two rates")
-        def up(self):
-            """Population."""
-            return qd.steady_state(self.motion()).expect(Q.up)
-
-    close(Device(1.0).up(), 2.3 / 3.6, 1e-12)
-    for call in (lambda: Device(-1.0).up(), lambda: qd.evaluate(Device(-1.0))):
-        with pytest.raises(qd.SolveError, match="negative|not finite") as caught:
-            call()
-        assert "\n" not in str(caught.value)
+@pytest.mark.parametrize("N", [2, 4])
+def test_the_local_equation(N):
+    """Its closed form is the stationary state of the master equation, for any hopping, and no heat flows."""
+    model = lattice(N, g=0.3, master_equation="local")
+    motion = model.motion()
+    rho = np.asarray(qd.steady_state(motion).dense())
+    state = model.steady()
+    close(np.diag(rho).real[:N], state.ground_populations, 1e-13)
+    close(rho[N:, N:], float(state.level_populations[0]) * np.eye(N), 1e-13, scale=0.1)
+    assert np.abs(model.heat_currents()).max() < 1e-16
 
 
-# ---- zero temperature ---------------------------------------------------------------------------------------
+def test_two_sites_in_closed_form():
+    """p_g1 : p_g2 = R_21 : R_12, R_ij = sum over levels of gamma_i(-E) gamma_j(E)/(gamma_1(E) + gamma_2(E))."""
+    rng = np.random.default_rng(2)
+    for _ in range(10):
+        h, g, T1, T2 = rng.uniform(0.2, 2, 4)
+
+        def gamma(E, T):
+            return 1 / abs(np.expm1(-E / T))
+
+        def R(Ti, Tj, h=h, g=g, T1=T1, T2=T2):
+            return sum(gamma(-E, Ti) * gamma(E, Tj) / (gamma(E, T1) + gamma(E, T2)) for E in (h + g, h - g))
+
+        p = np.array([R(T2, T1), R(T1, T2)])
+        levels = [sum(gamma(-E, T) * x for T, x in zip((T1, T2), p, strict=True)) / (gamma(E, T1) + gamma(E, T2)) for E in (h + g, h - g)]
+        total = p.sum() + sum(levels)
+        model = lattice(2, h=h, g=g, T_left=T1, T_right=T2)
+        close(model.ground_populations(), p / total, 1e-14)
+        close(model.level_populations(), np.array(levels) / total, 1e-14)
 
 
-def ground(w, beta, strength, how):
-    bath = qd.BosonicBath(beta, qd.Ohmic(strength, 3.0))
-    if how == "local":
-        return qd.steady_state(qd.Lindblad(w / 2 * Q.z, {"b": qd.thermal_jumps(Q.minus, w, bath)}))
-    return qd.steady_state(qd.secular(w / 2 * Q.z, {"b": (Q.x, bath)}))
+def test_equal_temperatures_are_gibbs():
+    """One temperature everywhere, cold: every population relative to every other is a Boltzmann factor, no heat flows."""
+    model = lattice(10, g=1.3, T_left=0.05, T_right=0.05)
+    state = model.steady()
+    p = np.r_[state.ground_populations, state.level_populations]
+    x = np.r_[np.zeros(10), np.asarray(model.level_energies()) / 0.05]
+    assert p.min() < 1e-40
+    assert np.abs(p / p[0] / np.exp(-x) - 1).max() < 1e-12
+    assert np.abs(model.heat_currents()).max() < 1e-16 and abs(model.thermophoresis()) < 1e-14
 
 
-@pytest.mark.parametrize("how", ["local", "secular"])
-def test_a_damped_qubit_at_zero_temperature(how):
-    """The pure ground state, unique, eager and compiled; no derivative is NaN, to second order."""
-    x = (2.0, np.inf, 0.2)
-    state = ground(*x, how)
-    close(state.dense(), np.diag([0.0, 1.0]), 1e-15)
-    told = state.diagnostics()
-    assert int(told["stationary_states"]) == 1 and abs(float(told["smallest_eigenvalue"])) < 1e-15 and float(told["rcond"]) > 0.1
-    close(jax.jit(lambda *x: ground(*x, how).dense())(*x), np.diag([0.0, 1.0]), 1e-15)
-    close(qd.entropy(state.rho), 0.0, 1e-15, 1.0)
-    f = jax.jit(lambda x: ground(*x, how).expect(Q.z))
-    for slopes in (jax.jit(jax.grad(f))(jnp.array(x)), jax.jit(jax.jacfwd(f))(jnp.array(x)), jax.jit(jax.hessian(f))(jnp.array(x))):
-        close(slopes, 0.0 * slopes, 1e-15, 1.0)
+def test_currents_by_bath():
+    """Two baths and one pair of levels: what one brings the other takes, and any observable can be followed."""
+    pair = [qd.thermal_transitions(0, 1, 2.0, qd.BosonicBath(b, 0.1)) for b in (0.5, 1.0)]
+    rates = qd.Rates([0.0, 2.0], dict(zip(("hot", "cold"), pair, strict=True)))
+    p = qd.stationary_populations(rates)
+    hot, cold = 1 / np.expm1(1.0), 1 / np.expm1(2.0)
+    want = 2 * 0.1 * (hot - cold) / (2 * (1 + hot + cold))
+    heat = rates.heat_currents(p)
+    close(heat["hot"], want, 1e-14)
+    close(heat["cold"], -want, 1e-14)
+    close(rates.currents(p, [0.0, 1.0])["hot"], want / 2, 1e-14)
+    close(rates.matrix() @ p, np.zeros(2), 1e-17, scale=1.0)
 
 
-def test_a_cold_bath_at_zero_temperature_between_others():
-    """Heat into a bath at beta = inf, and its derivatives in the rest, are the limits of large beta."""
+def test_rates_are_linear_in_traced_values():
+    def first(rate):
+        return qd.stationary_populations(qd.Rates([0.0, 1.0, 2.0], {"a": [([0, 1], [1, 2], rate), ([1, 2], [0, 1], 1.0)]}))[0]
 
-    def build(beta, B, strength):
-        hot, cold = qd.BosonicBath(0.5, qd.Ohmic(0.2)), qd.BosonicBath(beta, qd.Ohmic(strength))
-        H = PAIR.a.z + B * PAIR.b.z + 0.3 * PAIR.a.x @ PAIR.b.x
-        return qd.secular(H, {"hot": (PAIR.a.x, hot), "cold": (PAIR.b.x + 0.2 * PAIR.b.z, cold)})
-
-    def heat(beta, B, strength):
-        m = build(beta, B, strength)
-        return qd.heat_current(m, qd.steady_state(m), "cold")
-
-    both = jax.jit(jax.value_and_grad(heat, argnums=(0, 1, 2)))
-    value, slopes = both(np.inf, 0.7, 0.3)
-    near, nearby = both(60.0, 0.7, 0.3)  # e^{-60 omega} of the smallest line is 1e-22; J'(0)/beta dephases only
-    assert float(value) < -1e-3 and float(slopes[0]) == 0.0
-    # The dephasing rate at zero frequency, of order 1/beta, is no part of the populations' equation.
-    close(value, near, 1e-10)
-    close(slopes[1:], nearby[1:], 1e-10)
+    assert float(jax.jit(first)(2.0)) == pytest.approx(1 / 7, rel=1e-15)
+    assert float(jax.grad(first)(2.0)) == pytest.approx(-5 / 49, rel=1e-14)
 
 
-def test_temperatures_that_are_none_are_refused():
-    """beta must be above zero: zero, negative, NaN and words are refused where they are known, and NaN where traced."""
-    for beta, said in ((0.0, "was 0"), (-1.0, "was -1"), (np.nan, "was nan"), (-np.inf, "was -inf"), (np.ones(2), "shape")):
-        with pytest.raises(ValueError, match=f"beta must be a number above 0, but .*{said}"):
-            qd.BosonicBath(beta, 0.1)
-    with pytest.raises(TypeError, match="beta must be a number above 0, but was 'cold'"):
-        qd.BosonicBath("cold", 0.1)
-    with qd.failures("nan"):
-        got = jax.jit(jax.vmap(lambda b: ground(2.0, b, 0.2, "secular").expect(Q.z)))(jnp.array([-1.0, 0.0, np.nan, -np.inf, 1.0]))
-    assert np.all(np.isnan(got[:4])) and abs(float(got[4]) + np.tanh(1.0)) < 1e-13
+@pytest.mark.parametrize(
+    ("energies", "jumps", "error", "message"),
+    [
+        ([[0.0]], {"a": (0, 1, 1.0)}, ValueError, r"energies must be one for each state, shape \(n,\), but has shape \(1, 1\)"),
+        ([0.0, 1.0], {}, ValueError, "jumps must hold at least one jump"),
+        ([0.0, 1.0], {"a": (0, 2, 1.0)}, ValueError, r"the target of a jump of bath 'a' must be between 0 and 1, but was \[2\]"),
+        ([0.0, 1.0], {"a": (0.5, 1, 1.0)}, ValueError, "the source of a jump of bath 'a' must be integers, but was 0.5"),
+        ([0.0, 1.0], {"a": (1, 1, 1.0)}, ValueError, "a jump of bath 'a' must lead to another state, but state 1 leads to itself"),
+        ([0.0, 1.0], {"a": (0, 1, -1.0)}, ValueError, "the rate of a jump of bath 'a' must not be negative, but was -1"),
+        ([0.0, 1.0], {"a": ([0, 1], [1], 1.0)}, ValueError, r"source and target of a jump of bath 'a' must have one shape"),
+        ([0.0, 1.0], {"a": (0, 1, [1.0, 2.0])}, ValueError, r"the rate of a jump of bath 'a' must have shape \(1,\), but has shape \(2,\)"),
+        ([0.0, 1.0], {"a": [(0, 1)]}, TypeError, r"a jump of bath 'a' must be \(source, target, rate\), but was \(0, 1\)"),
+    ],
+)
+def test_bad_input(energies, jumps, error, message):
+    with pytest.raises(error, match=message):
+        qd.Rates(energies, jumps)
+
+
+def test_the_comparisons_can_fail():
+    """The rate equation of slightly different parameters is told apart by the helpers above."""
+    with pytest.raises(AssertionError, match="differs by"):
+        close(lattice(3).rates().matrix(), lattice(3, g=0.7 + 1e-11).rates().matrix(), 1e-13)
+    assert jnp.any(lattice(3).rates().rate != lattice(3, g=0.7 + 1e-11).rates().rate)

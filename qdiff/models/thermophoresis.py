@@ -1,0 +1,502 @@
+"""Quantum thermophoresis: a particle that hops between places at different temperatures, by jumps through its baths.
+
+Matos, Werlang, Valente, "Quantum thermophoresis", arXiv:2404.12346. Equation numbers are the paper's. In the text
+above Eq. (11) <X'> = -Gamma n <X'> is to be read as <X''> = -Gamma n <X'>.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.core import Tracer
+
+from ..baths.occupation import bose
+from ..baths.reservoir import BosonicBath
+from ..baths.separable import separable_rates
+from ..baths.spectrum import Ohmic
+from ..generators.exchange import Dense, Exchange, StandingWaves
+from ..generators.lindblad import Lindblad, thermal_jumps
+from ..generators.rates import Rates, thermal_transitions
+from ..generators.secular import secular
+from ..operators import standing
+from ..operators.operator import Operator
+from ..operators.probe import structured
+from ..operators.space import Levels, Space
+from ..solvers.decay import slowest_decay
+from ..solvers.exchange import exchange_populations
+from ..solvers.populations import stationary_populations
+from ..solvers.rate_evolution import checked_populations, propagate
+from ..solvers.refusal import refuse
+from ..solvers.sector_evolution import propagate_populations
+from .base import Model, compile_method, figure, parameter, setting, shared
+
+
+class _ThreeLevel(Model):
+    """States 1 and 2 at -d/2 and d/2, each joined to the apex by a bath of its own. Populations are ordered 1, 2, apex."""
+
+    omega1: float = parameter(1.0, unit="energy", text="energy between state 1 and the apex", low=0, open=True)
+    omega2: float = parameter(1.0, unit="energy", text="energy between state 2 and the apex", low=0, open=True)
+    T1: float = parameter(2.0, unit="energy", text="temperature of the bath of state 1", low=0, open=True)
+    T2: float = parameter(1.0, unit="energy", text="temperature of the bath of state 2", low=0, open=True)
+    rate: float = parameter(1.0, unit="rate", text="spontaneous emission rate Gamma", low=0, open=True)
+    distance: float = parameter(1.0, unit="length", text="distance d between states 1 and 2", low=0, open=True)
+
+    # Where the apex lies: +1 above the two states (Lambda), -1 below them (V).
+    apex: ClassVar[int] = 1
+
+    @shared
+    def occupations(self):
+        """The Bose factors n1, n2 of the two transitions [1]."""
+        return bose(self.omega1 / self.T1), bose(self.omega2 / self.T2)
+
+    def baths(self):
+        """The two baths, each with the constant spectral density Gamma."""
+        return BosonicBath(1 / self.T1, self.rate), BosonicBath(1 / self.T2, self.rate)
+
+    @structured
+    def motion(self) -> Lindblad:
+        """The master equation, Eqs. (4) and (5), baths "1" and "2"."""
+        atom = Space(atom=Levels("1", "2", "apex")).atom
+        H = -self.apex * (self.omega1 * atom.projector("1") + self.omega2 * atom.projector("2"))
+        couplings = {k: atom.transition(k, "apex") for k in ("1", "2")}
+        return secular(H, {k: (A + A.dag, bath) for (k, A), bath in zip(couplings.items(), self.baths(), strict=True)})
+
+    @compile_method
+    def rates(self) -> Rates:
+        """The rate equation, Eq. (6), baths "1" and "2"."""
+        omega = (self.omega1, self.omega2)
+        ends = [(k, 2) if self.apex > 0 else (2, k) for k in (0, 1)]
+        jumps = {str(k + 1): thermal_transitions(*ends[k], omega[k], self.baths()[k]) for k in (0, 1)}
+        return Rates(-self.apex * jnp.stack([*map(jnp.asarray, omega), jnp.zeros(())]), jumps)
+
+    @figure(symbol="P_n", unit="1", source="Eq. (6)")
+    def populations(self):
+        """Stationary populations (3,) of the states 1, 2 and the apex."""
+        return self._steady()
+
+    @shared
+    def _steady(self):
+        return stationary_populations(self.rates())
+
+    @figure(symbol=r"\Delta_{ss}", unit="1", source="Eqs. (7), (8)")
+    def imbalance(self):
+        """P_2 - P_1 in the stationary state."""
+        p = self._steady()
+        return p[1] - p[0]
+
+    @figure(symbol=r"\langle X \rangle", unit="length", source="Eq. (9)")
+    def mean_position(self):
+        """(d/2)(P_2 - P_1) in the stationary state."""
+        p = self._steady()
+        return self.distance / 2 * (p[1] - p[0])
+
+    @figure(symbol="m^*", unit="1", source="Eq. (2)")
+    def effective_mass(self):
+        """m = 1/(2(n1 + n2) + 2) of the oscillator equation."""
+        n1, n2 = self.occupations()
+        return 1 / (2 * (n1 + n2) + 2)
+
+    @figure(symbol=r"\Omega", unit="rate", source="Eqs. (10), (13)")
+    def frequency(self):
+        """Omega of the oscillator equation m X'' + Gamma X' + m Omega^2 X = F, which is always overdamped."""
+        return self.rate * jnp.sqrt(self._stiffness())
+
+    def _stiffness(self):
+        """(Omega/Gamma)^2, as a sum of positive terms [1]."""
+        n1, n2 = self.occupations()
+        return 3 * n1 * n2 + n1 + n2 if self.apex > 0 else 3 * n1 * n2 + 2 * (n1 + n2) + 1
+
+    @figure(symbol="F_q", unit="rate^2 length", source="Eqs. (2), (14)")
+    def force(self):
+        """The thermophoretic force -+(n2 - n1) m Gamma^2 d/2, to the cold for a Lambda and to the hot for a V system."""
+        n1, n2 = self.occupations()
+        return -self.apex * (n2 - n1) / 2 * self.effective_mass() * self.rate**2 * self.distance
+
+    @figure(symbol=r"F_q^{(\mathrm{high\,T})}", unit="rate^2 length", source="Eq. (3)")
+    def force_high_temperature(self):
+        """-+(T'/T)(Gamma d)^2/6, the limit of `force_overdamped` for small gradients; 4/3 of that of `force`."""
+        slope, mean = (self.T2 - self.T1) / self.distance, (self.T1 + self.T2) / 2
+        return -self.apex * slope / mean * (self.rate * self.distance) ** 2 / 6
+
+    @figure(symbol=r"F_q^{(11)}", unit="rate^2 length", source="Eq. (11), right-hand side")
+    def force_overdamped(self):
+        """-+(n2 - n1)/(3 n) Gamma^2 d/2, n = (n1 + n2)/2, of the overdamped equation at high temperature."""
+        n1, n2 = self.occupations()
+        return -self.apex * (n2 - n1) / (3 * (n1 + n2)) * self.rate**2 * self.distance
+
+    @figure(symbol="J_1", unit="energy rate", source="Sec. on the Dufour effect, sign reversed")
+    def heat_current_1(self):
+        """Heat per time from the first bath into the system: zero, as each bath's transition balances by itself."""
+        return self._heat()["1"]
+
+    @figure(symbol="J_2", unit="energy rate", source="Sec. on the Dufour effect, sign reversed")
+    def heat_current_2(self):
+        """Heat per time from the second bath into the system: zero, as each bath's transition balances by itself."""
+        return self._heat()["2"]
+
+    def _heat(self):
+        return self.rates().heat_currents(self._steady())
+
+    @figure(symbol=r"\lambda_s", unit="rate", source="Eqs. (10), (13), roots")
+    def slow_rate(self):
+        """The smaller of the two decay rates."""
+        return self.rate**2 * self._stiffness() / self.fast_rate()
+
+    @figure(symbol=r"\lambda_f", unit="rate", source="Eqs. (10), (13), roots")
+    def fast_rate(self):
+        """The larger of the two decay rates."""
+        n1, n2 = self.occupations()
+        mean, half = (n1 + n2) / 2, 1 if self.apex > 0 else 0
+        return self.rate * (2 * mean + 1 + jnp.sqrt((mean + half) ** 2 + 3 / 4 * (n2 - n1) ** 2))
+
+    def evolution(self, times, initial):
+        """The populations (k, 3) at `times` (k,) [1/rate], from the populations `initial` (3,)."""
+        return propagate(self.rates(), initial, times)
+
+    def position_trace(self, times, initial):
+        """<X>(t) (k,) at `times` (k,) [1/rate], from the populations `initial` (3,) of 1, 2, apex [length]; Eqs. (10), (13)."""
+        p = self.evolution(times, initial)
+        return self.distance / 2 * (p[:, 1] - p[:, 0])
+
+    def dufour_currents(self, populations):
+        """The heat that flows from the two baths INTO the system (2,) at given populations (3,): minus the paper's J_k."""
+        return jnp.stack(list(self.rates().heat_currents(checked_populations(populations, 3, "populations")).values()))
+
+
+class LambdaSystem(_ThreeLevel):
+    """A particle with two ground states and one excited state between them: it collects at the colder one.
+
+    Example:
+        >>> import qdiff as qd
+        >>> device = qd.models.LambdaSystem(T1=2.0, T2=1.0)
+        >>> f"{device.imbalance():.12f}", f"{device.force():.12f}"
+        ('0.199284505337', '0.076798971430')
+    """
+
+
+class VSystem(_ThreeLevel):
+    """A particle with two excited states and one ground state below them: it collects at the hotter one.
+
+    Example:
+        >>> import qdiff as qd
+        >>> f"{qd.models.VSystem(T1=2.0, T2=1.0).imbalance():.12f}"
+        '-0.120872162493'
+    """
+
+    apex: ClassVar[int] = -1
+
+
+class LatticePopulations(eqx.Module):
+    """Where the particle is, at one time or (k, ...) at several.
+
+    Attributes:
+        ground_populations: of the sites' ground states (sites,). level_populations: of the excited levels (sites,), in
+            the order of `level_energies`. site_populations: of each site, its ground and excited state together (sites,).
+    """
+
+    ground_populations: jax.Array
+    level_populations: jax.Array
+    site_populations: jax.Array
+
+    @property
+    def mean_site(self):
+        """<k>, the sites numbered from 1."""
+        return self.site_populations @ np.arange(1.0, self.site_populations.shape[-1] + 1)
+
+
+_UNPHYSICAL = (
+    "g must not be 0: without hopping the sites are separate, and each has a stationary state of its own",
+    "temperatures must be above 0",
+)
+_UNRESOLVED = ("the rates of more than 256 sites are not resolved: the highest temperature must be within a factor of 100 of the lowest",)
+
+# Up to this size sites are eliminated as a matrix, every population to relative rounding; beyond it they are swept.
+_DENSE = 256
+# A local equation has about sites^2/2 coherences to follow in time.
+_LOCAL = 32
+
+
+class ThermophoreticLattice(Model):
+    """A particle on a chain of two-level sites, each with a bath of its own; excited states hop with amplitude g.
+
+    Sites k = 1 .. N run from the left (hot, T_left) to the right (cold, T_right), in equal steps of temperature or as
+    `temperatures` (N,) says instead. Levels m = 1 .. N have E_m = h + 2 g cos(pi m/(N+1)) above the ground states. The
+    steady state does not depend on `rate`.
+
+    With a flat spectrum, rates diverge where a level crosses the ground states (E_m = 0). Populations stay continuous
+    and have a kink: derivatives at a crossing are those on the side E_m > 0, and `notes` says between which crossings
+    the parameters lie. Derivatives of `relaxation_gap` and `evolution` lose digits next to one, about 1e-16 (h/E_m)^2.
+    The secular equation itself holds where |E_m| is well above sqrt(rate T).
+
+    The local master equation has jumps at the bare energy h. Its steady state does not depend on g or the rate.
+
+    Accuracy: populations to 1e-13 of themselves; beyond 256 sites to 1e-13 of the largest where the temperatures are
+    within a factor of 20 of each other, 1e-10 within a factor of 100, beyond which it is refused.
+
+    Example:
+        >>> import qdiff as qd
+        >>> device = qd.models.ThermophoreticLattice(g=1.3)
+        >>> f"{device.thermophoresis():.10f}"
+        '0.0889653916'
+        >>> int(device.site_populations().argmax()) + 1
+        3
+    """
+
+    h: float = parameter(1.0, unit="energy", text="energy of an excited site", low=0, open=True)
+    g: float = parameter(0.5, unit="energy", text="hopping between excited sites; not 0, its sign does not matter", search=(0.05, 3.4))
+    T_left: Any = parameter(0.8, unit="energy", text="temperature at site 1", low=0, open=True, search=(0.4, 4), optional=True)
+    T_right: Any = parameter(0.4, unit="energy", text="temperature at the last site", low=0, open=True, optional=True)
+    rate: float = parameter(1.0, unit="rate", text="Gamma, or the Ohmic strength", low=0, open=True)
+    temperatures: Any = parameter(
+        None, unit="energy", text="of each site, instead of T_left and T_right", low=0, open=True, array="profile"
+    )
+    sites: int = setting(10, text="number of sites", low=2)
+    spectrum: str = setting("flat", text="spectral density of the baths", choices=("flat", "ohmic"))
+    master_equation: str = setting("global", text="jumps between eigenstates or within sites", choices=("global", "local"))
+
+    def __init__(
+        self,
+        h: float = 1.0,
+        g: float = 0.5,
+        T_left: Any = None,
+        T_right: Any = None,
+        rate: float = 1.0,
+        temperatures: Any = None,
+        sites: int = 10,
+        spectrum: str = "flat",
+        master_equation: str = "global",
+    ):
+        if temperatures is None:
+            T_left, T_right = 0.8 if T_left is None else T_left, 0.4 if T_right is None else T_right
+        elif T_left is not None or T_right is not None:
+            given = "T_left" if T_left is not None else "T_right"
+            raise ValueError(f"temperatures must be given instead of T_left and T_right, but was given together with {given}")
+        self.h, self.g, self.T_left, self.T_right, self.rate = h, g, T_left, T_right, rate
+        self.temperatures, self.sites, self.spectrum, self.master_equation = temperatures, sites, spectrum, master_equation
+
+    def __check_init__(self):
+        Model.__check_init__(self)
+        if self.temperatures is not None and np.shape(self.temperatures) != (self.sites,):
+            raise ValueError(f"temperatures must be one for each site, shape ({self.sites},), but has shape {np.shape(self.temperatures)}")
+        if not isinstance(self.g, Tracer) and float(self.g) == 0:
+            raise ValueError(f"g must not be 0: without hopping the sites are separate, and there are {self.sites} stationary states")
+
+    def replace(self, **changes):
+        """A copy with some parameters changed; a new profile replaces T_left and T_right, and these a profile."""
+        if changes.get("temperatures") is not None:
+            changes = {"T_left": None, "T_right": None} | changes
+        elif changes.keys() & {"T_left", "T_right"}:
+            changes = {"temperatures": None} | changes
+        return super().replace(**changes)
+
+    # ---- what there is ----------------------------------------------------------------------------------
+
+    def profile(self):
+        """The temperature of each site (sites,) [energy]."""
+        if self.temperatures is not None:
+            return jnp.asarray(self.temperatures)
+        s = jnp.asarray(np.arange(self.sites) / (self.sites - 1))
+        return self.T_left * (1 - s) + self.T_right * s
+
+    @figure(symbol="E_m", unit="energy", source="Sec. on the N-site model")
+    def level_energies(self):
+        """Energies (sites,) of the excited levels above the ground states, E_m = h + 2 g cos(pi m/(N+1)), m = 1 .. N."""
+        return self.h + 2 * self.g * jnp.asarray(standing.cosines(self.sites))
+
+    @structured
+    def motion(self) -> Lindblad:
+        """The whole master equation, Eqs. (4) and (5), baths "site 1" and so on: for small lattices, as a check."""
+        N, T = self.sites, self.profile()
+        lattice = Space(lattice=Levels(*(f"g{k + 1}" for k in range(N)), *(f"e{k + 1}" for k in range(N)))).lattice
+        H = self.h * _sum(lattice.projector(f"e{k + 1}") for k in range(N))
+        hops = _sum(lattice.transition(f"e{k}", f"e{k + 1}") for k in range(1, N))
+        H = H + self.g * (hops + hops.dag)
+        lower = {f"site {k}": lattice.transition(f"g{k}", f"e{k}") for k in range(1, N + 1)}
+        baths = [BosonicBath(1 / T[k], self.rate if self.spectrum == "flat" else Ohmic(self.rate)) for k in range(N)]
+        if self.master_equation == "local":
+            return Lindblad(H, {k: thermal_jumps(A, self.h, b) for (k, A), b in zip(lower.items(), baths, strict=True)})
+        return secular(H, {k: (A + A.dag, b) for (k, A), b in zip(lower.items(), baths, strict=True)})
+
+    def exchange(self, T=None) -> Exchange:
+        """The global equation for the populations of ground states and levels: exact, whatever the state.
+
+        A flat density is an Ohmic one sped up by 1/|E_m|, at every site alike.
+        """
+        E, T = self.level_energies(), self.profile() if T is None else T
+        if self.sites <= _DENSE:
+            bath, w = BosonicBath(1 / T, Ohmic(self.rate)), standing.shares(self.sites)
+            up, down = Dense(w * bath.absorption(E[:, None])), Dense(w * bath.emission(E[:, None]))
+        else:
+            left_down, left_up, right, scale, error = separable_rates(E, T)
+            scale = refuse(scale, _UNRESOLVED, error > 1e-9)
+            up, down = StandingWaves(self.rate * left_up, right * scale), StandingWaves(self.rate * left_down, right)
+        if self.spectrum == "ohmic":
+            return Exchange(up, down, jnp.ones_like(E), E, E)
+        # The side E > 0 is where derivatives are taken at E = 0.
+        return Exchange(up, down, jnp.where(E >= 0, E, -E), E, jnp.where(E >= 0, 1.0, -1.0))
+
+    @compile_method
+    def rates(self) -> Rates:
+        """The global equation as a rate equation of 2N states: ground states 1 .. N, then levels 1 .. N."""
+        if self.master_equation == "local":
+            raise ValueError('master_equation must be "global" for a rate equation, but was "local", which has coherences')
+        self._small("a rate equation stored as a matrix", _DENSE)
+        return self.exchange().rates()
+
+    # ---- where the particle goes ------------------------------------------------------------------------
+
+    @shared
+    def steady(self) -> LatticePopulations:
+        """The stationary populations."""
+        T = refuse(self.profile(), _UNPHYSICAL, jnp.asarray(self.g) == 0, jnp.any(self.profile() <= 0))
+        if self.master_equation == "local":
+            # What each site's bath balances by itself: p_g/p_e = e^{h/T}, the excited block a multiple of the identity.
+            x = self.h / T
+            weight = jnp.exp(x - jnp.max(x))
+            one = jnp.full(self.sites, jnp.exp(-jnp.max(x)))
+            total = jnp.sum(weight) + jnp.sum(one)
+            return LatticePopulations(weight / total, one / total, (weight + one) / total)
+        return self._with_sites(*exchange_populations(self.exchange(T)))
+
+    def _with_sites(self, ground, level):
+        """The populations with those of the sites, P_k = p_gk + sum_m w_mk p_m."""
+        if self.sites <= _DENSE:
+            return LatticePopulations(ground, level, ground + level @ standing.shares(self.sites))
+        return LatticePopulations(ground, level, ground + standing.mix(level))
+
+    @figure(symbol=r"\langle k \rangle", unit="1", source="Fig. 2")
+    def mean_site(self):
+        """Mean site sum_k k P_k, numbered from 1."""
+        return self.steady().mean_site
+
+    @figure(symbol="S", unit="1", source="Fig. 2")
+    def thermophoresis(self):
+        """(N + 1)/2 - <k>: positive towards the hot end, which is negative thermophoresis."""
+        # From the middle, so that nothing of order N cancels.
+        offset = np.arange(self.sites) - (self.sites - 1) / 2
+        return -self.steady().site_populations @ offset
+
+    @figure(symbol=r"\lambda_1", unit="rate", source="slowest decay of Eq. (4)")
+    def relaxation_gap(self):
+        """The slowest decay rate of the populations (up to 256 sites), or of the local equation (up to 32)."""
+        if self.master_equation == "local":
+            self._small("the relaxation gap of the local equation", _LOCAL)
+            return slowest_decay(self.motion())
+        self._small("the relaxation gap", _DENSE)
+        return slowest_decay(self.rates())
+
+    @figure(symbol="P_k", unit="1", source="Fig. 2")
+    def site_populations(self):
+        """Populations (sites,) of the sites, ground and excited states together."""
+        return self.steady().site_populations
+
+    @figure(symbol="p_{g_k}", unit="1", source="Sec. on the N-site model")
+    def ground_populations(self):
+        """Populations (sites,) of the sites' ground states."""
+        return self.steady().ground_populations
+
+    @figure(symbol="p_m", unit="1", source="Sec. on the N-site model")
+    def level_populations(self):
+        """Populations (sites,) of the excited levels, in the order of level_energies."""
+        return self.steady().level_populations
+
+    @figure(symbol="-J_k", unit="energy rate", source="Sec. on the Dufour effect, sign reversed")
+    def heat_currents(self):
+        """Heat per time (sites,) from each site's bath into the system."""
+        state = self.steady()
+        return self._heat(state.ground_populations, state.level_populations)
+
+    def _heat(self, ground, excited):
+        if self.master_equation == "local":
+            bath = BosonicBath(1 / self.profile(), self.rate if self.spectrum == "flat" else Ohmic(self.rate))
+            return self.h * (bath.absorption(self.h) * ground - bath.emission(self.h) * excited)
+        return self.exchange().heat_currents(ground, excited)
+
+    def dufour_currents(self, populations):
+        """The heat that flows from each site's bath INTO the system (sites,) at given populations: the Dufour effect.
+
+        Args:
+            populations: (2 sites,), of the ground states and then of the levels (of the excited sites, for the local
+                equation) [1].
+        """
+        p = checked_populations(populations, 2 * self.sites, "populations")
+        return self._heat(p[: self.sites], p[self.sites :])
+
+    def evolution(self, times, initial) -> LatticePopulations:
+        """The populations at `times` (k,) [1/rate], from those at time zero, without coherences between them.
+
+        Args:
+            times: from zero up. initial: (2 sites,), of the ground states and then of the levels (of the excited sites,
+                for the local equation) [1].
+
+        Returns:
+            `LatticePopulations` with a first axis (k,). Up to 256 sites, or 32 for the local equation.
+
+        The populations of ground states and levels are exact for every initial state with these populations; those of
+        the sites also have a decaying part of the coherences between levels, which are taken to be zero at the start.
+        """
+        N = self.sites
+        initial = checked_populations(initial, 2 * N, "initial")
+        if self.master_equation == "global":
+            p = propagate(self.rates(), initial, times)
+            return jax.vmap(self._with_sites)(p[:, :N], p[:, N:])
+        self._small("the evolution of the local equation", _LOCAL)
+        rho = propagate_populations(self.motion(), initial, times)
+        waves = jnp.sqrt(standing.shares(N)) * _signs(N)
+        levels = jnp.einsum("mk,tkl,ml->tm", waves, jnp.real(rho[:, N:, N:]), waves)
+        diagonal = jnp.real(jnp.diagonal(rho, axis1=1, axis2=2))
+        return LatticePopulations(diagonal[:, :N], levels, diagonal[:, :N] + diagonal[:, N:])
+
+    def _small(self, what: str, limit: int):
+        if self.sites > limit:
+            raise ValueError(f"sites must be at most {limit} for {what}, but was {self.sites}; name the figures that you need instead")
+
+    # ---- how far to trust it ----------------------------------------------------------------------------
+
+    def checks(self) -> dict:
+        out = {"smallest_level_distance": jnp.min(jnp.abs(self.level_energies()))}
+        if self.master_equation == "global":
+            state, exchange = self.steady(), self.exchange()
+            out["imbalance"] = exchange.imbalance(state.ground_populations, state.level_populations)
+            out["first_law_residual"] = jnp.sum(self.heat_currents())
+            if self.sites > _DENSE:
+                out["interpolation_error"] = separable_rates(self.level_energies(), self.profile())[-1]
+        return out
+
+    def remarks(self, checks: dict) -> dict:
+        return {**checks, **self.notes()}
+
+    def crossings(self) -> np.ndarray:
+        """The |g| at which a level crosses the ground states, ascending [energy]."""
+        c = np.abs(standing.cosines(self.sites))
+        return np.unique(float(self.h) / (2 * c[c > 0]))
+
+    def notes(self) -> dict:
+        """Between which level crossings the parameters lie, if they have any effect, and which derivatives exist there."""
+        if self.spectrum != "flat" or self.master_equation != "global":
+            return {}
+        g, at = abs(float(self.g)), self.crossings()
+        E = np.asarray(self.level_energies())
+        m = int(np.argmin(np.abs(E)))
+        k = int(np.sum(at <= g))
+        bounds = [float(at[k - 1]) if k else 0.0, float(at[k]) if k < at.size else float("inf")]
+        close = abs(E[m]) < 1e-9 * np.abs(E).max()
+        side = f"one-sided, for E_{m + 1} > 0: level {m + 1} crosses the ground states here" if close else "two-sided"
+        return {"g_interval": bounds, "levels_below_ground": int(np.sum(E < 0)), "derivatives": side}
+
+
+def _sum(operators) -> Operator:
+    first, *rest = operators
+    for op in rest:
+        first = first + op
+    return first
+
+
+def _signs(N: int) -> np.ndarray:
+    """The signs of sin(pi m k/(N+1))."""
+    k = np.arange(1, N + 1)
+    return np.where(np.outer(k, k) % (2 * (N + 1)) <= N + 1, 1.0, -1.0)
