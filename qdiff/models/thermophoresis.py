@@ -24,14 +24,15 @@ from ..generators.rates import Rates, thermal_transitions
 from ..generators.secular import secular
 from ..operators import standing
 from ..operators.operator import Operator
+from ..operators.pattern import diagonal
 from ..operators.probe import structured
 from ..operators.space import Levels, Space
 from ..solvers.decay import slowest_decay
+from ..solvers.evolve import evolve
 from ..solvers.exchange import exchange_populations
 from ..solvers.populations import stationary_populations
-from ..solvers.rate_evolution import checked_populations, propagate
+from ..solvers.rate_evolution import checked_populations, checked_times, propagate
 from ..solvers.refusal import refuse
-from ..solvers.sector_evolution import propagate_populations
 from .base import Model, compile_method, figure, parameter, setting, shared
 
 
@@ -445,7 +446,10 @@ class ThermophoreticLattice(Model):
             p = propagate(self.rates(), initial, times)
             return jax.vmap(self._with_sites)(p[:, :N], p[:, N:])
         self._small("the evolution of the local equation", _LOCAL)
-        rho = propagate_populations(self.motion(), initial, times)
+        times = checked_times(times)
+        order = jnp.argsort(times)
+        run = evolve(self.motion(), Operator(diagonal(2 * N), initial), times[order])
+        rho = jax.vmap(lambda x: run.sector.operator(x, None).dense())(run.x[jnp.argsort(order)])
         waves = jnp.sqrt(standing.shares(N)) * _signs(N)
         levels = jnp.einsum("mk,tkl,ml->tm", waves, jnp.real(rho[:, N:, N:]), waves)
         diagonal = jnp.real(jnp.diagonal(rho, axis1=1, axis2=2))

@@ -13,9 +13,10 @@ from ..generators.lindblad import Lindblad
 from ..generators.rates import Rates
 from ..generators.sector import reach
 from . import elimination
+from .factorization import matrix
 from .populations import elimination_order
 from .refusal import refuse
-from .steady import _dense, _precision
+from .steady import _precision
 
 
 def slowest_decay(motion: Rates | Lindblad):
@@ -52,7 +53,7 @@ def slowest_decay(motion: Rates | Lindblad):
     elif isinstance(motion, Lindblad):
         sector = reach(motion)
         values = sector.values(motion)
-        finite, gap = jnp.all(jnp.isfinite(values)), _of_matrix(_dense(sector, values), tuple(sector.trace_weights.tolist()))
+        finite, gap = jnp.all(jnp.isfinite(values)), _of_matrix(matrix(sector, values), tuple(sector.trace_weights.tolist()))
     else:
         raise TypeError(f"motion must be Rates or a Lindblad, but was {type(motion).__name__}")
     return refuse(gap, _REASONS, ~finite, ~jnp.isfinite(gap))
