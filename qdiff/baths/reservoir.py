@@ -21,7 +21,8 @@ class BosonicBath(eqx.Module):
     Both are non-negative at either sign of omega, and absorption = e^{-beta omega} emission exactly.
 
     Args:
-        beta: inverse temperature, above zero; inf for zero temperature, where nothing is absorbed [1/energy].
+        beta: inverse temperature, above zero; inf for zero temperature, where nothing is absorbed [1/energy]. An array
+            stands for several baths, whose rates are arrays then.
         spectrum: a `Spectrum`, or a number for a flat one [rate].
 
     Raises:
@@ -44,7 +45,7 @@ class BosonicBath(eqx.Module):
     def __init__(self, beta, spectrum):
         if not isinstance(spectrum, Spectrum) and not is_number(spectrum):
             raise TypeError(f"spectrum must be one such as Ohmic(0.1), or a number for a flat one, but was {spectrum!r}")
-        self.beta = real_number("beta", beta, low=0, open=True, finite=False)
+        self.beta = real_number("beta", beta, low=0, open=True, finite=False, several=True)
         self.spectrum = spectrum if isinstance(spectrum, Spectrum) else Flat(spectrum)
 
     def absorption(self, omega):

@@ -452,8 +452,8 @@ class ThermophoreticLattice(Model):
         rho = jax.vmap(lambda x: run.sector.operator(x, None).dense())(run.x[jnp.argsort(order)])
         waves = jnp.sqrt(standing.shares(N)) * _signs(N)
         levels = jnp.einsum("mk,tkl,ml->tm", waves, jnp.real(rho[:, N:, N:]), waves)
-        diagonal = jnp.real(jnp.diagonal(rho, axis1=1, axis2=2))
-        return LatticePopulations(diagonal[:, :N], levels, diagonal[:, :N] + diagonal[:, N:])
+        sites = jnp.real(jnp.diagonal(rho, axis1=1, axis2=2))
+        return LatticePopulations(sites[:, :N], levels, sites[:, :N] + sites[:, N:])
 
     def _small(self, what: str, limit: int):
         if self.sites > limit:

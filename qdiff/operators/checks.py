@@ -33,19 +33,22 @@ def is_number(x) -> bool:
     return kind_of(x) in "biufc" and np.ndim(x) == 0
 
 
-def real_number(name: str, x, *, low: float = -np.inf, open: bool = False, finite: bool = True) -> Any:
-    """`x`, if it is one real number that is at least `low` (with `open`: above it), or may be so at run time."""
+def real_number(name: str, x, *, low: float = -np.inf, open: bool = False, finite: bool = True, several: bool = False) -> Any:
+    """`x`, if it is one real number that is at least `low` (with `open`: above it), or may be so at run time.
+
+    With `several` an array of such numbers will do as well.
+    """
     words = "a finite number" if finite else "a number"
     if low > -np.inf:
         words += f" {'above' if open else 'of at least'} {low:g}"
     if kind_of(x) not in "iuf":
         raise TypeError(f"{name} must be {words}, but was {x!r}")
-    if np.ndim(x) != 0:
+    if np.ndim(x) != 0 and not several:
         raise ValueError(f"{name} must be {words}, but was an array of shape {np.shape(x)}")
     if known(x):
-        value = float(x)
-        if np.isnan(value) or value < low or (open and value == low) or (finite and np.isinf(value)):
-            raise ValueError(f"{name} must be {words}, but was {value:g}")
+        for value in np.ravel(np.asarray(x, float)):
+            if np.isnan(value) or value < low or (open and value == low) or (finite and np.isinf(value)):
+                raise ValueError(f"{name} must be {words}, but was {value:g}")
     return x
 
 
