@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from ..solvers.progress import progress
 from .cache import use_compile_cache
 from .errors import guarded, show_tracebacks
 from .evaluate import evaluate_command
@@ -35,10 +36,12 @@ def _version(wanted: bool):
 
 @app.callback()
 def _root(
+    context: typer.Context,
     version: Annotated[bool, typer.Option("--version", help="Show the version.", callback=_version, is_eager=True)] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show the whole traceback of an error.")] = False,
 ):
     show_tracebacks(debug)
+    context.with_resource(progress())
 
 
 def main():

@@ -36,10 +36,13 @@ def act(sector: Sector, values, x, time, kind: str, most: int, tick):
 
     def step(carry):
         k, x, state = carry
-        out = term = x
-        for j in range(1, _DEGREE + 1):
-            term = (moved(sector, values, term) + shift * term) * (h / j)
-            out = out + term
+
+        def add(j, sums):
+            out, term = sums
+            term = (moved(sector, values, term) + shift * term) * (h / (j + 1))
+            return out + term, term
+
+        out, _ = lax.fori_loop(0, _DEGREE, add, (x, x))
         return k + 1, out * jnp.exp(-shift * h), advance(state)
 
     def unfinished(carry):

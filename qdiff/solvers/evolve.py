@@ -143,13 +143,14 @@ def evolve(
 
 
 def _times(start, times):
-    if np.ndim(start) != 0:
-        raise ValueError(f"start must be one number, but has shape {np.shape(start)}")
-    if np.ndim(times) > 1 or np.size(times) == 0:
-        raise ValueError(f"times must be one-dimensional and hold at least one, but has shape {np.shape(times)}")
-    if np.issubdtype(jnp.result_type(times), np.complexfloating):
-        raise ValueError("times must be real, but are complex")
-    return jnp.asarray(start, float), jnp.atleast_1d(jnp.asarray(times, float))
+    start, times = jnp.asarray(start), jnp.asarray(times)
+    if start.ndim != 0:
+        raise ValueError(f"start must be one number, but has shape {start.shape}")
+    if times.ndim > 1 or times.size == 0:
+        raise ValueError(f"times must be one-dimensional and hold at least one, but has shape {times.shape}")
+    if jnp.iscomplexobj(times):
+        raise ValueError(f"times must be real, but are of type {times.dtype}")
+    return start.astype(float), jnp.atleast_1d(times).astype(float)
 
 
 def _look(motion) -> tuple[Space | None, int]:

@@ -84,7 +84,7 @@ class Propagator(Integrator):
     def solve(self, flow, x, start, times, read, shown):
         sector, G = flow.sector, flow.dense()
         states, squarings = propagator.propagate(G, x, times - start, sector.trace_weights, len(sector.bands))
-        failed = lax.stop_gradient(times[-1] - start) > propagator.reach_of_time(G)
+        failed = lax.stop_gradient(times[-1] - start) > propagator.longest(G)
         return Solution(jax.vmap(read, in_axes=1)(states), states[:, -1], {"squarings": squarings}, failed)
 
 
@@ -199,7 +199,7 @@ class _Diffrax(Integrator):
                 saveat=diffrax.SaveAt(
                     subs=[diffrax.SubSaveAt(ts=times, fn=lambda t, x, args: read(x)), diffrax.SubSaveAt(t1=True)], dense=self.dense
                 ),
-                stepsize_controller=diffrax.PIDController(rtol=self.rtol, atol=self.atol),
+                stepsize_controller=diffrax.PIDController(rtol=self.rtol, atol=self.atol, norm=lambda x: jnp.max(jnp.abs(x))),
                 adjoint=adjoint,
                 max_steps=self.max_steps,
                 throw=False,

@@ -1,10 +1,11 @@
 """The exact propagator exp(G t) of a constant generator: one chain of squarings for all times, and its derivatives.
 
-With h = t_max/2^s short enough for a Taylor series, E_0 = exp(G h) is squared s times, and every state takes along
-the powers that stand in the binary digits of its own time; what is left of the time, less than h, is a Taylor series
-again. Nothing is subtracted on the way but what one short series holds, so that populations which are reached only
-through many steps keep their relative accuracy. Each squaring would double the error in the total probability: the
-columns are corrected to the trace that they must have, which for populations changes each entry by rounding only.
+With h = t_max/2^s short enough for a Taylor series, exp(G h) is squared s times, and every state takes along the powers
+that stand in the binary digits of its own time; what is left of the time, less than h, is a Taylor series again. Nothing
+is subtracted on the way but what one short series holds, so that populations which are reached only through many steps
+keep their relative accuracy. Each squaring would double the error in the total probability: the columns are corrected
+to the trace that they must have, which for populations changes each entry by rounding only. While the powers are close
+to one, exp(G h) - 1 is carried instead, because the distance from one is what counts.
 """
 
 from __future__ import annotations
@@ -25,35 +26,41 @@ _DEGREE = 16
 # The most squarings: times up to 0.5 * 2^44 = 9e12 over the norm of G.
 MOST = 44
 
+# Up to so many more are done for the sake of short times, which far coordinates are reached in by many short steps only.
+_MORE = 12
 
-def reach_of_time(G: Float[Array, "n n"]) -> Float[Array, ""]:
+
+def longest(G: Float[Array, "n n"]) -> Float[Array, ""]:
     """The longest time that `propagate` can go."""
     return _SHORT * 2.0**MOST / _norm(G)
 
 
 def propagate(
     G: Float[Array, "n n"], x: Float[Array, "n"], times: Float[Array, "k"], trace: Float[np.ndarray, "n"], steps: int
-) -> tuple[Float[Array, "n k"], Float[Array, ""]]:
+) -> tuple[Float[Array, "n k"], Int[Array, ""]]:
     """The states exp(G t) x at all times, as columns, and how many squarings that took.
 
     Args:
         G: the generator [rate]. x: the initial state. times: non-negative, in any order [1/rate].
         trace: the trace as a covector, which G conserves.
-        steps: the number of entries of G that the longest way between two coordinates needs. At least as many short
-            steps are taken, so that what is far away is already reached by their leading terms.
+        steps: the number of entries of G that the longest way between two coordinates needs.
 
     Differentiable in G, x and the times, forward, reverse and to any order. Cost: O(n^2 (n + k) log(norm of G t)),
     and with derivatives the memory of 45 matrices.
     """
-    longest = lax.stop_gradient(jnp.max(times))
-    least = int(np.ceil(np.log2(max(steps, 2))))
-    squarings = jnp.clip(jnp.ceil(jnp.log2(_norm(G) * longest / _SHORT)), least, MOST)
-    short = jnp.ldexp(1.0, squarings.astype(int))
-    h = longest / short
-    number = jnp.clip(jnp.floor(lax.stop_gradient(times) / jnp.where(h > 0, h, 1.0)), 0, short - 1)
+    fixed = lax.stop_gradient(times)
+    last, first = jnp.max(fixed), jnp.min(jnp.where(fixed > 0, fixed, jnp.inf))
+    squarings = jnp.clip(jnp.ceil(jnp.log2(_norm(G) * last / _SHORT)), 0, MOST)
+    # Entries that vanish here and now can make ways a few times longer than `steps`.
+    early = jnp.clip(jnp.ceil(jnp.log2(4 * steps * last / first)) - squarings, 0, jnp.minimum(_MORE, MOST - squarings))
+    early, squarings = (jnp.nan_to_num(n).astype(int) for n in (early, squarings + early))
+    short = jnp.ldexp(1.0, squarings)
+    h = last / short
+    number = jnp.clip(jnp.floor(fixed / jnp.where(h > 0, h, 1.0)), 0, short - 1)
     x = _series(G, jnp.broadcast_to(x[:, None], (x.size, times.size)), times - number * h)
-    z = jnp.concatenate([_conserving(_short(G * h), trace), x], axis=1)
-    z = _squared(_Trace(trace), z, number.astype(jnp.int64), squarings.astype(int))
+    power = _short(G * h) + jnp.where(early > 0, 0.0, jnp.eye(len(G)))
+    z = jnp.concatenate([_conserving(power, trace, jnp.where(early > 0, 0.0, trace)), x], axis=1)
+    z = _squared(_Trace(trace), z, (number.astype(jnp.int64), early), squarings)
     return z[:, len(G) :], squarings
 
 
@@ -72,8 +79,8 @@ def _series(G, x: Float[Array, "n k"], time: Float[Array, "k"]):
 
 
 def _short(A: Float[Array, "n n"]) -> Float[Array, "n n"]:
-    """exp(A) for a short A: the series of degree 16 in six products."""
-    c = [1 / factorial(k) for k in range(_DEGREE + 1)]
+    """exp(A) - 1 for a short A: the series of degree 16 in six products."""
+    c = [0.0, *(1 / factorial(k) for k in range(1, _DEGREE + 1))]
     power = [jnp.eye(len(A)), A, A @ A]
     power += [power[2] @ A, power[2] @ power[2]]
     out = c[16] * power[4]
@@ -83,9 +90,9 @@ def _short(A: Float[Array, "n n"]) -> Float[Array, "n n"]:
     return out
 
 
-def _conserving(E, trace):
+def _conserving(E, trace, want):
     """E with the trace of each column as it must be; every entry takes a share by its size."""
-    return E - _share(E, trace) * (trace @ E - trace)
+    return E - _share(E, trace) * (trace @ E - want)
 
 
 def _share(E, trace):
@@ -107,46 +114,49 @@ class _Trace:
         return isinstance(other, _Trace) and np.array_equal(self.array, other.array)
 
 
-# What is carried along is one array z = [E | x] of the power and the states (n, n + k).
+# What is carried along is one array z = [E_k | x] of the power and the states (n, n + k); for k < early the power is
+# E_k - 1. `plan` holds the binary numbers of the states (k,), and early.
 
 
-def _advance(trace: _Trace, number, k, z):
+def _advance(trace: _Trace, plan, k, z):
     """E_k -> E_k^2, and the states that have the binary digit k in their number take E_k along."""
+    n, early = len(z), plan[1]
+    power, x = _products(plan, k, z, z[:, :n] @ z)
+    power = power + jnp.where(k == early - 1, jnp.eye(n), 0.0)
+    return jnp.concatenate([_conserving(power, trace.array, jnp.where(k < early - 1, 0.0, trace.array)), x], axis=1)
+
+
+def _advance_tangent(trace: _Trace, plan, k, z, after, dz):
     n = len(z)
-    moved = z[:, :n] @ z
-    return jnp.concatenate([_conserving(moved[:, :n], trace.array), _taken(number, k, z, moved)], axis=1)
+    power, x = _products(plan, k, dz, dz[:, :n] @ z + z[:, :n] @ dz)
+    return jnp.concatenate([power - _share(after[:, :n], trace.array) * (trace.array @ power), x], axis=1)
 
 
-def _advance_tangent(trace: _Trace, number, k, z, after, dz):
-    n = len(z)
-    moved = dz[:, :n] @ z + z[:, :n] @ dz
-    squared = moved[:, :n] - _share(after[:, :n], trace.array) * (trace.array @ moved[:, :n])
-    return jnp.concatenate([squared, _taken(number, k, dz, moved)], axis=1)
-
-
-def _taken(number: Int[Array, "k"], k, z, moved):
-    n = len(z)
-    return jnp.where((number >> k) & 1 == 1, moved[:, n:], z[:, n:])
+def _products(plan, k, z, moved):
+    """From z and E z, or from their tangents: the square, and the states where they take the power along."""
+    (number, early), n = plan, len(z)
+    rest = jnp.where(k < early, z, 0.0)  # (1 + F) x = x + F x, (1 + F)^2 - 1 = 2 F + F^2
+    return moved[:, :n] + 2 * rest[:, :n], jnp.where((number >> k) & 1 == 1, moved[:, n:] + rest[:, n:], z[:, n:])
 
 
 @partial(jax.custom_jvp, nondiff_argnums=(0,))
-def _squared(trace, z, number, squarings):
-    """The power and the states after all squarings. The loop is as long as the numbers ask for, and so are its derivatives."""
-    return lax.fori_loop(0, squarings, partial(_advance, trace, number), z)
+def _squared(trace, z, plan, squarings):
+    """The power and the states after all squarings. The loop is as long as the plan asks for, and so are its derivatives."""
+    return lax.fori_loop(0, squarings, partial(_advance, trace, plan), z)
 
 
 @_squared.defjvp
 def _squared_jvp(trace, primals, tangents):
-    z, number, squarings = primals
-    return jax.jvp(lambda z: _at(_trail(trace, z, number, squarings), squarings), (z,), tangents[:1])
+    z, plan, squarings = primals
+    return jax.jvp(lambda z: _at(_trail(trace, z, plan, squarings), squarings), (z,), tangents[:1])
 
 
 @partial(jax.custom_jvp, nondiff_argnums=(0,))
-def _trail(trace, z, number, squarings):
+def _trail(trace, z, plan, squarings):
     """What `_squared` has after 0, 1, ... squarings, stacked; zero beyond the last."""
 
     def step(k, trail):
-        return _put(trail, k + 1, _advance(trace, number, k, _at(trail, k)))
+        return _put(trail, k + 1, _advance(trace, plan, k, _at(trail, k)))
 
     return lax.fori_loop(0, squarings, step, jnp.zeros((MOST + 1, *z.shape)).at[0].set(z))
 
@@ -154,11 +164,11 @@ def _trail(trace, z, number, squarings):
 @_trail.defjvp
 def _trail_jvp(trace, primals, tangents):
     """The tangents of all squarings solve one linear system, by substitution; so do those of its transpose."""
-    _, number, squarings = primals
+    _, plan, squarings = primals
     trail = _trail(trace, *primals)
 
     def moved(k, dz):
-        return _advance_tangent(trace, number, k, _at(trail, k), _at(trail, k + 1), dz)
+        return _advance_tangent(trace, plan, k, _at(trail, k), _at(trail, k + 1), dz)
 
     def residual(change):
         k = jnp.arange(MOST)

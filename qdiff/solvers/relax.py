@@ -19,8 +19,9 @@ from .evolve import density
 from .integrators import Flow
 from .steady import State, steady_state
 
-# The time is looked for on grids of so many points, each within one interval of the last: to a part in 32^4 = 1e6.
-_POINTS, _ROUNDS = 33, 4
+# The time is looked for on grids of so many points, each within one interval of the last: over ten decades first, then to
+# a part in 64^4 = 2e7.
+_POINTS, _ROUNDS = 65, 5
 
 # Eigenvalues closer than this to the next one, relative to the largest, have no derivative that rounding leaves right.
 _SIMPLE = 1e-11
@@ -33,7 +34,8 @@ class Relaxation(eqx.Module):
         gap: the slowest decay rate of the sector [rate].
         rates, frequencies: decay rates and angular frequencies of the slowest modes, (count,) each, slowest first;
             a mode goes as exp(-(rate + i frequency) t), and those with a frequency come in pairs [rate].
-        excitation: how much of each mode the initial state holds, the trace norm of its part in that mode (count,) [1].
+        excitation: how much of each mode the initial state holds, the trace norm of its part in that mode and, for a
+            complex one, its partner (count,) [1].
         time: when the trace distance to the stationary state has fallen to `tolerance` for good [1/rate].
         separation: distance of each mode's eigenvalue to the nearest other one over the largest (count,) [1]: where it
             is zero the rates have no derivative, which is NaN then.
@@ -108,7 +110,8 @@ def _relaxation(flow: Flow, x, end, count: int, tolerance: float):
     apart = jnp.min(jnp.where(order[:, None] == jnp.arange(sector.size), jnp.inf, apart), axis=1) / jnp.max(jnp.abs(eigenvalue))
     modes = jax.vmap(partial(_mode, sector, flow.values()))(eigenvalue[order], vector[:, order].T, apart > _SIMPLE)
     gap = -jnp.real(modes[0][0]) if order.size else jnp.asarray(jnp.inf)
-    held = jax.vmap(partial(_held, sector, flow.values(), x - end))(*modes)
+    pairs = jnp.where(jnp.imag(eigenvalue[order]) != 0, 2.0, 1.0) * jnp.linalg.solve(vector, (x - end).astype(complex))[order]
+    held = jax.vmap(lambda c, v: jnp.sum(jnp.abs(eigenvalues(sector.operator(jnp.real(c * v), None)))))(pairs, vector[:, order].T)
     time = _arrival(sector, G, x, end, lax.stop_gradient(gap), tolerance)
     return gap, -jnp.real(modes[0]), -jnp.imag(modes[0]), lax.stop_gradient(held), lax.stop_gradient(time), apart
 
@@ -126,7 +129,7 @@ def _mode(sector, values, eigenvalue, vector, simple):
         rest = G(jnp.real(v)) + 1j * G(jnp.imag(v)) - l * v
         change = jnp.linalg.solve(_bordered(sector, values, l, v, c), -jnp.append(rest, c @ v - 1))
         v, l = v + change[:-1], l + change[-1]
-    return l, v
+    return jnp.where(simple, l, eigenvalue), jnp.where(simple, v, vector)
 
 
 @_mode.defjvp
@@ -148,15 +151,6 @@ def _bordered(sector, values, eigenvalue, vector, c):
     return out.at[at, at].add(-eigenvalue).at[:n, n].set(-vector).at[n, :n].set(c)
 
 
-def _held(sector, values, x, eigenvalue, vector):
-    """The trace norm of what x holds of a mode, together with the conjugate one if it is complex."""
-    c = vector.conj() / (vector.conj() @ vector)
-    # The last row of the inverse is the left eigenvector w with w v = -1.
-    left = jnp.linalg.solve(_bordered(sector, values, eigenvalue, vector, c).T, jnp.zeros(len(x) + 1).at[-1].set(1.0))[:-1]
-    pair = jnp.where(jnp.abs(jnp.imag(eigenvalue)) > 1e-14 * jnp.abs(eigenvalue), 2.0, 1.0)
-    return jnp.sum(jnp.abs(eigenvalues(sector.operator(pair * jnp.real(-(left @ x) * vector), None))))
-
-
 # ---- time -----------------------------------------------------------------------------------------------
 
 
@@ -168,14 +162,13 @@ def _arrival(sector: Sector, G, x, end, gap, tolerance):
         return jax.vmap(lambda y: jnp.sum(jnp.abs(eigenvalues(sector.operator(y - end, None)))) / 2 > tolerance)(states.T)
 
     def closer(between, _):
-        times = jnp.linspace(*between, _POINTS)
-        k = jnp.clip(jnp.sum(far(times)), 1, _POINTS - 1)
-        return (times[k - 1], times[k]), None
+        times, _ = between
+        k = jnp.sum(far(times))
+        inside = jnp.clip(k, 1, _POINTS - 1)
+        return (jnp.linspace(times[inside - 1], times[inside], _POINTS), times[inside]), k
 
     # Modes that are far from orthogonal delay the decay; 40 lifetimes beyond make up for factors up to 1e17.
     longest = (40 - jnp.log(tolerance)) / gap
-    times = jnp.concatenate([jnp.zeros(1), jnp.geomspace(longest * 1e-10, longest, 2 * _POINTS)])
-    k = jnp.sum(far(times))
-    inside = jnp.clip(k, 1, times.size - 1)
-    (low, high), _ = lax.scan(closer, (times[inside - 1], times[inside]), length=_ROUNDS)
-    return jnp.where(k == 0, 0.0, jnp.where(k == times.size, jnp.inf, (low + high) / 2))
+    times = jnp.concatenate([jnp.zeros(1), jnp.geomspace(longest * 1e-10, longest, _POINTS - 1)])
+    (_, time), k = lax.scan(closer, (times, longest), length=_ROUNDS)
+    return jnp.where(k[0] == 0, 0.0, jnp.where(k[0] == _POINTS, jnp.inf, time))

@@ -1,0 +1,120 @@
+"""Relaxation: gaps and modes against closed forms and NumPy's eigenvalues, times against the evolution itself."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from helpers import close, derivative
+
+import qdiff as qd
+
+Q = qd.Space(q=qd.Spin()).q
+
+
+def driven(x):
+    w, c, down, up = x
+    return qd.Lindblad(w * Q.z + c * Q.x, {"b": [(down, Q.minus), (up, Q.plus)]})
+
+
+def matrix(motion, state):
+    """The sector's dense matrix, by NumPy."""
+    sector = state.sector
+    G = np.zeros((sector.size,) * 2)
+    G[sector.target, sector.source] = np.asarray(sector.values(motion))
+    return G
+
+
+def test_thermal_qubit():
+    """Populations relax at G = down + up, coherences at G/2 + 2 i w; the time is the logarithm of the distance."""
+    motion = qd.Lindblad(0.7 * Q.z, {"b": [(0.5, Q.minus), (0.1, Q.plus)]})
+    found = qd.relax(motion, {"q": "up"}, tolerance=1e-4)
+    p = 0.1 / 0.6
+    assert float(found.gap) == pytest.approx(0.6, rel=1e-14) and found.rates.shape == (1,)
+    assert float(found.time) == pytest.approx(np.log((1 - p) / 1e-4) / 0.6, rel=1e-5)
+    assert float(found.excitation[0]) == pytest.approx(2 * (1 - p), rel=1e-12)
+    plus = qd.relax(motion, np.ones(2) / np.sqrt(2))
+    close(plus.rates, [0.3, 0.3, 0.6], 1e-14)
+    close(np.sort(plus.frequencies), [-1.4, 0, 1.4], 1e-14)
+    # rho holds the coherence 1/2 (trace norm one) and 1/2 - p of population on each level.
+    close(plus.excitation, [1.0, 1.0, 1 - 2 * p], 1e-12)
+    assert float(plus.gap) == float(plus.rates[0])
+
+
+def test_modes_against_numpy():
+    """The slowest eight rates and frequencies of the rotor engine are NumPy's; the state is the steady one."""
+    model = qd.models.RotorEngine(lam=0.4, gamma=0.02, l_min=-3, l_max=3)
+    motion = model.motion()
+    found = qd.relax(motion, model.start(), count=8)
+    want = np.linalg.eigvals(matrix(motion, found.final))
+    want = want[np.argsort(-want.real)][1:9]
+    close(found.rates, -want.real, 1e-10)
+    close(np.sort(np.abs(found.frequencies)), np.sort(np.abs(want.imag)), 1e-9, 1.0)
+    close(found.final.dense(), qd.steady_state(motion).dense(), 1e-12)
+
+
+def test_the_time_is_when_the_distance_falls():
+    """Just before it the trace distance is above the tolerance, at it and later below."""
+    model = qd.models.RotorEngine(lam=0.4, gamma=0.02, l_min=-2, l_max=3)
+    motion, initial = model.motion(), model.start()
+    found = qd.relax(motion, initial, tolerance=1e-2)
+    end = np.asarray(found.final.dense())
+    run = qd.evolve(motion, initial, float(found.time) * np.array([0.999, 1.001, 2.0]))
+    distance = [np.abs(np.linalg.eigvalsh(r - end)).sum() / 2 for r in np.asarray(run.dense())]
+    assert distance[0] > 1e-2 > distance[1] > distance[2]
+
+
+def test_a_state_that_has_arrived():
+    """From the stationary state itself the time is zero."""
+    motion = driven((1.0, 0.3, 0.5, 0.1))
+    assert float(qd.relax(motion, qd.steady_state(motion)).time) == 0.0
+
+
+def test_gradients_of_the_gap():
+    """Rates and frequencies, also of complex pairs: forward, reverse, second order, in a batch, against differences."""
+    x = np.array([1.0, 0.3, 0.5, 0.1])
+
+    def f(x):
+        found = qd.relax(driven(x), np.array([0.6, 0.8j]))
+        return jnp.stack([found.gap, found.rates[2], found.frequencies[0] ** 2])
+
+    value, forward = jax.jit(f), jax.jit(jax.jacfwd(f))
+    got = forward(x)
+    close(got.T, derivative(lambda x: value(jnp.array(x)), x), 1e-9)
+    close(jax.jit(jax.jacrev(f))(x), got, 1e-12)
+    second = jax.jit(jax.jacfwd(jax.jacrev(f)))(x)
+    close(np.moveaxis(second, 2, 0), np.moveaxis(derivative(lambda x: forward(jnp.array(x)), x), 0, 0), 1e-8)
+    with qd.failures("nan"):
+        close(jax.vmap(jax.jacfwd(f))(jnp.stack([x, x])), jnp.stack([got, got]), 1e-12)
+
+
+def test_where_the_gap_has_no_derivative():
+    """Two equal and uncoupled qubits share their rate: separation zero and a derivative that is NaN, not wrong."""
+    s = qd.Space(a=qd.Spin(), b=qd.Spin())
+
+    def found(rate):
+        return qd.relax(qd.Lindblad(s.a.z, {"a": (rate, s.a.minus), "b": (rate, s.b.minus)}))
+
+    assert float(found(0.5).separation[0]) < 1e-12 and float(found(0.5).gap) == pytest.approx(0.5, rel=1e-12)
+    assert np.isnan(jax.grad(lambda r: found(r).gap)(0.5))
+
+
+def test_several_stationary_states():
+    """Two wells that do not exchange: refused without an initial state, relaxed within one with it."""
+    atom = qd.Space(atom=qd.Levels(4)).atom
+    motion = qd.Lindblad(atom.projector(1), {"b": [(0.3, atom.transition(0, 1)), (0.7, atom.transition(2, 3))]})
+    with pytest.raises(qd.NotUnique):
+        qd.relax(motion)
+    found = qd.relax(motion, {"atom": 1})
+    assert float(found.gap) == pytest.approx(0.3, rel=1e-14)
+    close(found.final.populations(), [1, 0, 0, 0], 1e-13)
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [({"count": 0}, "count must be"), ({"tolerance": 2.0}, "tolerance must be"), ({"initial": np.eye(3) / 3}, "initial must have shape")],
+)
+def test_refused(given, said):
+    with pytest.raises(ValueError, match=said):
+        qd.relax(driven((1.0, 0.3, 0.5, 0.1)), **given)
+    with pytest.raises(TypeError, match="motion must be"):
+        qd.relax(Q.z)
