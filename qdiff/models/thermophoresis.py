@@ -330,7 +330,7 @@ class ThermophoreticLattice(Model):
         E, T = self.level_energies(), self.profile() if T is None else T
         if self.sites <= _DENSE:
             bath, w = BosonicBath(1 / T, Ohmic(self.rate)), standing.shares(self.sites)
-            up, down = Dense(w * bath.absorption(E[:, None])), Dense(w * bath.emission(E[:, None]))
+            up, down = Dense(jnp.asarray(w * bath.absorption(E[:, None]))), Dense(jnp.asarray(w * bath.emission(E[:, None])))
         else:
             left_down, left_up, right, scale, error = separable_rates(E, T)
             scale = refuse(scale, _UNRESOLVED, error > 1e-9)
@@ -449,7 +449,7 @@ class ThermophoreticLattice(Model):
         times = checked_times(times)
         order = jnp.argsort(times)
         run = evolve(self.motion(), Operator(diagonal(2 * N), initial), times[order])
-        rho = jax.vmap(lambda x: run.sector.operator(x, None).dense())(run.x[jnp.argsort(order)])
+        rho = run.map(lambda state: state.dense())[jnp.argsort(order)]
         waves = jnp.sqrt(standing.shares(N)) * _signs(N)
         levels = jnp.einsum("mk,tkl,ml->tm", waves, jnp.real(rho[:, N:, N:]), waves)
         sites = jnp.real(jnp.diagonal(rho, axis1=1, axis2=2))

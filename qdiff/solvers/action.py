@@ -48,7 +48,7 @@ def act(sector: Sector, values, x, time, kind: str, most: int, tick):
     def unfinished(carry):
         return carry[0] < count
 
-    _, x, state = eqxi.while_loop(unfinished, step, (jnp.zeros(()), x, state), max_steps=most, kind=kind)
+    _, x, state = eqxi.while_loop(unfinished, step, (jnp.zeros(()), x, state), max_steps=most, kind=kind)  # pyright: ignore[reportArgumentType]
     return x, state
 
 

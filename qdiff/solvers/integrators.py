@@ -146,7 +146,7 @@ class Action(Integrator):
                 return (x, state), read(x)
 
             (x, (_, shown)), saved = lax.scan(step, (x, (jnp.zeros(()), bar.init())), waits)
-            bar.close(shown)
+            bar.close(shown)  # pyright: ignore[reportArgumentType]
             return Solution(saved, x, {"steps": total}, jnp.any(counts > self.max_steps))
 
         return _guarded("Action", self.gradient, whole, flow, x, start, times)
@@ -190,7 +190,7 @@ class _Diffrax(Integrator):
 
             done = diffrax.diffeqsolve(
                 diffrax.ODETerm(field),
-                self.method(),
+                self.method(),  # pyright: ignore[reportArgumentType]
                 start,
                 times[-1],
                 None,
@@ -205,7 +205,7 @@ class _Diffrax(Integrator):
                 throw=False,
                 progress_meter=meter(shown),
             )
-            saved, last = done.ys
+            saved, last = done.ys  # pyright: ignore[reportGeneralTypeIssues]
             names = {"num_steps": "steps", "num_accepted_steps": "accepted", "num_rejected_steps": "rejected"}
             statistics = {ours: done.stats[theirs] for theirs, ours in names.items()}
             return Solution(saved, last[0], statistics, done.result != diffrax.RESULTS.successful, done.interpolation)
