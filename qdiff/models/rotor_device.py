@@ -270,7 +270,8 @@ class RotorEngine(_RotorDevice):
         def at(state):
             def change(observable):
                 """How fast the Hamiltonian, and the baths together, change an observable."""
-                return state.expect(1j * (H @ observable - observable @ H)), sum(currents(state.motion, state, observable).values(), jnp.zeros(()))
+                baths = sum(currents(state.motion, state, observable).values(), jnp.zeros(()))
+                return state.expect(1j * (H @ observable - observable @ H)), baths
 
             intrinsic, back_action = (rate / (2 * self.inertia) for rate in change(L2))
             return Powers(intrinsic + back_action, intrinsic, state.expect(L) * sum(change(L)) / self.inertia, back_action)
