@@ -58,12 +58,6 @@ class Sector(Coordinates):
             digest.update(np.ascontiguousarray(array).tobytes() + b"|")
         return digest.digest()
 
-    def __hash__(self):
-        return hash(self._digest)
-
-    def __eq__(self, other):
-        return isinstance(other, Sector) and self._digest == other._digest
-
     def __repr__(self):
         return f"Sector(dim={self.dim}, size={self.size}, nnz={self.target.size})"
 
