@@ -39,7 +39,7 @@ class LimitCycle(eqx.Module):
         measured: the energy that the measurements give to the system [energy].
         work: what unitary strokes and changes of the Hamiltonian give [energy].
         imbalance: measured + work + sum of the heats, each from the states directly: zero up to rounding [energy].
-        decay: 1 - lambda of the mode that decays last, lambda its eigenvalue of the map of one cycle, complex [1].
+        response: K (n, n), with K r the deviation that a push r (n,) of zero trace in every cycle leaves [1].
     """
 
     cycle: Cycle
@@ -76,7 +76,8 @@ class LimitCycle(eqx.Module):
 
     @property
     def decay(self):
-        return chain.slowest(self.response, self.coordinates.trace_weights)
+        """1 - lambda of the mode that decays last, lambda its eigenvalue of the map of one cycle, complex [1]."""
+        return chain.slowest(self.response)
 
     @property
     def cycles_to_converge(self):
