@@ -304,9 +304,7 @@ class SpintronicEngine(Model):
 
     def _factors(self):
         """What the measurement multiplies rho_14 and rho_36 by (2,)."""
-        matrix = np.diag(np.asarray(OBSERVABLES[self.measured].dense()).real)[_STATE]
-        told = np.array([matrix[i] != matrix[j] for i, j in _PAIRS])
-        return jnp.where(told, 1 - self.measurement_strength, 1.0)
+        return jnp.where(np.array(_told(self.measured)), 1 - self.measurement_strength, 1.0)
 
     @staticmethod
     def _in_paper_order(rho: Operator):
@@ -329,7 +327,7 @@ class SpintronicEngine(Model):
         Raises:
             ValueError: the measurement tells one of the two pairs of joined states apart, but not the other.
         """
-        told = np.asarray(_told(self.measured))
+        told = _told(self.measured)
         if told[0] != told[1]:
             raise ValueError(
                 f"the limit of fast hopping needs a measurement that acts alike on both coherences, but measured is {self.measured!r}"

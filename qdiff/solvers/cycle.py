@@ -79,6 +79,11 @@ class Cycle(eqx.Module):
         return self._motion.space
 
     @property
+    def dim(self) -> int:
+        """Dimension of the Hilbert space."""
+        return self._motion.H.size
+
+    @property
     def labels(self) -> tuple[str, ...]:
         """The names of all baths."""
         return tuple(dict.fromkeys(b for s in self.strokes if isinstance(s, Free) for b in s.motion.labels))

@@ -17,7 +17,7 @@ from .cycle import Cycle
 from .evolve import density
 from .limit_cycle import LimitCycle, energies, limit_in
 from .steady import _precision
-from .stroke_maps import Part, composed, into_sector
+from .stroke_maps import FreePart, Part, composed
 from .strokes import Free, Measurement
 
 # The largest table of all cycles, 8 bytes each.
@@ -51,7 +51,7 @@ class Run(eqx.Module):
 
     def __init__(self, cycle: Cycle, initial):
         _precision()
-        rho = density(initial, cycle.space, cycle.space.dim)
+        rho = density(initial, cycle.space, cycle.dim)
         natural = cycle.coordinates()
         held = {*zip(natural.row, natural.col, strict=True)}
         inside = all((min(i, j), max(i, j)) in held for i, j in zip(rho.pattern.row, rho.pattern.col, strict=True))
@@ -102,10 +102,10 @@ class Run(eqx.Module):
         """
         rows: dict[str, Any] = dict.fromkeys(self.cycle.labels, jnp.zeros(self.coordinates.size))
         for stroke, part, until in zip(self.cycle.strokes, self.parts, self._before(), strict=True):
-            if isinstance(stroke, Free):
+            if isinstance(stroke, Free) and isinstance(part, FreePart):
                 covector = part.sector.covector(stroke.motion.into_frame(op))
                 by_bath = jax.vmap(lambda x, s=stroke, p=part: p.sector.act_by_label(s.motion, x))(jnp.eye(part.sector.size))
-                inside = part.passage.mean @ into_sector(part, until)
+                inside = part.passage.mean @ part.inside(until)
                 for b, label in enumerate(part.sector.labels):
                     rows[label] = rows[label] + (by_bath[:, b] @ covector) @ inside
         ends = self.end.exchanged(op)

@@ -20,7 +20,7 @@ from ..operators.operator import Operator
 from . import chain
 from .factorization import matrix
 from .refusal import refuse
-from .stroke_maps import Part, composed, into_sector
+from .stroke_maps import FreePart, Part, composed
 from .strokes import Free, Measurement, Unitary
 
 if TYPE_CHECKING:
@@ -96,9 +96,8 @@ def limit_in(cycle: Cycle, coordinates: Coordinates, parts: Sequence[Part]) -> L
 
 def _marked(end: LimitCycle, mark) -> LimitCycle:
     """With NaN in every number, if the solve failed and that is what was asked for."""
-    x, heat, rest = jax.tree.map(lambda a: a + mark, (end.x, end.heat, (end.measured, end.work, end.imbalance, end.response)))
-    integrals = jax.tree.map(lambda a: a + mark, end.integrals)
-    return LimitCycle(end.cycle, x, heat, *rest, integrals, end.sectors, end.coordinates)
+    names = ("x", "heat", "measured", "work", "imbalance", "response", "integrals")
+    return dataclasses.replace(end, **{name: jax.tree.map(lambda a: a + mark, getattr(end, name)) for name in names})
 
 
 @partial(jax.jit, static_argnums=2)
@@ -125,11 +124,10 @@ def _solved(cycle: Cycle, parts: Sequence[Part], coordinates: Coordinates):
         moved[k] = y
         y = y + parts[k].change @ y + pushes[k][1]
     integrals, sectors = [], []
-    for k, stroke in enumerate(strokes):
-        if isinstance(stroke, Free):
-            part = parts[k]
-            local = part.passage.mean @ into_sector(part, moved[k]) + part.passage.twice @ pushes[k][0]
-            integrals.append((local, stroke.time * into_sector(part, still)))
+    for k, (stroke, part) in enumerate(zip(strokes, parts, strict=True)):
+        if isinstance(stroke, Free) and isinstance(part, FreePart):
+            local = part.passage.mean @ part.inside(moved[k]) + part.passage.twice @ pushes[k][0]
+            integrals.append((local, stroke.time * part.inside(still)))
             sectors.append(part.sector)
     deviation = jnp.stack(moved)
     zero = jnp.zeros(())
@@ -140,20 +138,20 @@ def _solved(cycle: Cycle, parts: Sequence[Part], coordinates: Coordinates):
 def _push(cycle: Cycle, k: int, part: Part, still):
     """What the disturbing baths do to the reference: per time in the sector, and by the end of the stroke."""
     stroke = cycle.strokes[k]
-    if not isinstance(stroke, Free) or part.sector is None or part.passage is None:
-        return None, jnp.zeros_like(still)
+    if not (isinstance(stroke, Free) and isinstance(part, FreePart)):
+        return jnp.zeros(0), jnp.zeros_like(still)
+    flow = jnp.zeros(part.sector.size)
     if cycle.reference is None:
-        return jnp.zeros(part.sector.size), jnp.zeros_like(still)
-    moved = part.sector.act_by_label(stroke.motion, into_sector(part, still))
-    flow = sum((moved[b] for b, label in enumerate(part.sector.labels) if label in cycle.disturbing), jnp.zeros(part.sector.size))
-    change = part.passage.mean @ flow
-    return flow, change if part.out is None else part.out @ change
+        return flow, jnp.zeros_like(still)
+    moved = part.sector.act_by_label(stroke.motion, part.inside(still))
+    flow = sum((moved[b] for b, label in enumerate(part.sector.labels) if label in cycle.disturbing), flow)
+    return flow, part.outside(part.passage.mean @ flow)
 
 
 def energies(cycle: Cycle, coordinates: Coordinates):
     """At every stroke: the covector of the energy that counts in it, and of what its Hamiltonian differs from the last one's."""
-    frees = [k for k, s in enumerate(cycle.strokes) if isinstance(s, Free)]
-    out, last = [], cycle.strokes[frees[-1]].motion
+    frees = [s for s in cycle.strokes if isinstance(s, Free)]
+    out, last = [], frees[-1].motion
     for stroke in cycle.strokes:
         new = None
         if isinstance(stroke, Free):
@@ -204,22 +202,21 @@ _REASONS = (
 
 def _faults(cycle: Cycle, deviation, still, parts):
     """Which of the faulty rates and of `_REASONS` hold."""
-    frees = [(s, p) for s, p in zip(cycle.strokes, parts, strict=True) if isinstance(s, Free)]
+    frees = [(s, p) for s, p in zip(cycle.strokes, parts, strict=True) if isinstance(s, Free) and isinstance(p, FreePart)]
     bad_time = jnp.array([~((s.time > 0) & jnp.all(jnp.isfinite(p.passage.change))) for s, p in frees])
     strengths = [s.strength for s in cycle.strokes if isinstance(s, Measurement)]
     bad_strength = jnp.array([~((s >= 0) & (s <= 1)) for s in map(jnp.asarray, strengths)], bool)
     defects = jnp.array([s.defect() > 1e-9 for s in cycle.strokes if isinstance(s, Unitary)], bool)
     moving = jnp.zeros((), bool)
-    for stroke, part in zip(cycle.strokes, parts, strict=True) if cycle.reference is not None else ():
-        if isinstance(stroke, Free):
-            local = into_sector(part, still)
-            calm = part.sector.act_by_label(stroke.motion, local)
-            keep = np.array([label not in cycle.disturbing for label in part.sector.labels])
-            values = part.sector.values(stroke.motion)
-            own = matrix(part.sector, values) @ local - jnp.sum(calm, axis=0)
-            rest = own + jnp.sum(jnp.where(keep[:, None], calm, 0.0), axis=0)
+    if cycle.reference is not None:
+        for free, part in frees:
+            local, values = part.inside(still), jnp.asarray(part.sector.values(free.motion))
+            by_bath = part.sector.act_by_label(free.motion, local)
+            disturbed = np.array([label in cycle.disturbing for label in part.sector.labels])
+            rest = matrix(part.sector, values) @ local - jnp.sum(jnp.where(disturbed[:, None], by_bath, 0.0), axis=0)
             moving |= jnp.max(jnp.abs(rest)) > _STILL * jnp.max(jnp.abs(values))
-        else:
-            moving |= jnp.max(jnp.abs(part.change @ still)) > _STILL
+        for part in parts:
+            if not isinstance(part, FreePart):
+                moving |= jnp.max(jnp.abs(part.change @ still)) > _STILL
     rates = [jnp.atleast_1d(rate_faults(s.motion)[0]) for s, _ in frees]
     return [*jnp.concatenate(rates), jnp.any(bad_time), jnp.any(bad_strength), jnp.any(defects), moving, ~jnp.all(jnp.isfinite(deviation))]

@@ -53,7 +53,7 @@ def passage(G: Float[Array, "n n"], trace: Float[np.ndarray, "n"], time) -> Pass
     start = _corrected(Passage(A @ first, h * first, h**2 * second), trace, h)
 
     def double(carry, k):
-        return lax.cond(k < doublings, lambda c: (_doubled(*c, trace), 2 * c[1]), lambda c: c, carry), None
+        return lax.cond(k < doublings, lambda c: (_doubled(c[0], c[1], trace), 2 * c[1]), lambda c: c, carry), None
 
     return lax.scan(double, (start, h), jnp.arange(MOST))[0][0]
 

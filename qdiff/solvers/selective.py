@@ -51,7 +51,7 @@ def trajectories(cycle: Cycle, key, cycles: int, count: int, initial) -> Traject
     """
     cycles, count = checked_count("cycles", cycles, 1), checked_count("count", count, 1)
     key = jax.random.key(key) if isinstance(key, (int, np.integer)) else key
-    return _run(cycle, density(initial, cycle.space, cycle.space.dim), (key, None), cycles, count)
+    return _run(cycle, density(initial, cycle.space, cycle.dim), (key, None), cycles, count)
 
 
 def replay(cycle: Cycle, uniforms, initial) -> Trajectories:
@@ -69,7 +69,7 @@ def replay(cycle: Cycle, uniforms, initial) -> Trajectories:
     u = u[:, None] if u.ndim == 1 and measurements == 1 else u
     if u.ndim != 2 or u.shape[1] != measurements or not len(u):
         raise ValueError(f"uniforms must have shape (cycles, {measurements}), but has shape {np.shape(uniforms)}")
-    return _run(cycle, density(initial, cycle.space, cycle.space.dim), (None, u), len(u), 1)
+    return _run(cycle, density(initial, cycle.space, cycle.dim), (None, u), len(u), 1)
 
 
 def _measurements(cycle: Cycle) -> int:
@@ -89,7 +89,8 @@ def _run(cycle: Cycle, rho, source, cycles: int, count: int) -> Trajectories:
         steps.append((part.change, reading, e))
 
     values = tuple(s.outcomes for s in cycle.strokes if isinstance(s, Measurement))
-    return Trajectories(*_followed(steps, coordinates.coordinates(rho), trace, source, number, cycles, count), values)
+    outcome, p, given, jump = _followed(steps, coordinates.coordinates(rho), trace, source, number, cycles, count)
+    return Trajectories(outcome, p, given, jump, values)
 
 
 @partial(jax.jit, static_argnums=(4, 5, 6))

@@ -23,14 +23,26 @@ from .strokes import Free, Instant, Stroke, Unitary
 
 
 class Part(eqx.Module):
-    """One stroke's map of the coordinates: `change` (n, n) is the map minus one. For free motion also its sector, its
-    passage in that sector's coordinates, and the maps into them and out of them if they are others."""
+    """One stroke's map of the coordinates: `change` (n, n) is the map minus one."""
 
     change: jax.Array
-    passage: Passage | None = None
-    into: Any = None
-    out: Any = None
-    sector: Sector | None = eqx.field(static=True, default=None)
+
+
+class FreePart(Part):
+    """That of free motion, with its passage in the coordinates of its own sector, and the maps into these and out of them."""
+
+    passage: Passage
+    into: Any
+    out: Any
+    sector: Sector = eqx.field(static=True)
+
+    def inside(self, x):
+        """The state x (n,) or map of states (n, n) in the coordinates of the sector."""
+        return x if self.into is None else self.into @ x
+
+    def outside(self, x):
+        """Back from the sector's coordinates."""
+        return x if self.out is None else self.out @ x
 
 
 def reached(strokes: Sequence[Stroke], initial: Operator | None = None) -> Coordinates:
@@ -106,18 +118,18 @@ def _part(stroke: Stroke, coordinates: Coordinates, sector: Sector | None) -> Pa
         return Part(jnp.asarray(stroke.change(coordinates)))
     assert isinstance(stroke, Free) and sector is not None
     motion = stroke.motion
-    values = sector.values(motion)
+    values = jnp.asarray(sector.values(motion))
     G = matrix(sector, values) + jnp.diag(lax.stop_gradient(Conserving(sector, values).correction))
     moved = passage(G, sector.trace_weights, stroke.time)
     if sector == coordinates:
-        return Part(moved.change, moved, None, None, sector)
+        return FreePart(moved.change, moved, None, None, sector)
     if motion.frame is None:
         into = _places(coordinates, sector)
         out = into.T
     else:
         V = motion.frame.dense()
         into, out = congruence(V.conj().T, V.conj().T, coordinates, sector), congruence(V, V, sector, coordinates)
-    return Part(out @ moved.change @ into, moved, into, out, sector)
+    return FreePart(jnp.asarray(out @ moved.change @ into), moved, into, out, sector)
 
 
 def _places(source: Coordinates, target: Coordinates) -> np.ndarray:
@@ -128,10 +140,6 @@ def _places(source: Coordinates, target: Coordinates) -> np.ndarray:
         if place in known:
             out[k, known[place]] = 1
     return out
-
-
-def into_sector(part: Part, x):
-    return x if part.into is None else part.into @ x
 
 
 def composed(parts: Sequence[Part]):
