@@ -203,13 +203,15 @@ class SpintronicEngine(Model):
 
     def _fillings(self):
         def share(a, b):
-            total = a + b
-            return jnp.where(total > 0, a / jnp.where(total > 0, total, 1.0), jnp.nan)
+            return jnp.where(a + b > 0, a / jnp.where(a + b > 0, a + b, 1.0), 0.0), a + b > 0
 
-        up, down = share(self.left_in, self.left_out), share(self.right_in, self.right_out)
-        by_bosons = share(self.boson_down * down, self.boson_up * (1 - down))
-        below = share(self.boson_up * up, self.boson_down * (1 - up))
-        return jnp.where(jnp.isnan(up), by_bosons, up), jnp.where(jnp.isnan(down), below, down)
+        left, open_left = share(self.left_in, self.left_out)
+        right, open_right = share(self.right_in, self.right_out)
+        by_right, some = share(self.boson_down * right, self.boson_up * (1 - right))
+        by_left, any_ = share(self.boson_up * left, self.boson_down * (1 - left))
+        defined = (open_left | (open_right & some)) & (open_right | (open_left & any_))
+        undefined = jnp.where(defined, 0.0, jnp.nan)
+        return jnp.where(open_left, left, by_right) + undefined, jnp.where(open_right, right, by_left) + undefined
 
     @shared
     def _limit(self) -> LimitCycle:
