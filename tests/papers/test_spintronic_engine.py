@@ -50,7 +50,7 @@ def test_limit_cycle(key):
     before = want["x_before_measurement"]
     close(end.populations_before, [before[f"p{k}"] for k in range(8)], 1e-9)  # float64 in the reference
     coherences = [complex(before["Re14"], before["Im14"]), complex(before["Re36"], before["Im36"])]
-    close(end.coherences_before, coherences, 1e-13, 1)
+    close(end.coherences_before, coherences, 1e-12, 1)  # float64 in the reference, where they are zero without bosons
     close(found["energy_increment"], want["dE"], 1e-12, want["dE"] or 1.0)
     close(found["power"], want["P"], 1e-12, want["P"] or 1.0)
     flows = want["flows_into_system_per_cycle"]
