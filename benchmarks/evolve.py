@@ -50,7 +50,8 @@ def dynamiqs_parts(l_min: int, l_max: int, layout, times):
     unit = {"B1": 1.0, "B2": 1.0, "beta1": 1.0, "beta2": 1.0, "g": 1.0, "chi": 0.0, "inertia": 1.0, "gamma": 1.0}
     thermal = [fixed((c / np.max(np.abs(c.full()))).to("csr")) for c in jumps({**unit, "beta_load": 1.0})[:4]]
     flat = [fixed(c) for c in jumps({**unit, "beta_load": 1e-300, "gamma": 1e-300})[4:]]  # E and its adjoint
-    tilted = [fixed((c - f).to("csr")) for c, f in zip(*(jumps({**unit, "beta_load": b, "gamma": b})[4:] for b in (4.0, 1e-300)), strict=True)]
+    sides = (jumps({**unit, "beta_load": b, "gamma": b})[4:] for b in (4.0, 1e-300))
+    tilted = [fixed((c - f).to("csr")) for c, f in zip(*sides, strict=True)]  # -E L and E^+ L
     seen = [fixed(qutip_momentum(l_min, l_max)), z1]
     n = l_max - l_min + 1
 
