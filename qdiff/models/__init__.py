@@ -10,6 +10,7 @@ from typing import Any
 NAMES = {
     "rotor-engine": "rotor_device:RotorEngine",
     "rotor-rectifier": "rotor_device:RotorRectifier",
+    "spintronic-engine": "spintronic_engine:SpintronicEngine",
     "lambda-system": "thermophoresis:LambdaSystem",
     "v-system": "thermophoresis:VSystem",
     "thermophoretic-lattice": "thermophoresis:ThermophoreticLattice",
