@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from ..generators.channels import Channels, shape_of
+from ..generators.channels import Channel, Channels, shape_of
 from .refusal import refuse
 from .roots import Root, implicit, search
 from .steady import _precision
@@ -18,8 +18,9 @@ from .steady import _precision
 # Modes are summed in portions that stay in a core's cache.
 _PORTION = 16_384
 
-# Exponents beyond this belong to channels of rate zero.
-_LARGEST = 700.0
+# Exponents beyond this belong to channels of rate zero. Those only matter to the derivative in their rate, which for
+# tilts beyond the smaller bound is larger than e^340.
+_LARGEST, _IDLE = 700.0, 340.0
 
 
 class Ensemble(eqx.Module):
@@ -132,6 +133,18 @@ _REASONS = (
 # ---- the sums -------------------------------------------------------------------------------------------
 
 
+def _weights(channels: Channels, modes) -> list[Channel]:
+    """Each channel's weights at these modes."""
+
+    def bounded(rate, channel):
+        if channel.tilt is None:
+            return channel
+        tilt = jnp.where(rate > 0, channel.tilt, jnp.clip(channel.tilt, -_IDLE, _IDLE))
+        return Channel(channel.gain, channel.loss, tilt)
+
+    return [bounded(rate, channel) for rate, channel in zip(channels.rates, channels.named(modes).values(), strict=True)]
+
+
 class Balance:
     """The modes of one portion, all flattened (m,), in balance with given moments.
 
@@ -140,7 +153,7 @@ class Balance:
     """
 
     def __init__(self, moments, channels: Channels, modes, filling, valid=None):
-        named = list(channels.named(modes).values())
+        named = _weights(channels, modes)
         sites = jax.tree.leaves(modes)[0].shape[-1]
         self.shape = shape_of(named, sites)
         self.valid = None if valid is None else jnp.broadcast_to(valid, self.shape).reshape(-1)
@@ -299,7 +312,7 @@ def _newton(x, channels, filling, modes):
 
 def _solve(given) -> Root:
     channels, filling = lax.stop_gradient(given)
-    x, steps = _uniform(channels, filling), 0
+    x, steps = _start(channels, filling), 0
     C = channels.rates.size
     mass = jnp.ones(2 * C + 1).at[-1].set(0.0)
     if channels.sample is not None:
@@ -309,20 +322,34 @@ def _solve(given) -> Root:
     return Root(found.x, found.jacobian, found.change, found.steps + steps)
 
 
-def _uniform(channels: Channels, filling):
-    """The moments at infinite temperature."""
+def _start(channels: Channels, filling):
+    """The moments of the equilibrium that the tilted channels alone would make, n = 1/(1 + e^{tilt - mu})."""
     modes = channels.modes if channels.sample is None else channels.sample
-    named = list(channels.named(modes).values())
+    named = _weights(channels, modes)
     sites = jax.tree.leaves(modes)[0].shape[-1]
     shape = shape_of(named, sites)
     n = filling / (_size(shape) // sites)
+    tilted = [(rate, c.tilt) for rate, c in zip(channels.rates, named, strict=True) if c.tilt is not None]
+    mean = sum(rate * tilt for rate, tilt in tilted) / jnp.maximum(sum(rate for rate, _ in tilted), 1e-300) if tilted else 0.0
+    mean = jnp.broadcast_to(mean, shape)
+    # n must be that on average: bisection, which needs no more digits than a start does.
+    edge = jnp.log(n / (1 - n))
+
+    def halve(_, ends):
+        low, high = ends
+        middle = (low + high) / 2
+        below = jnp.mean(jax.nn.sigmoid(middle - mean)) < n
+        return jnp.where(below, middle, low), jnp.where(below, high, middle)
+
+    low, high = lax.fori_loop(0, 40, halve, (jnp.min(mean) + edge, jnp.max(mean) + edge))
+    full, empty = (jax.nn.log_sigmoid(sign * ((low + high) / 2 - mean)) for sign in (1, -1))
     X, Y = [], []
     for c in named:
         half = 0.0 if c.tilt is None else c.tilt / 2
-        X.append(_log_mean(half, c.loss, shape) + jnp.log(n))
-        Y.append(_log_mean(-half, c.gain, shape) + jnp.log(1 - n))
+        X.append(_log_mean(half + full, c.loss, shape))
+        Y.append(_log_mean(empty - half, c.gain, shape))
     return jnp.concatenate([jnp.stack(X + Y), jnp.zeros(1)])
 
 
 def _log_mean(exponent, weight, shape):
-    return jax.nn.logsumexp(jnp.broadcast_to(exponent, shape), b=jnp.broadcast_to(weight, shape)) - jnp.log(shape[-1])
+    return jax.nn.logsumexp(exponent, b=jnp.broadcast_to(weight, shape)) - jnp.log(shape[-1])

@@ -17,6 +17,12 @@ _DONE, _STALLED = 1e-13, 1e-6
 
 _STEPS = 200
 
+# A residual that grows by more than this says that the step was too long.
+_WORSE = 4.0
+
+# Unknowns are logarithms: a longer step is beyond what a linearisation knows.
+_FAR = 4.0
+
 
 class Root(NamedTuple):
     """A root, its Jacobian there, the size of the last Newton step, and the number of evaluations."""
@@ -41,12 +47,15 @@ def search(evaluate: Callable, x, mass, step) -> Root:
     Args:
         evaluate: x (n,) -> f (n,), f' (n, n).
         x: where to begin (n,).
-        mass: zero for equations that hold at all times (n,).
+        mass: zero for equations that are constraints; the unknowns of the same place are their multipliers, which enter
+            linearly and vanish at the root (n,).
         step: the first h; infinity for Newton's method from the start, which falls back to steps where it fails.
     """
 
     def change(f, J, h):
-        return jnp.linalg.solve(jnp.diag(mass / h) - J, f)
+        # Constraints are approached at the same pace; their multipliers need not be known beforehand.
+        dx = jnp.linalg.solve(jnp.diag(mass / h) - J, jnp.where(mass > 0, f, f / (1 + 1 / h)))
+        return jnp.where(mass > 0, dx, 0.0)
 
     def size(v):
         return jnp.where(jnp.all(jnp.isfinite(v)), jnp.max(jnp.abs(v)), jnp.inf)
@@ -56,27 +65,22 @@ def search(evaluate: Callable, x, mass, step) -> Root:
         return (count < _STEPS) & ~done
 
     def move(carry):
-        count, x, f, J, h, last, _ = carry
-        dx = change(f, J, h)
-        far = size(dx)
-        # Unknowns are logarithms: a step of more than two is beyond what a linearisation knows.
-        trial = x + dx * jnp.minimum(1.0, 2.0 / jnp.where(jnp.isfinite(far), far, 1.0))
+        count, x, f, J, trial, h, last, _ = carry
         g, K = evaluate(trial)
         now, before = size(g), size(f)
-        better = jnp.isfinite(far) & (now < 1.5 * before + _DONE)
-        grown = h * jnp.clip((before / jnp.maximum(now, 1e-300)) ** 2, 0.5, 100.0)
-        h = jnp.where(better, grown, jnp.minimum(h, 10.0) / 10)
+        better = now < _WORSE * before
+        h = jnp.where(better, h * jnp.clip((before / jnp.maximum(now, 1e-300)) ** 2, 0.5, 100.0), jnp.minimum(h, 10.0) / 10)
         x, f, J = (jnp.where(better, new, old) for new, old in ((trial, x), (g, f), (K, J)))
-        rest = size(change(f, J, jnp.inf))
+        newton, dx = change(f, J, jnp.inf), change(f, J, h)
+        rest, far = size(newton), size(dx)
         done = (rest < _DONE) | (better & (rest < _STALLED) & (rest > 0.5 * last))
-        return count + 1, x, f, J, h, rest, done
+        dx = jnp.where(done, newton, dx * jnp.minimum(1.0, _FAR / jnp.where(jnp.isfinite(far), far, jnp.inf)))
+        return count + 1, x, f, J, x + dx, h, rest, done
 
-    f, J = evaluate(x)
-    rest = size(change(f, J, jnp.inf))
-    carry = (jnp.ones((), int), x, f, J, jnp.asarray(step, float), rest, rest < _DONE)
-    count, x, f, J, _, rest, done = lax.while_loop(going_on, move, carry)
-    dx = change(f, J, jnp.inf)
-    x = x + jnp.where(done & jnp.all(jnp.isfinite(dx)), dx, 0.0)
+    # The first evaluation is compared with nothing: one program for all of them.
+    n, none = x.size, jnp.asarray(jnp.inf)
+    carry = (jnp.zeros((), int), x, jnp.full(n, jnp.finfo(float).max), jnp.eye(n), x, jnp.asarray(step, float), none, jnp.asarray(False))
+    count, _, _, J, x, _, rest, done = lax.while_loop(going_on, move, carry)
     return Root(x, J, jnp.where(done, rest, jnp.inf), count)
 
 
