@@ -15,6 +15,7 @@ if "jax" in sys.modules:
     sys.modules["jax"].config.update("jax_enable_x64", os.environ["JAX_ENABLE_X64"].lower() in ("1", "true"))
 
 _HOME = {
+    "operators.fermions": ["Fermions"],
     "operators.operator": ["Operator"],
     "operators.probe": ["structured"],
     "operators.space": ["Boson", "Levels", "Rotor", "Space", "Spin"],

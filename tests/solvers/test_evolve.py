@@ -465,10 +465,10 @@ def test_checks_inside_compiled_functions():
 
 
 DIRECTIONS = [
-    (qd.Explicit(), jax.jacfwd, "forward mode.*gradient=\"forward\""),
+    (qd.Explicit(), jax.jacfwd, 'forward mode.*gradient="forward"'),
     (qd.Action(), jax.jacfwd, "forward mode"),
     (qd.Stiff(), jax.jacfwd, "forward mode"),
-    (qd.Explicit(gradient="forward"), jax.grad, "reverse mode.*gradient=\"reverse\""),
+    (qd.Explicit(gradient="forward"), jax.grad, 'reverse mode.*gradient="reverse"'),
     (qd.Action(gradient="forward"), jax.grad, "reverse mode"),
 ]
 
