@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -116,9 +117,7 @@ def gibbs_ensemble(channels: Channels, filling) -> Ensemble:
     _precision()
     filling = jnp.asarray(filling, float)
     root = implicit(_solve, _residual, (channels, filling))
-    bands = 1
-    for size in channels.shape[:-1]:
-        bands *= size
+    bands = math.prod(channels.shape[:-1])
     x = refuse(root.x[:-1], _REASONS, ~((filling > 0) & (filling < bands)), ~jnp.all(channels.rates >= 0), root.failed)
     return Ensemble(x.reshape(2, -1), filling, root.change, root.steps, channels)
 
@@ -154,51 +153,54 @@ class Balance:
 
     def __init__(self, moments, channels: Channels, modes, filling, valid=None):
         named = _weights(channels, modes)
-        sites = jax.tree.leaves(modes)[0].shape[-1]
-        self.shape = shape_of(named, sites)
+        every = range(len(named))
+        self.shape = shape_of(named, jax.tree.leaves(modes)[0].shape[-1])
         self.valid = None if valid is None else jnp.broadcast_to(valid, self.shape).reshape(-1)
         rates = channels.rates
         c, mu = (moments[0] + moments[1]) / 2, moments[0] - moments[1]
-        self.gains, self.losses = ([self.flat(part) for part in parts] for parts in ([n.gain for n in named], [n.loss for n in named]))
-        d = [-mu[k] / 2 if n.tilt is None else (self.flat(n.tilt) - mu[k]) / 2 for k, n in enumerate(named)]
-        tilted = [n.tilt is not None for n in named]
-        counting = [jnp.where(rates[k] > 0, jnp.abs(d[k]), 0.0) for k in range(len(named)) if tilted[k]]
-        m = lax.stop_gradient(jnp.max(jnp.stack(counting), axis=0)) if counting else jnp.zeros(())
-        one = jnp.exp(-m)
-        self.up = [_exp(d[k] - m) if tilted[k] else jnp.exp(d[k]) * one for k in range(len(named))]
-        self.down = [_exp(-d[k] - m) if tilted[k] else jnp.exp(-d[k]) * one for k in range(len(named))]
-        self.strength = _exp(c)
-        strong = rates * self.strength
-        into = [strong[k] * self.gains[k] for k in range(len(named))]
-        out = [strong[k] * self.losses[k] for k in range(len(named))]
-        gain, loss = sum(i * e for i, e in zip(into, self.down, strict=True)), sum(o * e for o, e in zip(out, self.up, strict=True))
-        total = gain + loss
-        self.untouched = jnp.broadcast_to(total == 0, (_size(self.shape),))
-        bands = _size(self.shape) // sites
-        self.over = jnp.where(self.untouched, 0.0, 1 / jnp.where(self.untouched, 1.0, total))
-        self.n = jnp.where(self.untouched, filling / bands, gain * self.over)
-        mean = filling / bands
-        gain, loss = (jnp.where(self.untouched, x, y) for x, y in ((mean, gain), (1 - mean, loss)))
-        self.lagrange = jnp.log(loss) - jnp.log(gain)
-        self.one = one * self.over
+        gains, losses, tilts = ([self.flat(part) for part in parts] for parts in zip(*((w.gain, w.loss, w.tilt) for w in named), strict=True))
+        # Each of these is wanted many times, and costs more than to fetch it.
+        gains, losses, tilts = lax.optimization_barrier((gains, losses, tilts))
+        tilted = [k for k in every if tilts[k] is not None]
+        d = [(tilts[k] - mu[k]) / 2 if k in tilted else -mu[k] / 2 for k in every]
+        m = _largest(d, tilted, rates)
+        self.up, self.down, one = lax.optimization_barrier(_exponentials(d, tilted, m))
+        strong = rates * _exp(c)
+        into, out = [strong[k] * gains[k] for k in every], [strong[k] * losses[k] for k in every]
+        gain = sum(i * e for i, e in zip(into, self.down, strict=True))
+        loss = sum(o * e for o, e in zip(out, self.up, strict=True))
+        total = jnp.broadcast_to(gain + loss, (math.prod(self.shape),))
+        self.untouched = total == 0
+        mean = filling / math.prod(self.shape[:-1])
+        over = jnp.where(self.untouched, 0.0, 1 / jnp.where(self.untouched, 1.0, total))
+        self.over = lax.optimization_barrier(over)
+        self.n = jnp.where(self.untouched, mean, gain * self.over)
+        self.gain, self.loss = jnp.where(self.untouched, mean, gain), jnp.where(self.untouched, 1 - mean, loss)
+        self.one, self.gains, self.losses = one * self.over, gains, losses
 
         def pair(k, j):
             # e^{d_k - d_j - m}
             if k == j:
                 return one
-            if not tilted[j]:
+            if j not in tilted:
                 return self.up[k] * jnp.exp(-d[j])
-            if not tilted[k]:
+            if k not in tilted:
                 return self.down[j] * jnp.exp(d[k])
             return _exp(d[k] - d[j] - m)
 
-        every = range(len(named))
         # n e^d and (1 - n) e^-d, neither of which is small where the other factor is large.
         self.filled = [sum(into[j] * pair(k, j) for j in every) * self.over for k in every]
         self.empty = [sum(out[j] * pair(j, k) for j in every) * self.over for k in every]
 
+    @property
+    def lagrange(self):
+        """lambda (m,)."""
+        return jnp.log(self.loss) - jnp.log(self.gain)
+
     def flat(self, part, lead: int = 0):
         """A number, or an array over the portion's modes as (..., m)."""
+        if part is None:
+            return None
         part = jnp.asarray(part)
         if part.ndim == 0:
             return part
@@ -206,18 +208,24 @@ class Balance:
 
     def counted(self, x):
         """x, without the modes that only pad the last portion."""
-        x = jnp.broadcast_to(x, (_size(self.shape),))
+        x = jnp.broadcast_to(x, (math.prod(self.shape),))
         return x if self.valid is None else x * self.valid
 
-    def rows(self, parts):
-        return [self.counted(p) for p in parts]
+
+def _largest(d, tilted, rates):
+    """The largest |d| of the channels that are tilted and in use."""
+    if not tilted:
+        return jnp.zeros(())
+    counting = [jnp.where(rates[k] > 0, jnp.abs(d[k]), 0.0) for k in tilted]
+    return lax.stop_gradient(jnp.max(jnp.stack(counting), axis=0))
 
 
-def _size(shape) -> int:
-    out = 1
-    for s in shape:
-        out *= s
-    return out
+def _exponentials(d, tilted, m):
+    """e^{d_k - m}, e^{-d_k - m} and e^{-m}."""
+    one = jnp.exp(-m)
+    up = [_exp(x - m) if k in tilted else jnp.exp(x) * one for k, x in enumerate(d)]
+    down = [_exp(-x - m) if k in tilted else jnp.exp(-x) * one for k, x in enumerate(d)]
+    return up, down, one
 
 
 def _exp(x):
@@ -292,7 +300,7 @@ def _newton(x, channels, filling, modes):
     def part(given, modes, valid):
         b = Balance(*given, modes, filling, valid)
         left = [b.losses[k] * b.up[k] * b.over for k in range(C)] + [b.gains[k] * b.down[k] * b.over for k in range(C)]
-        left = jnp.stack(b.rows([*left, b.one, jnp.ones(())]))
+        left = jnp.stack([b.counted(part) for part in (*left, b.one, 1.0)])
         right = [b.gains[k] * b.empty[k] for k in range(C)] + [b.losses[k] * b.filled[k] for k in range(C)]
         width = left.shape[1]
         right = jnp.stack([jnp.broadcast_to(r, (width,)) for r in [*right, b.n]])
@@ -326,9 +334,8 @@ def _start(channels: Channels, filling):
     """The moments of the equilibrium that the tilted channels alone would make, n = 1/(1 + e^{tilt - mu})."""
     modes = channels.modes if channels.sample is None else channels.sample
     named = _weights(channels, modes)
-    sites = jax.tree.leaves(modes)[0].shape[-1]
-    shape = shape_of(named, sites)
-    n = filling / (_size(shape) // sites)
+    shape = shape_of(named, jax.tree.leaves(modes)[0].shape[-1])
+    n = filling / math.prod(shape[:-1])
     tilted = [(rate, c.tilt) for rate, c in zip(channels.rates, named, strict=True) if c.tilt is not None]
     mean = sum(rate * tilt for rate, tilt in tilted) / jnp.maximum(sum(rate for rate, _ in tilted), 1e-300) if tilted else 0.0
     mean = jnp.broadcast_to(mean, shape)
