@@ -300,10 +300,11 @@ def _newton(x, channels, filling, modes):
     def part(given, modes, valid):
         b = Balance(*given, modes, filling, valid)
         left = [b.losses[k] * b.up[k] * b.over for k in range(C)] + [b.gains[k] * b.down[k] * b.over for k in range(C)]
-        left = jnp.stack([b.counted(part) for part in (*left, b.one, 1.0)])
+        # Separate loops over separate arrays run on the vector units; one loop that fills a matrix does not.
+        left = jnp.stack(lax.optimization_barrier([b.counted(part) for part in (*left, b.one, 1.0)]))
         right = [b.gains[k] * b.empty[k] for k in range(C)] + [b.losses[k] * b.filled[k] for k in range(C)]
         width = left.shape[1]
-        right = jnp.stack([jnp.broadcast_to(r, (width,)) for r in [*right, b.n]])
+        right = jnp.stack(lax.optimization_barrier([jnp.broadcast_to(r, (width,)) for r in [*right, b.n]]))
         return left @ right.T
 
     S = total(part, (moments, channels), modes) / jax.tree.leaves(modes)[0].shape[-1]
