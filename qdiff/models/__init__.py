@@ -13,6 +13,7 @@ NAMES = {
     "lambda-system": "thermophoresis:LambdaSystem",
     "v-system": "thermophoresis:VSystem",
     "thermophoretic-lattice": "thermophoresis:ThermophoreticLattice",
+    "active-particle": "active_particle:ActiveParticle",
 }
 
 _WHERE = {home.split(":")[1]: home.split(":")[0] for home in NAMES.values()}

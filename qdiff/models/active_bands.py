@@ -123,18 +123,29 @@ class Bands(eqx.Module):
         """Tr[v rho_k] of the stationary spin of each momentum [energy]."""
         return 2 * self.hopping * jnp.sin(k) + 2 * self.polarisation(k) * self.along(k)
 
-    def excess_velocity(self, k):
-        """What the bias adds to Tr[v rho_k] of thermal equilibrium, 2 (r_z - tanh(D/T)) A, without cancellation [energy].
+    def equilibrium_velocity(self, k):
+        """Tr[v rho_k] of the spin in equilibrium at T, 2 w sin k + 2 tanh(D/T) A [energy]."""
+        return 2 * self.hopping * jnp.sin(k) + 2 * jnp.tanh(self.splitting(k) / self.T) * self.along(k)
 
-        r_z - tanh(D/T) = tanh(D/T) sum xi_a (coth(D/T) - coth(D/T_a)) / Gamma.
-        """
+    def excess_velocity(self, k):
+        """What the bias adds to that, 2 (r_z - tanh(D/T)) A, without cancellation [energy]."""
+        return self.bias * self.excess_per_bias(k)
+
+    def excess_per_bias(self, k):
+        """`excess_velocity` over the bias [1]; a limit for vanishing bias exists."""
         (x, z), (a, b) = self.zeeman(k), self.spin_orbit
+        return 2 * (x * a + z * b) * jnp.cos(k) * self._gain(k) / self._weighted(k)
+
+    def unbalance(self, k):
+        """How fast the bias moves the populations (2, ...) of up and down out of equilibrium, for one particle at k [rate]."""
+        rate = self.bias / 2 * self._gain(k)
+        return jnp.stack([rate, -rate])
+
+    def _gain(self, k):
+        """tanh(D/T) sum xi_a (coth(D/T) - coth(D/T_a)), over the bias [rate/energy]."""
         D = self.splitting(k)
-        gain = sum(
-            sign * xi * _coth_ratio(D, self.T, T) for sign, xi, T in zip((-1, 1), self.couplings(k), self.temperatures(), strict=True)
-        )
-        gain = self.bias / 2 * gain
-        return 2 * (x * a + z * b) * jnp.cos(k) * gain / (self.T * x_coth(D / self.T) * self._weighted(k))
+        terms = zip((-0.5, 0.5), self.couplings(k), self.temperatures(), strict=True)
+        return sum(half * xi * _coth_ratio(D, self.T, T) for half, xi, T in terms) / (self.T * x_coth(D / self.T))
 
     # ---- distributions ----------------------------------------------------------------------------------
 
@@ -142,10 +153,6 @@ class Bands(eqx.Module):
         """The logarithm of Tr exp(-H_k/T), up to a constant."""
         D = self.splitting(k)
         return (D - self.dispersion(k)) / self.T + jnp.log1p(jnp.exp(-2 * D / self.T))
-
-    def touching_below(self, k):
-        """Whether somewhere 2 D is below the damping gamma: the secular master equation does not hold there."""
-        return 2 * jnp.min(self.splitting(k)) < jnp.maximum(*self.rates)
 
 
 def _unit(x, z):
