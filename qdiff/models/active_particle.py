@@ -19,8 +19,9 @@ import numpy as np
 from jax import lax
 from jax.core import Tracer
 
-from ..baths.occupation import omega_bose
+from ..baths.occupation import omega_bose, thermal
 from ..generators.drift_diffusion import DriftDiffusion, finite_volumes, momenta
+from ..generators.momentum import BlochModel
 from ..generators.scattering import Scattering, ahead, overlaps, reach_of
 from ..solvers.drift_diffusion import Density, evolve_cells, stationary_density
 from ..solvers.rate_evolution import checked_times
@@ -148,6 +149,10 @@ class ActiveParticle(Model):
         """The two bands and their baths, as functions of the momentum."""
         T = refuse(jnp.asarray(self.T, float), _COLD, jnp.abs(self._bias()) >= 2 * self.T)
         return self._bands(T, self._bias())
+
+    def bloch_model(self) -> BlochModel:
+        """The master equation of each momentum, Eqs. (2), (3): jumps |up><down| and back, by the hot and the cold bath."""
+        return BlochModel(_local, self.bands())
 
     def _bias(self):
         return self.T * self.bias_ratio if self.dT is None else jnp.asarray(self.dT, float)
@@ -488,6 +493,22 @@ class ActiveParticle(Model):
         return {"smallest_splitting": self.smallest_splitting(), **({"warning": caution} if caution else {})}
 
 
+def _local(k, bands: Bands):
+    """H_k and the jumps of both baths, in the basis of sigma_z."""
+    x, z = bands.zeeman(k)
+    hx, hz = bands.direction(k)
+    eps = bands.dispersion(k)
+    H = jnp.array([[eps - z, -x], [-x, eps + z]])
+    # |up><down| = (e . sigma + i sigma_y)/2 with e = (h_z, 0, -h_x).
+    lower = jnp.array([[-hx, hz + 1], [hz - 1, hx]]) / 2
+    D = bands.splitting(k)
+    jumps = {}
+    for name, xi, T in zip(("hot", "cold"), bands.couplings(k), bands.temperatures(), strict=True):
+        up = xi * T * thermal(2 * D / T) / (2 * D)
+        jumps[name] = [(up + xi, lower), (up, lower.T)]
+    return H, jumps
+
+
 def _share(hot, cold):
     """(xi_h - xi_c)/(xi_h + xi_c)."""
     return (hot - cold) / (hot + cold)
@@ -522,7 +543,7 @@ def intermediate_temperature_velocity(device: ActiveParticle):
 
 
 def high_temperature_velocity(device: ActiveParticle):
-    """(S8), sign reversed: |Delta| << hopping << T, -2 dT/T^3 times the mean over k of w cos k Delta.d cos k (xi_h - xi_c)/(xi_h + xi_c)."""
+    """(S8), sign reversed: |Delta| << hopping << T, -2 dT/T^3 w times the mean of cos k Delta.d cos k (xi_h - xi_c)/(xi_h + xi_c)."""
     bands, k = device.bands(), device.momenta
     mean = jnp.mean(_share(*bands.couplings(k)) * bands.hopping * jnp.cos(k) * bands.splitting(k) * bands.along(k))
     return -2 * bands.bias / bands.T**3 * mean
