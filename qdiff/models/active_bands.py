@@ -16,6 +16,7 @@ import jax
 import jax.numpy as jnp
 
 from ..baths.occupation import thermal, x_coth
+from ..operators.trig import sincos
 
 
 class Bands(eqx.Module):
@@ -38,11 +39,11 @@ class Bands(eqx.Module):
 
     def dispersion(self, k):
         """eps_k [energy]."""
-        return -2 * self.hopping * jnp.cos(k)
+        return -2 * self.hopping * sincos(k)[1]
 
     def zeeman(self, k):
         """The components of Delta_k [energy]."""
-        return tuple(e - 2 * d * jnp.sin(k) for e, d in zip(self.field, self.spin_orbit, strict=True))
+        return tuple(e - 2 * d * sincos(k)[0] for e, d in zip(self.field, self.spin_orbit, strict=True))
 
     def splitting(self, k):
         """D = |Delta_k|, half the distance of the bands [energy]."""
@@ -64,16 +65,16 @@ class Bands(eqx.Module):
     def along(self, k):
         """A = h . d cos k, the part of the velocity that is diagonal in the bands [energy]."""
         (x, z), (a, b) = self.direction(k), self.spin_orbit
-        return (x * a + z * b) * jnp.cos(k)
+        return (x * a + z * b) * sincos(k)[1]
 
     def across(self, k):
         """(h x d) cos k, the part that joins the bands [energy]."""
         (x, z), (a, b) = self.direction(k), self.spin_orbit
-        return (z * a - x * b) * jnp.cos(k)
+        return (z * a - x * b) * sincos(k)[1]
 
     def group_velocities(self, k):
         """The slopes of the bands, up and down [energy]."""
-        v, A = 2 * self.hopping * jnp.sin(k), 2 * self.along(k)
+        v, A = 2 * self.hopping * sincos(k)[0], 2 * self.along(k)
         return v + A, v - A
 
     # ---- spin baths -------------------------------------------------------------------------------------
@@ -121,11 +122,11 @@ class Bands(eqx.Module):
 
     def mean_velocity(self, k):
         """Tr[v rho_k] of the stationary spin of each momentum [energy]."""
-        return 2 * self.hopping * jnp.sin(k) + 2 * self.polarisation(k) * self.along(k)
+        return 2 * self.hopping * sincos(k)[0] + 2 * self.polarisation(k) * self.along(k)
 
     def equilibrium_velocity(self, k):
         """Tr[v rho_k] of the spin in equilibrium at T, 2 w sin k + 2 tanh(D/T) A [energy]."""
-        return 2 * self.hopping * jnp.sin(k) + 2 * jnp.tanh(self.splitting(k) / self.T) * self.along(k)
+        return 2 * self.hopping * sincos(k)[0] + 2 * jnp.tanh(self.splitting(k) / self.T) * self.along(k)
 
     def excess_velocity(self, k):
         """What the bias adds to that, 2 (r_z - tanh(D/T)) A, without cancellation [energy]."""
@@ -134,7 +135,7 @@ class Bands(eqx.Module):
     def excess_per_bias(self, k):
         """`excess_velocity` over the bias [1]; a limit for vanishing bias exists."""
         (x, z), (a, b) = self.zeeman(k), self.spin_orbit
-        return 2 * (x * a + z * b) * jnp.cos(k) * self._gain(k) / self._weighted(k)
+        return 2 * (x * a + z * b) * sincos(k)[1] * self._gain(k) / self._weighted(k)
 
     def unbalance(self, k):
         """How fast the bias moves the populations (2, ...) of up and down out of equilibrium, for one particle at k [rate]."""

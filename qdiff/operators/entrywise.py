@@ -18,6 +18,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax.extend.core import Literal
 
+from .trig import kept
+
 
 class Pair(NamedTuple):
     """A complex number; either part is a number known now or an array over the batch."""
@@ -112,14 +114,14 @@ def _apply(eqn, operands):
         return [_summed(operands[0], eqn.params["axes"], eqn.outvars[0].aval.shape)]
     if name in ("scatter-add", "scatter_add") and all(_is_known(e) for e in operands[1].ravel()):
         return [_scattered(eqn, operands)]
-    if all(v.aval.shape == eqn.outvars[0].aval.shape for v in eqn.invars) and len(eqn.outvars) == 1 and name not in _NOT_ELEMENTWISE:
+    if all(v.aval.shape == eqn.outvars[0].aval.shape for v in eqn.invars) and len(eqn.outvars) == 1 and name not in _SEVERAL:
         return [_elementwise(lambda *x: _bound(eqn, x), eqn, operands)]
     return _batched(eqn, operands)
 
 
 _CALLS = ("jit", "pjit", "closed_call", "core_call", "remat", "remat2", "checkpoint")
 _MOVES = ("broadcast_in_dim", "reshape", "transpose", "squeeze", "expand_dims", "slice", "rev", "gather", "dynamic_slice", "copy")
-_NOT_ELEMENTWISE = ("cumsum", "cumprod", "cummax", "cummin", "sort", "while", "scan", "cond", "custom_jvp_call", "custom_vjp_call", "reduce_max")
+_SEVERAL = ("cumsum", "cumprod", "cummax", "cummin", "sort", "while", "scan", "cond", "custom_jvp_call", "custom_vjp_call", "reduce_max")
 
 
 def _is_known(entry) -> bool:
@@ -127,8 +129,10 @@ def _is_known(entry) -> bool:
 
 
 def _fold(eqn, operands):
+    params = eqn.primitive.get_bind_params(eqn.params)
     with jax.ensure_compile_time_eval():
-        out = eqn.primitive.bind(*(jnp.asarray(_dense(o, v.aval)) for o, v in zip(operands, eqn.invars, strict=True)), **eqn.params)
+        known = [jnp.asarray(_dense(o, v.aval)) for o, v in zip(operands, eqn.invars, strict=True)]
+        out = eqn.primitive.bind(*known, **params)
     return [_constant(np.asarray(o)) for o in (out if eqn.primitive.multiple_results else [out])]
 
 
@@ -181,6 +185,8 @@ def _bound(eqn, entries):
             return _constant(np.asarray(eqn.primitive.bind(*known, **eqn.params)))[()]
     arrays = [_array(e, v.aval.dtype) for e, v in zip(entries, eqn.invars, strict=True)]
     out = eqn.primitive.bind(*jnp.broadcast_arrays(*arrays), **eqn.params)
+    if eqn.primitive.name in ("sin", "cos", "tan"):
+        out = kept(out)
     return Pair(jnp.real(out), jnp.imag(out)) if jnp.iscomplexobj(out) else out
 
 
@@ -208,7 +214,9 @@ def _batched(eqn, operands):
             flat.append(jnp.broadcast_to(jnp.asarray(value, aval.dtype), shape).ravel())
         return jnp.stack(flat, axis=-1).reshape(-1, *cells.shape)
 
-    out = jax.vmap(lambda *x: eqn.primitive.bind(*x, **eqn.params))(*(stacked(o, v.aval) for o, v in zip(operands, eqn.invars, strict=True)))
+    arrays = [stacked(o, v.aval) for o, v in zip(operands, eqn.invars, strict=True)]
+    params = eqn.primitive.get_bind_params(eqn.params)
+    out = jax.vmap(lambda *x: eqn.primitive.bind(*x, **params))(*arrays)
     out = out if eqn.primitive.multiple_results else [out]
     results = []
     for o in out:
