@@ -16,6 +16,7 @@ NAMES = {
     "thermophoretic-lattice": "thermophoresis:ThermophoreticLattice",
     "raman-rectifier": "gge_rectifier:RamanRectifier",
     "rashba-rectifier": "gge_rectifier:RashbaRectifier",
+    "active-particle": "active_particle:ActiveParticle",
 }
 
 _WHERE = {home.split(":")[1]: home.split(":")[0] for home in NAMES.values()}
