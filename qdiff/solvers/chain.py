@@ -83,11 +83,12 @@ def _order(W):
     return order.at[0].set(jnp.argmax(left))
 
 
-def slowest(K, trace: np.ndarray):
+@jax.jit
+def slowest(K):
     """The mode that decays last: 1 - lambda, with the eigenvalue lambda != 1 of M of largest modulus; complex.
 
     Args:
-        K: the chain's response. trace: the trace as a covector, zero on every mode that decays.
+        K: the chain's response.
 
     Where the eigenvalue is simple, differentiable up to third order; else to first order, along the eigenvector that LAPACK gives.
     """
