@@ -26,6 +26,7 @@ _HOME = {
     "generators.lindblad": ["Jump", "Lindblad", "thermal_jumps"],
     "generators.rates": ["Rates", "pauli", "thermal_transitions"],
     "generators.secular": ["secular"],
+    "solvers.channel_evolution": ["evolve_occupations"],
     "solvers.channels": ["Ensemble", "gibbs_ensemble"],
     "solvers.decay": ["slowest_decay"],
     "solvers.evolution": ["Evolution"],

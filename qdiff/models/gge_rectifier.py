@@ -20,6 +20,7 @@ from jax.core import Tracer
 
 from ..generators.channels import Channel, Channels, Rates
 from ..operators import ring
+from ..solvers.channel_evolution import evolve_occupations
 from ..solvers.channels import Ensemble, gibbs_ensemble
 from .base import Model, compile_method, figure, parameter, setting, shared
 
@@ -71,6 +72,29 @@ class _GibbsChain(Model):
         """Occupations of the modes in the steady state; bands first, the upper one first."""
         return self.ensemble().occupations()
 
+    def relaxation(self, times, initial=None, solver=None) -> GibbsRelaxation:
+        """The ensemble in time, Eqs. (10) and (20): Fig. 2.
+
+        Args:
+            times: (k,), ascending, from zero up [1/energy].
+            initial: occupations in the shape of that figure; by default those of infinite temperature, all the same [1].
+            solver: `qd.Explicit(...)` or `qd.Stiff(...)`, as for `qd.evolve_occupations`.
+
+        Returns:
+            `GibbsRelaxation`.
+        """
+        channels = self.channels()
+        if initial is None:
+            initial = jnp.broadcast_to(jnp.asarray(self.filling / self.bands, float), channels.shape)
+        n = evolve_occupations(channels, initial, times, solver)
+        currents = {name: self._carried(n, velocities) for name, velocities in self._velocity.items()}
+        return GibbsRelaxation(jnp.asarray(times, float), n, **currents)
+
+    def _carried(self, n, velocities):
+        """The current (k,) of occupations (k, *bands, length)."""
+        v = velocities(self, ring.momenta(self.length))
+        return jnp.sum(n * v, axis=tuple(range(1, n.ndim))) / self.length
+
     @compile_method
     def rates(self, lagrange_parameters) -> Rates:
         """The right-hand side of Eqs. (10) and (20): how fast lambda and the occupations change at given lambda.
@@ -86,6 +110,27 @@ class _GibbsChain(Model):
         if given.shape != channels.shape:
             raise ValueError(f"lagrange_parameters must have shape {channels.shape}, but have shape {given.shape}")
         return channels.right_hand_sides(given)
+
+
+class GibbsRelaxation(eqx.Module):
+    """A generalised Gibbs ensemble at several times.
+
+    Attributes:
+        times: (k,) [1/energy].
+        occupations: of the modes (k, *bands, length) [1].
+        current: (k,) [energy]. current_up, current_down: likewise; None where there is no spin.
+    """
+
+    times: jax.Array
+    occupations: jax.Array
+    current: jax.Array
+    current_up: jax.Array | None = None
+    current_down: jax.Array | None = None
+
+    @property
+    def lagrange_parameters(self):
+        """lambda = ln((1 - n)/n) (k, *bands, length) [1]."""
+        return jnp.log1p(-self.occupations) - jnp.log(self.occupations)
 
 
 class RamanRectifier(_GibbsChain):
@@ -124,6 +169,8 @@ class RamanRectifier(_GibbsChain):
 
     def _velocities(self, modes):
         return 2 * self.J * modes.sin
+
+    _velocity: ClassVar[dict] = {"current": _velocities}
 
 
 class RashbaRectifier(_GibbsChain):
@@ -185,6 +232,8 @@ class RashbaRectifier(_GibbsChain):
         """Eq. (C6): hops that arrive as spin down."""
         b = Bands.at(self, modes)
         return 2 * (self.J * modes.sin - self.alpha_y * modes.cos) * b.up[::-1] + b.flips
+
+    _velocity: ClassVar[dict] = {"current": _velocities, "current_up": _velocities_up, "current_down": _velocities_down}
 
     @figure(symbol=r"I_\uparrow", unit="energy", source="Eqs. (24), (C5)")
     def current_up(self):
