@@ -23,6 +23,7 @@ from ..operators import ring
 from ..solvers.channel_evolution import evolve_occupations
 from ..solvers.channels import Ensemble, gibbs_ensemble
 from .base import Model, compile_method, figure, parameter, setting, shared
+from .gge_many_body import raman_chain, rashba_chain, steady_occupations
 
 # The sums over modes of a chain converge exponentially in its length: on one of this length the search begins.
 _SAMPLE = 1024
@@ -71,6 +72,18 @@ class _GibbsChain(Model):
     def occupations(self):
         """Occupations of the modes in the steady state; bands first, the upper one first."""
         return self.ensemble().occupations()
+
+    def exact_occupations(self, particles: int):
+        """Occupations of the modes in the steady state of the many-body master equation, not of an ensemble of it.
+
+        For short chains: up to ten modes, and up to 70 states. What differs from `occupations` is of the order 1/length;
+        for small `coupling` they tend to a limit of their own.
+
+        Args:
+            particles: how many there are on the whole chain.
+        """
+        space, motion = self._many_body(particles)
+        return steady_occupations(space, motion).reshape(self.channels().shape)
 
     def relaxation(self, times, initial=None, solver=None) -> GibbsRelaxation:
         """The ensemble in time, Eqs. (10) and (20): Fig. 2.
@@ -171,6 +184,7 @@ class RamanRectifier(_GibbsChain):
         return 2 * self.J * modes.sin
 
     _velocity: ClassVar[dict] = {"current": _velocities}
+    _many_body = raman_chain
 
 
 class RashbaRectifier(_GibbsChain):
@@ -234,6 +248,7 @@ class RashbaRectifier(_GibbsChain):
         return 2 * (self.J * modes.sin - self.alpha_y * modes.cos) * b.up[::-1] + b.flips
 
     _velocity: ClassVar[dict] = {"current": _velocities, "current_up": _velocities_up, "current_down": _velocities_down}
+    _many_body = rashba_chain
 
     @figure(symbol=r"I_\uparrow", unit="energy", source="Eqs. (24), (C5)")
     def current_up(self):
