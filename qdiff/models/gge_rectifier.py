@@ -125,6 +125,16 @@ class _GibbsChain(Model):
         return channels.right_hand_sides(given)
 
 
+    # ---- how far to trust it ----------------------------------------------------------------------------
+
+    def checks(self) -> dict:
+        state = self.ensemble()
+        return {"newton_change": state.change, "undetermined_modes": state.untouched()}
+
+    def remarks(self, checks: dict) -> dict:
+        return {**checks, **self.notes()}
+
+
 class GibbsRelaxation(eqx.Module):
     """A generalised Gibbs ensemble at several times.
 
@@ -264,6 +274,21 @@ class RashbaRectifier(_GibbsChain):
     def band_energies(self):
         """Energies (2, length) of the modes."""
         return Bands.at(self, ring.momenta(self.length)).energy
+
+
+    def notes(self) -> dict:
+        """Where the state is not unique, the ensemble leaves something out, or a derivative does not exist."""
+        out = {}
+        if float(self.drive) == 1 and float(self.dephasing_up) in (0, 1):
+            out["steady_state"] = (
+                "not unique: at drive = 1 no bath acts on the modes without the spin that is dephased; the limit of a long chain is given"
+            )
+            out["derivative_in_drive"] = "diverges at drive = 1, as one over a square root"
+        if float(self.alpha_z) == 0:
+            out["derivative_in_alpha_z"] = "jumps at alpha_z = 0, from minus to plus that of |alpha_z|; rounded over 1/length"
+        if float(self.field) == 0:
+            out["ensemble"] = "incomplete at field = 0: bands touch at k = 0 and pi, and coherences between them are conserved"
+        return out
 
 
 class Bands(eqx.Module):

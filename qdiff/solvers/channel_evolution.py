@@ -135,9 +135,16 @@ class DiagonalPlusProducts(lx.AbstractLinearSolver):
     def init(self, operator, options):
         del options
         Q = jnp.linalg.qr(self.rows.T)[0]
-        signs = jnp.where(jnp.arange(Q.shape[0]) * 7919 % 8191 % 2 == 0, 1.0, -1.0)
-        probe = signs - Q @ (Q.T @ signs)
-        a = operator.mv(probe) / probe
+        n = Q.shape[0]
+        # Random signs without what Q sees of them, each mode looked at where it is best seen.
+        probes = np.where(np.random.default_rng(1).random((4, n)) < 0.5, 1.0, -1.0)
+        for _ in range(2):
+            probes = probes - (probes @ Q) @ Q.T
+        best = jnp.argmax(jnp.abs(probes), axis=0)[None]
+        seen, probe = (jnp.take_along_axis(x, best, axis=0)[0] for x in (jax.vmap(operator.mv)(probes), probes))
+        # A mode that Q has all to itself needs no diagonal: W holds it.
+        alone = jnp.sum(Q**2, axis=1) > 1 - 1e-9
+        a = jnp.where(alone, 1.0, seen / jnp.where(alone, 1.0, probe))
         W = jax.vmap(operator.mv, in_axes=1, out_axes=1)(Q) - a[:, None] * Q
         return a, W, Q
 
