@@ -20,8 +20,10 @@ from jax.core import Tracer
 
 from ..generators.channels import Channel, Channels, Rates
 from ..operators import ring
+from ..solvers.channel_evolution import evolve_occupations
 from ..solvers.channels import Ensemble, gibbs_ensemble
 from .base import Model, compile_method, figure, parameter, setting, shared
+from .gge_many_body import raman_chain, rashba_chain, steady_occupations
 
 # The sums over modes of a chain converge exponentially in its length: on one of this length the search begins.
 _SAMPLE = 1024
@@ -71,6 +73,41 @@ class _GibbsChain(Model):
         """Occupations of the modes in the steady state; bands first, the upper one first."""
         return self.ensemble().occupations()
 
+    def exact_occupations(self, particles: int):
+        """Occupations of the modes in the steady state of the many-body master equation, not of an ensemble of it.
+
+        For short chains: up to ten modes, and up to 70 states. What differs from `occupations` is of the order 1/length;
+        for small `coupling` they tend to a limit of their own.
+
+        Args:
+            particles: how many there are on the whole chain.
+        """
+        space, motion = self._many_body(particles)
+        return steady_occupations(space, motion).reshape(self.channels().shape)
+
+    def relaxation(self, times, initial=None, solver=None) -> GibbsRelaxation:
+        """The ensemble in time, Eqs. (10) and (20): Fig. 2.
+
+        Args:
+            times: (k,), ascending, from zero up [1/energy].
+            initial: occupations in the shape of that figure; by default those of infinite temperature, all the same [1].
+            solver: `qd.Explicit(...)` or `qd.Stiff(...)`, as for `qd.evolve_occupations`.
+
+        Returns:
+            `GibbsRelaxation`.
+        """
+        channels = self.channels()
+        if initial is None:
+            initial = jnp.broadcast_to(jnp.asarray(self.filling / self.bands, float), channels.shape)
+        n = evolve_occupations(channels, initial, times, solver)
+        currents = {name: self._carried(n, velocities) for name, velocities in self._velocity.items()}
+        return GibbsRelaxation(jnp.asarray(times, float), n, **currents)
+
+    def _carried(self, n, velocities):
+        """The current (k,) of occupations (k, *bands, length)."""
+        v = velocities(self, ring.momenta(self.length))
+        return jnp.sum(n * v, axis=tuple(range(1, n.ndim))) / self.length
+
     @compile_method
     def rates(self, lagrange_parameters) -> Rates:
         """The right-hand side of Eqs. (10) and (20): how fast lambda and the occupations change at given lambda.
@@ -86,6 +123,37 @@ class _GibbsChain(Model):
         if given.shape != channels.shape:
             raise ValueError(f"lagrange_parameters must have shape {channels.shape}, but have shape {given.shape}")
         return channels.right_hand_sides(given)
+
+
+    # ---- how far to trust it ----------------------------------------------------------------------------
+
+    def checks(self) -> dict:
+        state = self.ensemble()
+        return {"newton_change": state.change, "undetermined_modes": state.untouched()}
+
+    def remarks(self, checks: dict) -> dict:
+        return {**checks, **self.notes()}
+
+
+class GibbsRelaxation(eqx.Module):
+    """A generalised Gibbs ensemble at several times.
+
+    Attributes:
+        times: (k,) [1/energy].
+        occupations: of the modes (k, *bands, length) [1].
+        current: (k,) [energy]. current_up, current_down: likewise; None where there is no spin.
+    """
+
+    times: jax.Array
+    occupations: jax.Array
+    current: jax.Array
+    current_up: jax.Array | None = None
+    current_down: jax.Array | None = None
+
+    @property
+    def lagrange_parameters(self):
+        """lambda = ln((1 - n)/n) (k, *bands, length) [1]."""
+        return jnp.log1p(-self.occupations) - jnp.log(self.occupations)
 
 
 class RamanRectifier(_GibbsChain):
@@ -124,6 +192,9 @@ class RamanRectifier(_GibbsChain):
 
     def _velocities(self, modes):
         return 2 * self.J * modes.sin
+
+    _velocity: ClassVar[dict] = {"current": _velocities}
+    _many_body = raman_chain
 
 
 class RashbaRectifier(_GibbsChain):
@@ -186,6 +257,9 @@ class RashbaRectifier(_GibbsChain):
         b = Bands.at(self, modes)
         return 2 * (self.J * modes.sin - self.alpha_y * modes.cos) * b.up[::-1] + b.flips
 
+    _velocity: ClassVar[dict] = {"current": _velocities, "current_up": _velocities_up, "current_down": _velocities_down}
+    _many_body = rashba_chain
+
     @figure(symbol=r"I_\uparrow", unit="energy", source="Eqs. (24), (C5)")
     def current_up(self):
         """The part of the current that arrives as spin up; spin is not conserved, so this is a definition."""
@@ -200,6 +274,21 @@ class RashbaRectifier(_GibbsChain):
     def band_energies(self):
         """Energies (2, length) of the modes."""
         return Bands.at(self, ring.momenta(self.length)).energy
+
+
+    def notes(self) -> dict:
+        """Where the state is not unique, the ensemble leaves something out, or a derivative does not exist."""
+        out = {}
+        if float(self.drive) == 1 and float(self.dephasing_up) in (0, 1):
+            out["steady_state"] = (
+                "not unique: at drive = 1 no bath acts on the modes without the spin that is dephased; the limit of a long chain is given"
+            )
+            out["derivative_in_drive"] = "diverges at drive = 1, as one over a square root"
+        if float(self.alpha_z) == 0:
+            out["derivative_in_alpha_z"] = "jumps at alpha_z = 0, from minus to plus that of |alpha_z|; rounded over 1/length"
+        if float(self.field) == 0:
+            out["ensemble"] = "incomplete at field = 0: bands touch at k = 0 and pi, and coherences between them are conserved"
+        return out
 
 
 class Bands(eqx.Module):
