@@ -23,6 +23,7 @@ from ..baths.occupation import omega_bose, thermal
 from ..generators.drift_diffusion import DriftDiffusion, finite_volumes, momenta
 from ..generators.momentum import BlochModel
 from ..generators.scattering import Scattering, ahead, overlaps, reach_of
+from ..operators.trig import kept
 from ..solvers.drift_diffusion import Density, evolve_cells, stationary_density
 from ..solvers.rate_evolution import checked_times
 from ..solvers.refusal import refuse
@@ -504,7 +505,7 @@ def _local(k, bands: Bands):
     D = bands.splitting(k)
     jumps = {}
     for name, xi, T in zip(("hot", "cold"), bands.couplings(k), bands.temperatures(), strict=True):
-        up = xi * T * thermal(2 * D / T) / (2 * D)
+        up = xi * T * kept(thermal(2 * D / T)) / (2 * D)
         jumps[name] = [(up + xi, lower), (up, lower.T)]
     return H, jumps
 

@@ -52,7 +52,9 @@ def entrywise(function: Callable, arguments, batch) -> Any:
         return [jnp.asarray(o) for o in out]
 
     closed = jax.make_jaxpr(flat)(jax.ShapeDtypeStruct((), jnp.result_type(batch)), *shapes)
-    inputs = [_cells(batch, ())] + [_cells(leaf, leaf.shape) for leaf in leaves]
+    # Each argument's derivative is summed over the batch once, and not wherever the argument is used.
+    spread = [jnp.broadcast_to(leaf.reshape(leaf.shape + (1,) * jnp.ndim(batch)), leaf.shape + jnp.shape(batch)) for leaf in leaves]
+    inputs = [_cells(batch, ())] + [_cells(leaf, shape.shape) for leaf, shape in zip(spread, shapes, strict=True)]
     out = _evaluate(closed.jaxpr, [_constant(c) for c in closed.consts], inputs)
     return jax.tree.unflatten(out_tree[0], out)
 
@@ -251,6 +253,11 @@ def _rmul(a, b):
 
 def _parts(a):
     return a if isinstance(a, Pair) else Pair(a, 0.0)
+
+
+def pair(re, im):
+    """A complex entry, or a real one if the imaginary part is known to be zero."""
+    return re if _zero(im) else Pair(re, im)
 
 
 def add(a, b):

@@ -13,6 +13,7 @@ from jax import lax
 from jax.sharding import PartitionSpec
 
 from ..generators.momentum import BlochModel, Blocks, places
+from ..operators.trig import kept
 from .steady import _precision
 
 _CHUNK = 8192  # momenta whose arrays fit into a core's cache
@@ -196,11 +197,16 @@ def _steady(blocks: Blocks) -> tuple[int, list[Any]]:
     A = [[_minus(G[r, c], G[r, last]) if c < n else G[r, c] for c in keep] for r in keep]
     right = [_minus(0.0, G[r, last]) for r in keep]
     shape = np.broadcast_shapes(*(np.shape(e) for row in A for e in row))
-    A = tuple(tuple(jnp.broadcast_to(jnp.asarray(e, float), shape) for e in row) for row in A)
-    right = tuple(jnp.broadcast_to(jnp.asarray(e, float), shape) for e in right)
+    A = tuple(tuple(_array(e, shape) for e in row) for row in A)
+    right = tuple(_array(e, shape) for e in right)
     x = _solved(A, right)
     rest = 1.0 - functools.reduce(lambda a, b: a + b, x[:last])
     return n, [*x[:last], rest, *x[last:]]
+
+
+def _array(entry, shape):
+    """An entry as an array that is computed once: each is used in many places, and more so by the gradient."""
+    return jnp.full(shape, entry) if isinstance(entry, float) else kept(jnp.broadcast_to(entry, shape))
 
 
 def _minus(a, b):
