@@ -73,7 +73,7 @@ class ActiveParticle(Model):
     """
 
     epsilon: float = parameter(1.0, unit="energy", text="Zeeman energy", low=0)
-    theta: float = parameter(3 * np.pi / 4 - 0.01, unit="1", text="angle of the Zeeman field from z, towards x")
+    theta: float = parameter(3 * np.pi / 4 - 0.01, unit="1", text="angle of the Zeeman field from x, towards z")
     d_x: float = parameter(0.6 / np.sqrt(2), unit="energy", text="spin-orbit coupling to sigma_x")
     d_z: float = parameter(0.6 / np.sqrt(2), unit="energy", text="spin-orbit coupling to sigma_z")
     hopping: float = parameter(2.0, unit="energy", text="hopping amplitude w_o")
