@@ -22,7 +22,8 @@ class BlochModel(eqx.Module):
     Args:
         function: (k, parameters) -> `Lindblad`, or (H, jumps): H a Hermitian matrix (n, n), jumps a list of
             (rate, A) with matrices A (n, n), or a mapping from names of baths to such lists. k is a scalar. Matrices are
-            `Operator`s or arrays; what is zero for all k is seen when the function is traced.
+            `Operator`s or arrays; what is zero for all k is seen when the function is traced. A `Lindblad` whose H is
+            Hermitian for a reason that is not seen from its structure, such as a phase e^{ik}, is given as (H, jumps).
         parameters: a pytree that the function takes as its second argument.
 
     Differentiable in the parameters and in k: the velocity operator dH/dk is taken automatically.

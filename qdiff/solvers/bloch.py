@@ -14,10 +14,11 @@ from jax.sharding import PartitionSpec
 
 from ..generators.momentum import BlochModel, Blocks, places
 from ..operators.trig import kept
+from . import lanes
 from .steady import _precision
 
 _CHUNK = 8192  # momenta whose arrays fit into a core's cache
-_UNROLLED = 9  # coordinates up to which the elimination is written out
+_UNROLLED = 4  # unknowns up to which the elimination is written out
 
 
 def bloch_steady_states(model: BlochModel, k):
@@ -217,16 +218,24 @@ def _minus(a, b):
 
 def _solved(A, right):
     """x with A x = right, for a tuple of rows of arrays; by the implicit function theorem where it is differentiated."""
-    if len(right) > _UNROLLED:
-        M = jnp.stack([jnp.stack(row, axis=-1) for row in A], axis=-2)
-        x = jnp.linalg.solve(M, jnp.stack(right, axis=-1)[..., None])[..., 0]
-        return tuple(x[..., i] for i in range(len(right)))
-    factors = _factor(jax.tree.map(lax.stop_gradient, A))
+    fixed = jax.tree.map(lax.stop_gradient, A)
 
     def apply(x):
         return tuple(functools.reduce(lambda s, t: s + t, [a * b for a, b in zip(row, x, strict=True)]) for row in A)
 
-    return lax.custom_linear_solve(apply, right, lambda _, r: _forth(factors, r), lambda _, r: _back(factors, r))
+    if len(right) <= _UNROLLED:
+        factors = _factor(fixed)
+        return lax.custom_linear_solve(apply, right, lambda _, r: _forth(factors, r), lambda _, r: _back(factors, r))
+
+    # One level of a block tridiagonal matrix, whose elimination is a loop: written out, it would take long to compile.
+    M = jnp.stack([jnp.stack([jnp.ravel(e) for e in row]) for row in fixed])[None]
+    packed = lanes.factor(jnp.zeros_like(M), M, jnp.zeros_like(M), (), jnp.asarray(True))
+
+    def through(solve, r):
+        x = solve(packed, (), jnp.stack([jnp.ravel(e) for e in r])[None])[0]
+        return tuple(x[i].reshape(e.shape) for i, e in enumerate(r))
+
+    return lax.custom_linear_solve(apply, right, lambda _, r: through(lanes.solve, r), lambda _, r: through(lanes.solve_T, r))
 
 
 def _factor(A):
