@@ -116,6 +116,12 @@ def _apply(eqn, operands):
         return [_summed(operands[0], eqn.params["axes"], eqn.outvars[0].aval.shape)]
     if name in ("scatter-add", "scatter_add") and all(_is_known(e) for e in operands[1].ravel()):
         return [_scattered(eqn, operands)]
+    if name == "scatter" and all(_is_known(e) for e in operands[1].ravel()):
+        (a, b), entries = _labels([operands[0], operands[2]])
+        index = jnp.asarray(_dense(operands[1], eqn.invars[1].aval))
+        with jax.ensure_compile_time_eval():
+            at = np.asarray(eqn.primitive.bind(jnp.asarray(a), index, jnp.asarray(b), **eqn.params))
+        return [_picked(at, entries)]
     if all(v.aval.shape == eqn.outvars[0].aval.shape for v in eqn.invars) and len(eqn.outvars) == 1 and name not in _SEVERAL:
         return [_elementwise(lambda *x: _bound(eqn, x), eqn, operands)]
     return _batched(eqn, operands)
@@ -164,6 +170,10 @@ def _moved(eqn, operands):
         params["fill_value"] = -1
     with jax.ensure_compile_time_eval():
         at = np.asarray(eqn.primitive.bind(*(jnp.asarray(a) for a in labels), *rest, **params))
+    return _picked(at, entries)
+
+
+def _picked(at, entries):
     out = np.empty(at.shape, object)
     for place in np.ndindex(*at.shape):
         out[place] = entries[int(at[place])]

@@ -6,6 +6,7 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -33,7 +34,11 @@ def bloch_steady_states(model: BlochModel, k):
     Accuracy: 1e-15 times the ratio of the fastest to the slowest rate of a block.
     """
     _precision()
-    k = _checked(k)
+    return _states(model, _checked(k))
+
+
+@eqx.filter_jit
+def _states(model, k):
     n, x = _steady(model.blocks(k))
     x = [jnp.broadcast_to(c, k.shape) for c in x]
     rho = [[jnp.zeros(k.shape, complex)] * n for _ in range(n)]
@@ -47,7 +52,12 @@ def bloch_steady_states(model: BlochModel, k):
 def bloch_velocity(model: BlochModel, k):
     """Tr[v rho_k] (points,) of the stationary states, v = dH/dk; as `bloch_steady_states`."""
     _precision()
-    return jnp.broadcast_to(_velocity(model, _checked(k)), jnp.shape(k))
+    return _velocities(model, _checked(k))
+
+
+@eqx.filter_jit
+def _velocities(model, k):
+    return jnp.broadcast_to(_velocity(model, k), k.shape)
 
 
 def _velocity(model, k):

@@ -8,7 +8,8 @@ import qdiff as qd
 
 
 def test_evaluate(qdiff):
-    result = qdiff("evaluate", "active-particle", "--set", "dT=0.5", "--set", "spin_flips=false", "--figure", "velocity", "--gradient", "--json")
+    sets = ("--set", "dT=0.5", "--set", "spin_flips=false")
+    result = qdiff("evaluate", "active-particle", *sets, "--figure", "velocity", "--gradient", "--json")
     assert result.exit_code == 0, result.stderr
     found = json.loads(result.stdout)
     assert found["figures"]["velocity"] == pytest.approx(-0.0251289301660904, abs=1e-15)

@@ -97,11 +97,10 @@ def test_correlator_is_the_regression_theorem():
     model = Particle(**OTHER, points=8)
     times = jnp.array([0.0, 0.3, 2.0, 11.0])
     bands, total, mean = model.bands(), 0.0, 0.0
-    space = qd.Space(spin=qd.Levels("1", "2")).spin
     for k, weight in zip(model.momenta, jax.nn.softmax(bands.log_weight(model.momenta)), strict=True):
         bloch = model.bloch_model()
         H, rates, A = bloch.parts(k)
-        flip = [qd.Operator.from_dense(np.asarray(a), space.space if hasattr(space, "space") else None) for a in A]
+        flip = [qd.Operator.from_dense(np.asarray(a)) for a in A]
         motion = qd.Lindblad(qd.Operator.from_dense(np.asarray(H)), {"baths": list(zip(map(float, rates), flip, strict=True))})
         state = qd.steady_state(motion)
         v = qd.Operator.from_dense(np.asarray(bloch.velocity(k)))
@@ -120,8 +119,6 @@ def test_traces_agree_with_evolution():
         qd.Operator.from_dense(np.asarray(H)),
         {"baths": [(float(r), qd.Operator.from_dense(np.asarray(a))) for r, a in zip(rates, A, strict=True)]},
     )
-    start = qd.gibbs(motion.H, 1 / 0.7) if False else None
-    assert start is None
     v = qd.Operator.from_dense(np.asarray(model.bloch_model().velocity(k)))
     w, V = np.linalg.eigh(np.asarray(H))
     rho = V @ np.diag(np.exp(-(w - w.min()) / 0.7)) @ V.T
