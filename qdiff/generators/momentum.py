@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -10,7 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ..operators.entrywise import add, conj, entrywise, imag, mul, neg, real, sub
+from ..operators.entrywise import Pair, add, conj, entrywise, imag, mul, neg, pair, real, sub
 from ..operators.operator import Operator
 from .lindblad import Lindblad
 
@@ -21,7 +22,8 @@ class BlochModel(eqx.Module):
     Args:
         function: (k, parameters) -> `Lindblad`, or (H, jumps): H a Hermitian matrix (n, n), jumps a list of
             (rate, A) with matrices A (n, n), or a mapping from names of baths to such lists. k is a scalar. Matrices are
-            `Operator`s or arrays; what is zero for all k is seen when the function is traced.
+            `Operator`s or arrays; what is zero for all k is seen when the function is traced. A `Lindblad` whose H is
+            Hermitian for a reason that is not seen from its structure, such as a phase e^{ik}, is given as (H, jumps).
         parameters: a pytree that the function takes as its second argument.
 
     Differentiable in the parameters and in k: the velocity operator dH/dk is taken automatically.
@@ -76,7 +78,7 @@ class BlochModel(eqx.Module):
             return H, rates, A, slope
 
         H, rates, A, slope = entrywise(local, (self.parameters,), k)
-        return Blocks(*_generator(H, rates, A), _covector(slope), H.shape[0])
+        return Blocks(_generator(H, rates, A), _covector(slope), H.shape[0])
 
 
 class Blocks(NamedTuple):
@@ -104,44 +106,67 @@ def places(n: int) -> list[tuple[int, int, int]]:
     return [(i, i, 0) for i in range(n)] + [(i, j, part) for i in range(n) for j in range(i + 1, n) for part in (0, 1)]
 
 
-def _unit(n, i, j, part):
-    """The Hermitian matrix with one coordinate one."""
-    E = np.zeros((n, n), complex)
-    E[i, j] += (1.0, 1j)[part]
-    if i != j:
-        E[j, i] += (1.0, -1j)[part]
-    return E
-
-
 def _generator(H, rates, A):
-    """The real generator of one block, as sums of products of entries; zeros drop out."""
-    n = H.shape[0]
-    loss = np.full((n, n), 0.0, object)
-    for rate, a in zip(rates, A, strict=True):
-        product = _product(_adjoint(a), a)
-        for at in np.ndindex(n, n):
-            loss[at] = add(loss[at], mul(mul(0.5, rate[()]), product[at]))
-    # K = -iH - loss: d rho = K rho + rho K^dag + sum rate A rho A^dag.
+    """The real generator of one block, as sums of products of entries; zeros drop out, and each product is formed once."""
+    n, groups = H.shape[0], _grouped(rates, A)
+    tables = [_products(rate, a) for rate, a in groups]
+
+    def gain(p, i, q, j):
+        """sum rate A_pi conj(A_qj)."""
+        return _sum(table[p, i, q, j] for table in tables)
+
+    # K = -iH - sum rate A^dag A / 2: d rho = K rho + rho K^dag + sum rate A rho A^dag.
     K = np.empty((n, n), object)
-    for at in np.ndindex(n, n):
-        minus_i_H = _pair(imag(H[at]), neg(real(H[at])))
-        K[at] = sub(minus_i_H, loss[at])
+    for i, j in np.ndindex(n, n):
+        loss = mul(0.5, _sum(gain(p, j, p, i) for p in range(n)))
+        K[i, j] = sub(pair(imag(H[i, j]), neg(real(H[i, j]))), loss)
+
+    def change(p, q, i, j):
+        """What one rho_ij adds to d rho_pq."""
+        out = gain(p, i, q, j)
+        if q == j:
+            out = add(out, K[p, i])
+        return add(out, conj(K[q, j])) if p == i else out
+
     coordinates = places(n)
-    G = np.full((len(coordinates), len(coordinates)), 0.0, object)
-    for c, (i, j, part) in enumerate(coordinates):
-        E = _known(_unit(n, i, j, part))
-        left = _product(K, E)
-        change = np.empty((n, n), object)
-        back = _adjoint(left)
-        for at in np.ndindex(n, n):
-            change[at] = add(left[at], back[at])
-        for rate, a in zip(rates, A, strict=True):
-            gain = _product(_product(a, E), _adjoint(a))
-            for at in np.ndindex(n, n):
-                change[at] = add(change[at], mul(rate[()], gain[at]))
-        for r, (p, q, kind) in enumerate(coordinates):
-            G[r, c] = real(change[p, q]) if kind == 0 else imag(change[p, q])
-    return (G,)
+    G = np.full((n * n, n * n), 0.0, object)
+    for (c, (i, j, part)), (r, (p, q, kind)) in itertools.product(enumerate(coordinates), enumerate(coordinates)):
+        entry = change(p, q, i, j)
+        if i != j:
+            # rho_ij = u + iv comes with rho_ji = u - iv.
+            other = change(p, q, j, i)
+            entry = add(entry, other) if part == 0 else mul(Pair(0.0, 1.0), sub(entry, other))
+        G[r, c] = real(entry) if kind == 0 else imag(entry)
+    return G
+
+
+def _grouped(rates, A):
+    """Jumps by the same operator as one, with the sum of their rates."""
+    groups: list[list] = []
+    for rate, a in zip(rates, A, strict=True):
+        same = next((g for g in groups if all(x is y for x, y in zip(g[1].ravel(), a.ravel(), strict=True))), None)
+        if same is None:
+            groups.append([rate[()], a])
+        else:
+            same[0] = add(same[0], rate[()])
+    return groups
+
+
+def _products(rate, a):
+    """(p, i, q, j) -> rate A_pi conj(A_qj)."""
+    weighted = {at: mul(rate, a[at]) for at in np.ndindex(*a.shape)}
+    out = {}
+    for (p, i), (q, j) in itertools.product(np.ndindex(*a.shape), repeat=2):
+        known = out.get((q, j, p, i))
+        out[p, i, q, j] = mul(weighted[p, i], conj(a[q, j])) if known is None else conj(known)
+    return out
+
+
+def _sum(terms):
+    total: Any = 0.0
+    for term in terms:
+        total = add(total, term)
+    return total
 
 
 def _covector(V):
@@ -153,35 +178,4 @@ def _covector(V):
             out[r] = real(V[i, i])
         else:
             out[r] = mul(2.0, real(V[j, i])) if kind == 0 else mul(-2.0, imag(V[j, i]))
-    return out
-
-
-def _pair(re, im):
-    from ..operators.entrywise import Pair
-
-    return re if isinstance(im, float) and im == 0 else Pair(re, im)
-
-
-def _known(E):
-    out = np.empty(E.shape, object)
-    for at in np.ndindex(*E.shape):
-        out[at] = _pair(float(E[at].real), float(E[at].imag))
-    return out
-
-
-def _adjoint(a):
-    out = np.empty(a.shape[::-1], object)
-    for i, j in np.ndindex(*a.shape):
-        out[j, i] = conj(a[i, j])
-    return out
-
-
-def _product(a, b):
-    n, m, p = a.shape[0], a.shape[1], b.shape[1]
-    out = np.empty((n, p), object)
-    for i, j in np.ndindex(n, p):
-        total: Any = 0.0
-        for k in range(m):
-            total = add(total, mul(a[i, k], b[k, j]))
-        out[i, j] = total
     return out

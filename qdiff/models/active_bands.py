@@ -16,7 +16,7 @@ import jax
 import jax.numpy as jnp
 
 from ..baths.occupation import thermal, x_coth
-from ..operators.trig import sincos
+from ..operators.trig import kept, sincos
 
 
 class Bands(eqx.Module):
@@ -102,7 +102,7 @@ class Bands(eqx.Module):
     def _weighted(self, k):
         """sum xi_a D coth(D/T_a), finite where the bands touch [rate energy]."""
         D = self.splitting(k)
-        return sum(x * T * x_coth(D / T) for x, T in zip(self.couplings(k), self.temperatures(), strict=True))
+        return sum(x * T * kept(x_coth(D / T)) for x, T in zip(self.couplings(k), self.temperatures(), strict=True))
 
     def polarisation(self, k):
         """The stationary r_z = <tau_z> of each momentum."""

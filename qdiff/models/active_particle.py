@@ -23,6 +23,7 @@ from ..baths.occupation import omega_bose, thermal
 from ..generators.drift_diffusion import DriftDiffusion, finite_volumes, momenta
 from ..generators.momentum import BlochModel
 from ..generators.scattering import Scattering, ahead, overlaps, reach_of
+from ..operators.trig import kept
 from ..solvers.drift_diffusion import Density, evolve_cells, stationary_density
 from ..solvers.rate_evolution import checked_times
 from ..solvers.refusal import refuse
@@ -72,7 +73,7 @@ class ActiveParticle(Model):
     """
 
     epsilon: float = parameter(1.0, unit="energy", text="Zeeman energy", low=0)
-    theta: float = parameter(3 * np.pi / 4 - 0.01, unit="1", text="angle of the Zeeman field from z, towards x")
+    theta: float = parameter(3 * np.pi / 4 - 0.01, unit="1", text="angle of the Zeeman field from x, towards z")
     d_x: float = parameter(0.6 / np.sqrt(2), unit="energy", text="spin-orbit coupling to sigma_x")
     d_z: float = parameter(0.6 / np.sqrt(2), unit="energy", text="spin-orbit coupling to sigma_z")
     hopping: float = parameter(2.0, unit="energy", text="hopping amplitude w_o")
@@ -504,7 +505,7 @@ def _local(k, bands: Bands):
     D = bands.splitting(k)
     jumps = {}
     for name, xi, T in zip(("hot", "cold"), bands.couplings(k), bands.temperatures(), strict=True):
-        up = xi * T * thermal(2 * D / T) / (2 * D)
+        up = xi * T * kept(thermal(2 * D / T)) / (2 * D)
         jumps[name] = [(up + xi, lower), (up, lower.T)]
     return H, jumps
 

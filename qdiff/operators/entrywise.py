@@ -52,7 +52,9 @@ def entrywise(function: Callable, arguments, batch) -> Any:
         return [jnp.asarray(o) for o in out]
 
     closed = jax.make_jaxpr(flat)(jax.ShapeDtypeStruct((), jnp.result_type(batch)), *shapes)
-    inputs = [_cells(batch, ())] + [_cells(leaf, leaf.shape) for leaf in leaves]
+    # Each argument's derivative is summed over the batch once, and not wherever the argument is used.
+    spread = [jnp.broadcast_to(leaf.reshape(leaf.shape + (1,) * jnp.ndim(batch)), leaf.shape + jnp.shape(batch)) for leaf in leaves]
+    inputs = [_cells(batch, ())] + [_cells(leaf, shape.shape) for leaf, shape in zip(spread, shapes, strict=True)]
     out = _evaluate(closed.jaxpr, [_constant(c) for c in closed.consts], inputs)
     return jax.tree.unflatten(out_tree[0], out)
 
@@ -114,6 +116,12 @@ def _apply(eqn, operands):
         return [_summed(operands[0], eqn.params["axes"], eqn.outvars[0].aval.shape)]
     if name in ("scatter-add", "scatter_add") and all(_is_known(e) for e in operands[1].ravel()):
         return [_scattered(eqn, operands)]
+    if name == "scatter" and all(_is_known(e) for e in operands[1].ravel()):
+        (a, b), entries = _labels([operands[0], operands[2]])
+        index = jnp.asarray(_dense(operands[1], eqn.invars[1].aval))
+        with jax.ensure_compile_time_eval():
+            at = np.asarray(eqn.primitive.bind(jnp.asarray(a), index, jnp.asarray(b), **eqn.params))
+        return [_picked(at, entries)]
     if all(v.aval.shape == eqn.outvars[0].aval.shape for v in eqn.invars) and len(eqn.outvars) == 1 and name not in _SEVERAL:
         return [_elementwise(lambda *x: _bound(eqn, x), eqn, operands)]
     return _batched(eqn, operands)
@@ -162,6 +170,10 @@ def _moved(eqn, operands):
         params["fill_value"] = -1
     with jax.ensure_compile_time_eval():
         at = np.asarray(eqn.primitive.bind(*(jnp.asarray(a) for a in labels), *rest, **params))
+    return _picked(at, entries)
+
+
+def _picked(at, entries):
     out = np.empty(at.shape, object)
     for place in np.ndindex(*at.shape):
         out[place] = entries[int(at[place])]
@@ -251,6 +263,11 @@ def _rmul(a, b):
 
 def _parts(a):
     return a if isinstance(a, Pair) else Pair(a, 0.0)
+
+
+def pair(re, im):
+    """A complex entry, or a real one if the imaginary part is known to be zero."""
+    return re if _zero(im) else Pair(re, im)
 
 
 def add(a, b):

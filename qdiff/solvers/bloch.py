@@ -6,6 +6,7 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -13,10 +14,12 @@ from jax import lax
 from jax.sharding import PartitionSpec
 
 from ..generators.momentum import BlochModel, Blocks, places
+from ..operators.trig import kept
+from . import lanes
 from .steady import _precision
 
 _CHUNK = 8192  # momenta whose arrays fit into a core's cache
-_UNROLLED = 9  # coordinates up to which the elimination is written out
+_UNROLLED = 4  # unknowns up to which the elimination is written out
 
 
 def bloch_steady_states(model: BlochModel, k):
@@ -31,7 +34,11 @@ def bloch_steady_states(model: BlochModel, k):
     Accuracy: 1e-15 times the ratio of the fastest to the slowest rate of a block.
     """
     _precision()
-    k = _checked(k)
+    return _states(model, _checked(k))
+
+
+@eqx.filter_jit
+def _states(model, k):
     n, x = _steady(model.blocks(k))
     x = [jnp.broadcast_to(c, k.shape) for c in x]
     rho = [[jnp.zeros(k.shape, complex)] * n for _ in range(n)]
@@ -45,7 +52,12 @@ def bloch_steady_states(model: BlochModel, k):
 def bloch_velocity(model: BlochModel, k):
     """Tr[v rho_k] (points,) of the stationary states, v = dH/dk; as `bloch_steady_states`."""
     _precision()
-    return jnp.broadcast_to(_velocity(model, _checked(k)), jnp.shape(k))
+    return _velocities(model, _checked(k))
+
+
+@eqx.filter_jit
+def _velocities(model, k):
+    return jnp.broadcast_to(_velocity(model, k), k.shape)
 
 
 def _velocity(model, k):
@@ -196,11 +208,16 @@ def _steady(blocks: Blocks) -> tuple[int, list[Any]]:
     A = [[_minus(G[r, c], G[r, last]) if c < n else G[r, c] for c in keep] for r in keep]
     right = [_minus(0.0, G[r, last]) for r in keep]
     shape = np.broadcast_shapes(*(np.shape(e) for row in A for e in row))
-    A = tuple(tuple(jnp.broadcast_to(jnp.asarray(e, float), shape) for e in row) for row in A)
-    right = tuple(jnp.broadcast_to(jnp.asarray(e, float), shape) for e in right)
+    A = tuple(tuple(_array(e, shape) for e in row) for row in A)
+    right = tuple(_array(e, shape) for e in right)
     x = _solved(A, right)
     rest = 1.0 - functools.reduce(lambda a, b: a + b, x[:last])
     return n, [*x[:last], rest, *x[last:]]
+
+
+def _array(entry, shape):
+    """An entry as an array that is computed once: each is used in many places, and more so by the gradient."""
+    return jnp.full(shape, entry) if isinstance(entry, float) else kept(jnp.broadcast_to(entry, shape))
 
 
 def _minus(a, b):
@@ -211,16 +228,24 @@ def _minus(a, b):
 
 def _solved(A, right):
     """x with A x = right, for a tuple of rows of arrays; by the implicit function theorem where it is differentiated."""
-    if len(right) > _UNROLLED:
-        M = jnp.stack([jnp.stack(row, axis=-1) for row in A], axis=-2)
-        x = jnp.linalg.solve(M, jnp.stack(right, axis=-1)[..., None])[..., 0]
-        return tuple(x[..., i] for i in range(len(right)))
-    factors = _factor(jax.tree.map(lax.stop_gradient, A))
+    fixed = jax.tree.map(lax.stop_gradient, A)
 
     def apply(x):
         return tuple(functools.reduce(lambda s, t: s + t, [a * b for a, b in zip(row, x, strict=True)]) for row in A)
 
-    return lax.custom_linear_solve(apply, right, lambda _, r: _forth(factors, r), lambda _, r: _back(factors, r))
+    if len(right) <= _UNROLLED:
+        factors = _factor(fixed)
+        return lax.custom_linear_solve(apply, right, lambda _, r: _forth(factors, r), lambda _, r: _back(factors, r))
+
+    # One level of a block tridiagonal matrix, whose elimination is a loop: written out, it would take long to compile.
+    M = jnp.stack([jnp.stack([jnp.ravel(e) for e in row]) for row in fixed])[None]
+    packed = lanes.factor(jnp.zeros_like(M), M, jnp.zeros_like(M), (), jnp.asarray(True))
+
+    def through(solve, r):
+        x = solve(packed, (), jnp.stack([jnp.ravel(e) for e in r])[None])[0]
+        return tuple(x[i].reshape(e.shape) for i, e in enumerate(r))
+
+    return lax.custom_linear_solve(apply, right, lambda _, r: through(lanes.solve, r), lambda _, r: through(lanes.solve_T, r))
 
 
 def _factor(A):
