@@ -96,6 +96,8 @@ def _example(known: dict[str, Parameter]) -> str:
 
 def _parsed(about: Parameter, text: str):
     """The text as the parameter's kind of value; what cannot be read stays text, for the parameter's own check to refuse."""
+    if about.choices == (True, False):
+        return {"true": True, "false": False}.get(text.lower(), text)
     kind = str if about.choices else int if about.static else float
     with contextlib.suppress(ValueError):
         return [float(part) for part in text.split(",")] if about.array else kind(text)

@@ -6,6 +6,7 @@ import contextlib
 import contextvars
 import dataclasses
 import functools
+import warnings
 from typing import Any, ClassVar
 
 import equinox as eqx
@@ -211,6 +212,8 @@ def compile_method(method):
         if failure_mode() == "nan" or any(isinstance(x, Tracer) for x in jax.tree.leaves((self, arrays))):
             return program(self, arrays, failure_mode())
         out = program(self, arrays, "nan")
+        if isinstance(self, Model) and (caution := self.caution()):
+            warnings.warn(caution, stacklevel=2)
         return out if all(bool(jnp.all(jnp.isfinite(x))) for x in jax.tree.leaves(out)) else solved(program, self, arrays, "raise")
 
     return wrapper
@@ -286,6 +289,8 @@ class Model(eqx.Module):
         """The model's parameters and settings, by name, in order."""
         out = {}
         for f in dataclasses.fields(cls):
+            if f.name.startswith("_"):
+                continue
             about = {k: v for k, v in f.metadata.get("qdiff", {}).items() if k != "search"}
             static = bool(f.metadata.get("static", False))
             out[f.name] = Parameter(f.name, f.default, static=static, **about)
@@ -319,6 +324,11 @@ class Model(eqx.Module):
     def notes(self) -> dict:
         """What is to be known of these parameters' neighbourhood, such as a kink nearby, without solving; models override it."""
         return {}
+
+    def caution(self) -> str | None:
+        """Why results of this model at these parameters are to be taken with care, in a sentence that comes with each as a
+        warning; models override it."""
+        return None
 
     def diagnostics(self) -> dict:
         """What is known of the accuracy of this model's solutions."""
