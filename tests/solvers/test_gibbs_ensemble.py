@@ -104,10 +104,10 @@ def test_impossible_filling():
 
 
 def test_roots():
-    """x^3 + x = a with y its constraint's multiplier: value, first and second derivatives in both modes."""
+    """x^3 + x = a and y = x: value, first and second derivatives in both modes; and a root that is not there."""
 
     def residual(x, a):
-        return jnp.stack([x[0] ** 3 + x[0] - a + x[1], x[0] * 0 + x[1] * 1.0])
+        return jnp.stack([a - x[0] ** 3 - x[0], x[0] - x[1]])
 
     def solve(a) -> Root:
         return search(lambda x: (residual(x, a), jax.jacfwd(residual)(x, a)), jnp.zeros(2), jnp.ones(2), 1.0)
