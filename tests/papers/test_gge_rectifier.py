@@ -36,7 +36,6 @@ def entries(start):
     return [key for key in DATA if key.startswith(start)]
 
 
-@jax.jit
 def currents(model):
     if isinstance(model, qd.models.RamanRectifier):
         return {"I": model.current()}
@@ -65,7 +64,8 @@ def test_right_hand_side(key):
 def test_current_over_drive(key):
     """Figs. 3(b), 5(a), 5(b), 6(a) and other parameters."""
     p, value = DATA[key]["params"], DATA[key]["value"]
-    found = jax.vmap(lambda x: currents(device(p, drive=x)))(jnp.array(p["gamma_neq"]))
+    with qd.failures("nan"):
+        found = jax.jit(jax.vmap(lambda x: currents(device(p, drive=x))))(jnp.array(p["gamma_neq"]))
     for name, want in (value if isinstance(value, dict) else {"I": value}).items():
         close(found[name], want, 3e-15, scale=1.0)
 
@@ -74,7 +74,7 @@ def test_current_over_drive(key):
 def test_short_chain(key):
     model, value = device(DATA[key]["params"]), DATA[key]["value"]
     close(model.lagrange_parameters(), value["lam"], 1e-14)
-    found = currents(model)
+    found = jax.jit(currents)(model)
     for name in found:
         assert float(found[name]) == pytest.approx(value[name], abs=1e-15)
 
@@ -129,7 +129,7 @@ def test_peak():
         slope, bend = both(x)
         x = float(x - slope / bend)
     assert x == pytest.approx(at, abs=1e-12) and float(bend) == pytest.approx(curvature, rel=2e-6)
-    found = currents(model.replace(drive=x))
+    found = jax.jit(currents)(model.replace(drive=x))
     assert [float(found[name]) for name in ("I", "I_up", "I_down")] == pytest.approx([I, up, down], abs=1e-13)
 
 
@@ -143,7 +143,7 @@ def test_sign_change_and_second_extremum():
     slope = jax.jit(jax.grad(lambda x: device(entry["params"], drive=x).current()))
     at = brentq(lambda x: float(slope(x)), 0.9999, 0.99998, xtol=1e-15, rtol=1e-15)
     assert at == pytest.approx(entry["value"][0], abs=1e-11)
-    got = currents(device(entry["params"], drive=at))
+    got = jax.jit(currents)(device(entry["params"], drive=at))
     assert [float(got[name]) for name in ("I", "I_up", "I_down")] == pytest.approx(entry["value"][1:], abs=1e-11)
     ratios = [float(device(p, drive=1 - x, length=2**17).current()) / x**0.5 for x in (1e-6, 1e-7)]
     assert ratios == pytest.approx([-11.204, -11.376], abs=1e-3)

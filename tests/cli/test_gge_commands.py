@@ -1,0 +1,47 @@
+"""The bulk rectifiers from a shell."""
+
+import json
+
+import pytest
+
+
+def test_evaluate(qdiff):
+    result = qdiff("evaluate", "rashba-rectifier", "--set", "length=64", "--figure", "current", "--figure", "current_up", "--gradient", "--json")
+    assert result.exit_code == 0, result.stderr
+    found = json.loads(result.stdout)
+    assert found["figures"]["current"] == pytest.approx(0.0971945, abs=1e-3)
+    assert set(found["gradients"]["current"]) == set(found["parameters"]) - {"length"}
+    assert found["diagnostics"]["undetermined_modes"] == 0
+    result = qdiff("evaluate", "rashba-rectifier", "--set", "length=64", "--set", "drive=1", "--figure", "current")
+    assert result.exit_code == 0 and "not unique: at drive = 1" in result.stdout and "diverges" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("model", "given", "message"),
+    [
+        ("raman-rectifier", "drive=1.2", "drive must be between 0 and 1, but was 1.2"),
+        ("raman-rectifier", "drive=-0.1", "drive must be between 0 and 1, but was -0.1"),
+        ("raman-rectifier", "filling=1", "filling must be above 0 and below 1, but was 1.0"),
+        ("raman-rectifier", "filling=0", "filling must be above 0 and below 1, but was 0.0"),
+        ("rashba-rectifier", "filling=2", "filling must be above 0 and below 2, but was 2.0"),
+        ("rashba-rectifier", "length=1", "length must be at least 2, but was 1"),
+        ("rashba-rectifier", "dephasing_up=1.5", "dephasing_up must be between 0 and 1, but was 1.5"),
+        ("rashba-rectifier", "filling=many", "filling must be a number, but was 'many'"),
+    ],
+)
+def test_bad_input(qdiff, model, given, message):
+    result = qdiff("evaluate", model, "--set", given, "--json")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr.startswith(f"qdiff: {message}") and result.stderr.count("\n") == 1
+
+
+def test_undetermined_is_a_failed_solve(qdiff):
+    given = ("--set", "length=16", "--set", "drive=1", "--set", "dephasing_up=0.5", "--set", "alpha_z=0")
+    result = qdiff("evaluate", "rashba-rectifier", *given, "--figure", "current")
+    assert result.exit_code == 3 and "qdiff: the steady ensemble was not found" in result.stderr
+
+
+def test_show(qdiff):
+    for name, figures in (("raman-rectifier", ("current", "lagrange_parameters")), ("rashba-rectifier", ("current_up", "band_energies"))):
+        result = qdiff("show", name)
+        assert result.exit_code == 0 and all(figure in result.stdout for figure in (*figures, "momenta", "occupations"))

@@ -1,0 +1,76 @@
+"""Occupations in time: the integrators against each other, and the linear algebra of the implicit one."""
+
+import jax
+import jax.numpy as jnp
+import lineax as lx
+import numpy as np
+import pytest
+from helpers import close
+
+import qdiff as qd
+from qdiff.solvers.channel_evolution import DiagonalPlusProducts
+
+
+@pytest.mark.parametrize("beta", [2.0, 40.0])
+def test_diagonal_plus_products(beta):
+    """Against a dense solve, also where rows sit on a few modes."""
+    rng = np.random.default_rng(0)
+    energy = rng.uniform(-2, 2, size=60)
+    rows = np.stack([np.exp(-beta * energy / 2), np.exp(beta * energy / 2), rng.uniform(size=60)])
+    rows /= rows.max(axis=1)[:, None]
+    A = np.diag(rng.uniform(1, 5, size=60)) + rng.normal(size=(60, 3)) @ rows
+    b = rng.normal(size=60)
+    solver = DiagonalPlusProducts(jnp.asarray(rows))
+    operator = lx.FunctionLinearOperator(lambda x: jnp.asarray(A) @ x, jax.ShapeDtypeStruct((60,), float))
+    state = solver.init(operator, {})
+    close(solver.compute(state, jnp.asarray(b), {})[0], np.linalg.solve(A, b), 1e-10)
+    turned, _ = solver.transpose(state, {})
+    close(solver.compute(turned, jnp.asarray(b), {})[0], np.linalg.solve(A.T, b), 1e-10)
+
+
+def test_explicit_and_stiff_agree():
+    """At beta = 4, and with the steady state, from two initial states of the same filling."""
+    model = qd.models.RashbaRectifier(length=32, beta=4.0, drive=0.5)
+    rng = np.random.default_rng(1)
+    other = 0.5 + 0.2 * rng.uniform(-1, 1, size=(2, 32))
+    other += 0.5 - other.mean()
+    times = np.array([0.0, 0.01, 3.0, 2000.0])
+    first = model.relaxation(times)
+    stiff = model.relaxation(times, solver=qd.Stiff(rtol=1e-7, atol=1e-10))
+    close(stiff.occupations, first.occupations, 1e-6)
+    assert np.abs(first.occupations[1] - first.occupations[0]).max() > 0.01
+    for run in (first, model.relaxation(times, initial=other)):
+        close(run.occupations[-1], model.occupations(), 1e-11)
+        close(jnp.sum(run.occupations, axis=(1, 2)), np.full(4, 32.0), 1e-12)
+
+
+def test_derivative_of_a_relaxation():
+    model = qd.models.RamanRectifier(length=16)
+
+    def current(drive):
+        return model.replace(drive=drive).relaxation(jnp.array([2.0])).current[0]
+
+    h = 1e-4
+    want = (8 * (current(0.5 + h) - current(0.5 - h)) - (current(0.5 + 2 * h) - current(0.5 - 2 * h))) / (12 * h)
+    assert float(jax.grad(current)(0.5)) == pytest.approx(float(want), rel=1e-9)
+
+    def forward(drive):
+        return model.replace(drive=drive).relaxation(jnp.array([2.0]), solver=qd.Explicit(gradient="forward", rtol=1e-12)).current[0]
+
+    assert float(jax.jacfwd(forward)(0.5)) == pytest.approx(float(want), rel=1e-9)
+
+
+def test_bad_input():
+    model = qd.models.RamanRectifier(length=16)
+    for times, initial, message in (
+        ([-1.0], None, "times must not be negative, but one was -1"),
+        ([1.0, 0.5], None, "times must be sorted in ascending order"),
+        ([1.0], np.ones(3), r"initial must have shape \(16,\), but has shape \(3,\)"),
+        ([1.0], np.full(16, 2.0), "initial must hold occupations between 0 and 1, but has 2 and 2"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            model.relaxation(np.array(times), initial)
+    with pytest.raises(TypeError, match=r"solver must be Explicit\(\) or Stiff\(\), but was Propagator"):
+        model.relaxation(np.array([1.0]), solver=qd.Propagator())
+    with pytest.raises(ValueError, match=r"lagrange_parameters must have shape \(16,\), but have shape \(3,\)"):
+        model.rates(np.zeros(3))
