@@ -118,8 +118,8 @@ def _apply(eqn, operands):
         return [_scattered(eqn, operands)]
     if name == "scatter" and all(_is_known(e) for e in operands[1].ravel()):
         (a, b), entries = _labels([operands[0], operands[2]])
-        index = jnp.asarray(_dense(operands[1], eqn.invars[1].aval))
         with jax.ensure_compile_time_eval():
+            index = jnp.asarray(_dense(operands[1], eqn.invars[1].aval))
             at = np.asarray(eqn.primitive.bind(jnp.asarray(a), index, jnp.asarray(b), **eqn.params))
         return [_picked(at, entries)]
     if all(v.aval.shape == eqn.outvars[0].aval.shape for v in eqn.invars) and len(eqn.outvars) == 1 and name not in _SEVERAL:
@@ -164,11 +164,11 @@ def _moved(eqn, operands):
     """Where each entry of the result comes from is found by moving numbers about."""
     moving = operands if eqn.primitive.name == "concatenate" else operands[:1]
     labels, entries = _labels(moving)
-    rest = [jnp.asarray(_dense(o, v.aval)) for o, v in zip(operands[len(moving) :], eqn.invars[len(moving) :], strict=True)]
     params = dict(eqn.params)
     if params.get("fill_value", None) is not None:
         params["fill_value"] = -1
     with jax.ensure_compile_time_eval():
+        rest = [jnp.asarray(_dense(o, v.aval)) for o, v in zip(operands[len(moving) :], eqn.invars[len(moving) :], strict=True)]
         at = np.asarray(eqn.primitive.bind(*(jnp.asarray(a) for a in labels), *rest, **params))
     return _picked(at, entries)
 
@@ -190,6 +190,8 @@ def _elementwise(rule, eqn, operands):
 
 def _bound(eqn, entries):
     """An elementwise primitive on arrays over the batch, or on numbers known now."""
+    if eqn.primitive.name == "select_n" and _is_known(entries[0]):
+        return entries[1 + int(entries[0])]
     if all(map(_is_known, entries)):
         avals = [jax.core.ShapedArray((), v.aval.dtype) for v in eqn.invars]
         with jax.ensure_compile_time_eval():
@@ -350,9 +352,9 @@ def _summed(a, axes, shape):
 def _scattered(eqn, operands):
     """Each entry of the updates is added where a one in its place would end up."""
     operand, index, updates = operands
-    index = jnp.asarray(_dense(index, eqn.invars[1].aval))
     out = operand.copy()
     with jax.ensure_compile_time_eval():
+        index = jnp.asarray(_dense(index, eqn.invars[1].aval))
         for at in np.ndindex(*updates.shape):
             one = np.zeros(updates.shape)
             one[at] = 1

@@ -155,7 +155,7 @@ def evolve_cells(volumes: FiniteVolumes, initial, times):
 
     Differentiable in the rates, the initial state and the times, forward, reverse and to any order.
 
-    Accuracy: 1e-12 of the largest probability (`solvers.rational`). Costs O(n) for each time.
+    Accuracy: 5e-12 of the largest entry of `initial` (`solvers.rational`). Costs O(n) for each time.
     """
     _precision()
 

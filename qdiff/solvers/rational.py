@@ -46,7 +46,7 @@ def exponential(shifted: Callable, x, t):
 
     Differentiable as far as `shifted` is.
 
-    Accuracy: about 1e-13 of |x| for a W that is symmetric in some inner product, whatever the product of its norm and
+    Accuracy: about 1e-13 of |x| for a W that is symmetric, 5e-12 for one with a strong drift, whatever the product of its norm and
     the time; of eigenvalues with imaginary parts comparable to their distance from zero, less.
     """
 

@@ -201,7 +201,7 @@ def evolve_scattering(scattering: Scattering, initial, times, *, method: str | N
 
     Differentiable in the rates, in x and in the times, forward, reverse and to any order.
 
-    Accuracy: 1e-12 of the largest entry.
+    Accuracy: 1e-12 of the largest entry; "rational", 1e-11.
     """
     _precision()
     cut = _cut(scattering.rate)
