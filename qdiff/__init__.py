@@ -42,6 +42,8 @@ _HOME = {
     "models.base": ["Model", "figure", "parameter", "setting", "shared"],
     "studies.evaluate": ["Evaluation", "evaluate"],
     "studies.optimize": ["Optimum", "optimize"],
+    "studies.rerun": ["Comparison", "rerun"],
+    "studies.sweep": ["sweep"],
 }
 _WHERE = {name: module for module, names in _HOME.items() for name in names}
 
