@@ -14,17 +14,17 @@ import hashlib
 import jax.numpy as jnp
 import numpy as np
 
-from ..operators.operator import Operator, accumulate
 from ..operators.pattern import Pattern, closed_classes, components, join, levels
 from ..operators.probe import PROBES, generic, sums_of, vanishes
 from ..operators.sums import sum_into
+from .coordinates import Coordinates
 from .lindblad import Lindblad
 
 # Conserved coherences are looked for up to this dimension; an inverse of dimension 256 takes milliseconds.
 MOST = 16
 
 
-class Sector:
+class Sector(Coordinates):
     """Which real numbers describe the state, and how the generator's entries follow from its operators.
 
     Static and hashable. Attributes:
@@ -39,8 +39,8 @@ class Sector:
     """
 
     def __init__(self, dim, labels, coords, entries, plan, kplan, value, chosen):
-        self.dim, self.labels = dim, labels
-        self.row, self.col, self.part = coords
+        super().__init__(dim, *coords)
+        self.labels = labels
         self.target, self.source = entries
         self._plan, self._kplan, self.copies, self._chosen = plan, kplan, value, chosen
 
@@ -58,26 +58,8 @@ class Sector:
             digest.update(np.ascontiguousarray(array).tobytes() + b"|")
         return digest.digest()
 
-    def __hash__(self):
-        return hash(self._digest)
-
-    def __eq__(self, other):
-        return isinstance(other, Sector) and self._digest == other._digest
-
     def __repr__(self):
         return f"Sector(dim={self.dim}, size={self.size}, nnz={self.target.size})"
-
-    @property
-    def size(self) -> int:
-        return self.row.size
-
-    @property
-    def is_population(self) -> np.ndarray:
-        return self.row == self.col
-
-    @property
-    def trace_weights(self) -> np.ndarray:
-        return self.is_population.astype(float)
 
     @functools.cached_property
     def classes(self) -> list[np.ndarray]:
@@ -115,12 +97,15 @@ class Sector:
 
     def act_by_label(self, motion: Lindblad, x):
         """L_b x for every bath b, shape (n_labels, size) [rate]."""
+        return jnp.stack([self.act_of(motion, x, label) for label in self.labels])
+
+    def act_of(self, motion: Lindblad, x, label: str):
+        """L_b x of one bath (size,) [rate]."""
         plan = self._plan
-        on = np.flatnonzero(plan["label"] >= 0)
-        out, label = plan["out"][on], plan["label"][on]
+        on = np.flatnonzero(plan["label"] == self.labels.index(label))
+        out = plan["out"][on]
         terms = plan["weight"][on] * self._terms(motion)[plan["term"][on]] * x[self.source[out]]
-        moved = sum_into(terms, label * self.size + self.target[out], len(self.labels) * self.size)
-        return moved.reshape(len(self.labels), self.size)
+        return sum_into(terms, self.target[out], self.size)
 
     def gains(self, motion: Lindblad, bath: str):
         """What the jumps of one bath add to x: the static places `target`, `source` and `jump` (the number of the jump,
@@ -133,44 +118,6 @@ class Sector:
         first = sum(np.size(j.rate) for label in self.labels[:b] for j in motion.jumps[label])
         values = plan["weight"][on] * self._terms(motion)[plan["term"][on]]
         return self.target[plan["out"][on]], self.source[plan["out"][on]], plan["jump"][on] - first, values
-
-    def covector(self, op: Operator):
-        """o (size,) with o . x = Tr[op rho]; op Hermitian in the generator's frame [unit of op]."""
-        at = op.pattern.find(self.col, self.row)
-        values = jnp.where(at >= 0, jnp.asarray(op.values)[np.maximum(at, 0)], 0) if op.pattern.nnz else jnp.zeros(self.size)
-        # Tr[op rho] = sum_i op_ii p_i + sum_{i<j} 2 Re(op_ji rho_ij), rho_ij = u + iv.
-        real, imag = jnp.real(values), jnp.imag(values)
-        return jnp.where(self.is_population, real, jnp.where(self.part == 0, 2 * real, -2 * imag))
-
-    def operator(self, x, space) -> Operator:
-        """The density matrix with coordinates x, in the generator's frame."""
-        off = ~self.is_population
-        full = Pattern(self.dim, np.r_[self.row, self.col[off]], np.r_[self.col, self.row[off]])
-        phase = np.where(self.part == 1, 1j, 1.0)
-        if not np.any(self.part):
-            phase = np.ones(self.size)
-        up = full.find(self.row, self.col)
-        parts = [(x * phase, up)]
-        if off.any():
-            parts.append(((x * phase.conj())[off], full.find(self.col[off], self.row[off])))
-        return Operator(full, accumulate(parts, full.nnz), space)
-
-    def coordinates(self, rho: Operator):
-        """The coordinates x (size,) of a density matrix given in the generator's frame."""
-        at = rho.pattern.find(self.row, self.col)
-        values = jnp.where(at >= 0, jnp.asarray(rho.values)[np.maximum(at, 0)], 0) if rho.pattern.nnz else jnp.zeros(self.size)
-        return jnp.where(self.part == 0, jnp.real(values), jnp.imag(values))
-
-    def adopted(self, other: Sector, x):
-        """The coordinates here of a state with coordinates x in another sector of the same generator.
-
-        What only one of the two holds is zero here, or left out.
-        """
-        if other == self:
-            return x
-        known = {place: k for k, place in enumerate(zip(other.row, other.col, other.part, strict=True))}
-        at = [known.get(place, other.size) for place in zip(self.row, self.col, self.part, strict=True)]
-        return jnp.append(x, 0.0)[np.array(at, int)]
 
 
 # ---- trace time -----------------------------------------------------------------------------------------

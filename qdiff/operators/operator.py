@@ -217,7 +217,10 @@ class Operator:
         return accumulate([(self.values, self.pattern.keys)], n * n).reshape(n, n)
 
     def reduced(self, *names: str) -> Operator:
-        """The partial trace over all factors of the space but the named ones, on `space.keep(*names)`."""
+        """The partial trace over all factors of the space but the named ones, on `space.keep(*names)`.
+
+        Of fermions the one that keeps the expectation values of all even operators of the factors that are left.
+        """
         if self.space is None:
             raise ValueError("the partial trace needs an operator on a Space, but this one is a bare matrix")
         small = self.space.keep(*names)
@@ -229,7 +232,12 @@ class Operator:
         col = np.ravel_multi_index(tuple(right[axes][:, on]), small.dims)
         out = Pattern(small.dim, row, col)
         at = out.find(row, col)
-        return Operator(out, accumulate([(self.values[on], at)], out.nnz), small, probe=sums_of(self.probe[:, on], at, out.nnz))
+        values, probe = self.values[on], self.probe[:, on]
+        minus = self.space.crossings(left[:, on], right[:, on]) != small.crossings(left[axes][:, on], right[axes][:, on])
+        if minus.any():
+            sign = np.where(minus, -1.0, 1.0)
+            values, probe = values * sign, probe * sign
+        return Operator(out, accumulate([(values, at)], out.nnz), small, probe=sums_of(probe, at, out.nnz))
 
     @property
     def is_hermitian(self) -> bool:

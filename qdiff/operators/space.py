@@ -8,6 +8,7 @@ import keyword
 import numpy as np
 
 from .checks import count
+from .fermions import Fermions, odd_entries, strings
 from .operator import Operator
 from .pattern import Pattern
 from .probe import is_constant
@@ -171,7 +172,10 @@ class Site:
         raise AttributeError(f"{self.factor!r} has no operator {name!r}; it has {sorted(known) or 'transition, projector'}")
 
     def operator(self, matrix) -> Operator:
-        """Any (dim, dim) matrix, or `Operator` of that size, of this factor as an operator on the whole space."""
+        """Any (dim, dim) matrix, or `Operator` of that size, of this factor as an operator on the whole space.
+
+        What adds or removes an odd number of fermions anticommutes with its like on every other factor.
+        """
         local = matrix if isinstance(matrix, Operator) else Operator.from_dense(matrix)
         if local.size != self.factor.dim:
             raise ValueError(f"matrix must have the dimension of {self.name!r}, {self.factor.dim}, but has {local.size}")
@@ -200,10 +204,14 @@ class Site:
             if np.ndim(part) == 1:
                 part = np.asarray(part) if is_constant(part) else part
                 part = part[:, None] * part.conj()
+        if isinstance(self.factor, Fermions):
+            part = part if isinstance(part, Operator) else Operator.from_dense(part)
+            if part.size == d and odd_entries(self.factor, part.pattern).any():
+                raise ValueError(f"the state of {self.name!r} must not mix even and odd numbers of fermions, but does")
         return self.operator(part)
 
     def _index(self, level) -> int:
-        if isinstance(self.factor, Levels):
+        if isinstance(self.factor, (Levels, Fermions)):
             return self.factor.index(level)
         if str(level) in self.factor.labels:
             return self.factor.labels.index(str(level))
@@ -214,7 +222,7 @@ class Space:
     """The tensor product of named factors, in the order given.
 
     Args:
-        factors: by name, each a `Spin`, `Boson`, `Rotor` or `Levels`; a factor is then an attribute of the space,
+        factors: by name, each a `Spin`, `Boson`, `Rotor`, `Levels` or `Fermions`; a factor is then an attribute of the space,
             and the factor's operators are attributes of that.
 
     Raises:
@@ -309,6 +317,13 @@ class Space:
             raise ValueError(f"index must be an integer between 0 and {self.dim - 1}, but was {index}")
         return np.stack(np.unravel_index(np.asarray(index), self.dims))
 
+    def crossings(self, left: np.ndarray, right: np.ndarray) -> np.ndarray:
+        """Whether |left><right|, basis states by levels (n_factors, n), is minus the product of its parts on the factors."""
+        factors = self.factors.values()
+        each = zip(factors, left, right, strict=True)
+        odd = [f.odd[i] != f.odd[j] if isinstance(f, Fermions) else np.zeros(i.shape, bool) for f, i, j in each]
+        return np.sum(np.stack(odd) & strings(factors, right), axis=0) % 2 == 1
+
     def label(self, index: int) -> str:
         """The name of a basis state, such as |up,down,3>."""
         at = self.coordinates(index)
@@ -330,4 +345,10 @@ class Space:
         out = Pattern(self.dim, row, col)
         source = np.empty(out.nnz, int)
         source[out.find(row, col)] = k.ravel()
-        return Operator(out, local.values[source], self, probe=local.probe[:, source])
+        values, probe = local.values[source], local.probe[:, source]
+        minus = odd_entries(self.factors[name], local.pattern)[source]
+        if minus.any():
+            minus &= strings(self.factors.values(), self.coordinates(out.col))[axis]
+            sign = np.where(minus, -1.0, 1.0)
+            values, probe = values * sign, probe * sign
+        return Operator(out, values, self, probe=probe)

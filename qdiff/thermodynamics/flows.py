@@ -89,12 +89,16 @@ def ledger(motion: Lindblad, state: State, H0: Operator | None = None) -> Ledger
 def _moved(motion: Lindblad, state: State, op: Operator, is_hermitian: bool) -> dict[str, jax.Array]:
     """`currents` of an observable that is given in the generator's frame."""
     sector = state.sector
-    moved = sector.act_by_label(motion, state.x)
-    if is_hermitian:
-        moved = moved @ sector.covector(op)
-    else:
-        moved = moved @ sector.covector((op + op.dag) * 0.5) + 1j * (moved @ sector.covector((op - op.dag) * -0.5j))
-    return dict(zip(sector.labels, moved, strict=True))
+    parts = [op] if is_hermitian else [(op + op.dag) * 0.5, (op - op.dag) * -0.5j]
+    weights = [sector.covector(part) for part in parts]
+
+    def of(label):
+        # Each bath by itself, so that a program computes only what it returns.
+        moved = sector.act_of(motion, state.x, label)
+        real, *imaginary = [jnp.dot(weight, moved) for weight in weights]
+        return real + 1j * imaginary[0] if imaginary else real
+
+    return {label: of(label) for label in sector.labels}
 
 
 def _hamiltonian(motion: Lindblad, H: Operator | None, name: str) -> Operator:
