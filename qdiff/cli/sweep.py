@@ -22,7 +22,9 @@ Grids = Annotated[
 Together = Annotated[
     list[str] | None, typer.Option("--together", metavar="NAME,NAME", help="These grids run along one axis; repeat for more groups.")
 ]
-Figures = Annotated[list[str], typer.Option("--figure", metavar="NAME", help="A figure of merit that `qdiff show MODEL` lists; repeat for more.")]
+Figures = Annotated[
+    list[str], typer.Option("--figure", metavar="NAME", help="A figure of merit that `qdiff show MODEL` lists; repeat for more.")
+]
 Out = Annotated[pathlib.Path, typer.Option("--out", metavar="FILE.nc", help="The file to write, a new one.")]
 Resume = Annotated[bool, typer.Option("--resume", help="Go on with the unfinished sweep of this file.")]
 Gradient = Annotated[bool, typer.Option("--gradient", help="Also the derivatives with respect to every parameter.")]

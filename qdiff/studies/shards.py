@@ -17,8 +17,8 @@ class Shards:
     A shard is written under another name and then renamed, so that a killed process leaves only whole ones.
 
     Args:
-        out: the file that the study will end as. record: what is computed, as JSON. chunk: points of one call. resume: whether to go on with what
-            is there.
+        out: the file that the study will end as. record: what is computed, as JSON. chunk: points of one call.
+        resume: whether to go on with what is there.
 
     Raises:
         ValueError: there is an unfinished study and `resume` is not set, or it is not the same study.
@@ -27,19 +27,29 @@ class Shards:
     def __init__(self, out: pathlib.Path, record: dict, chunk: int, resume: bool):
         self.folder = out.with_name(out.name + ".parts")
         self._study = self.folder / "study.json"
-        if self.folder.exists():
+        if self.folder.exists() or not self._made(record, chunk):
             if not resume:
                 raise ValueError(f"out has an unfinished study in {self.folder}: resume it, or delete that folder")
             if not self._study.exists():
                 raise ValueError(f"{self.folder} is no unfinished study (it has no study.json): give another `out`, or delete it")
             if differing := _differing(unfinished(out)["record"], record):
                 raise ValueError(f"the unfinished study in {self.folder} must be the same as this one, but differs in {differing}")
-        else:
-            out.parent.mkdir(parents=True, exist_ok=True)
-            fresh = self.folder.with_name(f"{self.folder.name}.{uuid.uuid4().hex[:8]}")
-            fresh.mkdir()
-            (fresh / "study.json").write_text(json.dumps({"record": record, "chunk": chunk}))
+
+    def _made(self, record: dict, chunk: int) -> bool:
+        """Make the folder, with its study in it; False if another process was first."""
+        self.folder.parent.mkdir(parents=True, exist_ok=True)
+        fresh = self.folder.with_name(f"{self.folder.name}.{uuid.uuid4().hex[:8]}")
+        fresh.mkdir()
+        (fresh / "study.json").write_text(json.dumps({"record": record, "chunk": chunk}))
+        try:
             os.rename(fresh, self.folder)
+        except OSError:
+            (fresh / "study.json").unlink()
+            fresh.rmdir()
+            if not self.folder.exists():
+                raise
+            return False
+        return True
 
     def ranges(self) -> list[tuple[int, int]]:
         """The ranges [start, stop) of points that are there, in order."""

@@ -6,7 +6,7 @@ import os
 import pathlib
 import time
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import jax
 import numpy as np
@@ -113,7 +113,7 @@ def sweep(
         texts: list[str] = []
         return layout.dataset(arrays, coded(grid.size, 0, reasons, texts), texts)
     with _disk(path):
-        shards = Shards(path, record, batches.chunk, resume or jax.process_index() > 0)
+        shards = Shards(path, record, batches.chunk, resume or jax.process_count() > 1)
         for start, stop in _missing(grid.size, batches.chunk, shards.ranges()):
             work.run(start, stop, shards)
         report(None)
@@ -216,9 +216,11 @@ class _disk:
 
     def __exit__(self, kind, error, traceback):
         if isinstance(error, OSError):
-            kept = f"; what was computed is kept in {self._path}.parts: resume from there" if self._path.with_name(
-                self._path.name + ".parts"
-            ).exists() else ""
+            kept = (
+                f"; what was computed is kept in {self._path}.parts: resume from there"
+                if self._path.with_name(self._path.name + ".parts").exists()
+                else ""
+            )
             raise OSError(error.errno, f"out ({self._path}) cannot be written: {error.strerror or error}{kept}") from error
 
 
