@@ -46,17 +46,19 @@ _HOME = {
     "solvers.regression": ["correlation", "spectrum", "zero_frequency_noise"],
     "solvers.relax": ["relax", "Relaxation"],
     "solvers.scattering": ["driven_scattering", "evolve_scattering", "slowest_scattering", "stationary_scattering"],
-    "solvers.selective": ["replay", "Trajectories", "trajectories"],
+    "solvers.selective": ["replay", "trajectories", "Trajectories"],
     "solvers.steady": ["BlockTridiagonal", "Dense", "failures", "NotUnique", "SolveError", "State", "steady_state"],
     "solvers.strokes": ["Free", "Measurement", "SwapBaths", "Unitary"],
     "thermodynamics.counting": ["cumulants", "fano_factor", "uncertainty_ratio"],
     "thermodynamics.entropy": ["entropy", "entropy_production", "free_energy"],
     "thermodynamics.ergotropy": ["ergotropy"],
-    "thermodynamics.flows": ["current", "currents", "heat_current", "ledger", "Ledger"],
+    "thermodynamics.flows": ["current", "currents", "heat_current", "Ledger", "ledger"],
     "thermodynamics.gibbs": ["gibbs"],
     "models.base": ["figure", "Model", "parameter", "setting", "shared"],
     "studies.evaluate": ["evaluate", "Evaluation"],
     "studies.optimize": ["optimize", "Optimum"],
+    "studies.rerun": ["Comparison", "rerun"],
+    "studies.sweep": ["sweep"],
 }
 _WHERE = {name: module for module, names in _HOME.items() for name in names}
 
