@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import pathlib
 import sys
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -96,11 +96,11 @@ def _table(found: Comparison):
         out.print(f"made with {name.replace('_', ' ')} {version}", markup=False)
 
 
-def _values(grids: list[str], cls: type[Model]) -> dict[str, list[float]]:
+def _values(grids: list[str], cls: type[Model]) -> dict[str, Any]:
     """The numbers of NAME=START:STOP:COUNT and NAME=v1,v2,... strings."""
     import numpy as np
 
-    out: dict[str, list[float]] = {}
+    out: dict[str, Any] = {}
     for entry in grids:
         name, equals, text = (part.strip() for part in entry.partition("="))
         try:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import equinox as eqx
@@ -52,7 +52,7 @@ class BlochModel(eqx.Module):
             H, jumps = given.H, [(j.rate, j.operator) for label in given.labels for j in given.jumps[label]]
         else:
             H, jumps = given
-        if hasattr(jumps, "values"):
+        if isinstance(jumps, Mapping):
             jumps = [jump for several in jumps.values() for jump in several]
         H = _matrix(H)
         if H.ndim != 2 or H.shape[0] != H.shape[1] or H.shape[0] < 2:

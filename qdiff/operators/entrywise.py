@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import ShapedArray, Tracer
 from jax.extend.core import Literal
 
 from .trig import kept
@@ -70,12 +71,12 @@ def _cells(array, shape):
 
 def _constant(array):
     """An object array of numbers known now, or of traced entries of a constant that is not."""
-    if isinstance(array, jax.core.Tracer):
+    if isinstance(array, Tracer):
         return _cells(array, array.shape)
     array = np.asarray(array)
     out = np.empty(array.shape, object)
     for at in np.ndindex(*array.shape):
-        value = array[at]
+        value: Any = array[at]
         out[at] = Pair(float(value.real), float(value.imag)) if np.iscomplexobj(array) else value.item()
     return out
 
@@ -193,7 +194,7 @@ def _bound(eqn, entries):
     if eqn.primitive.name == "select_n" and _is_known(entries[0]):
         return entries[1 + int(entries[0])]
     if all(map(_is_known, entries)):
-        avals = [jax.core.ShapedArray((), v.aval.dtype) for v in eqn.invars]
+        avals = [ShapedArray((), v.aval.dtype) for v in eqn.invars]
         with jax.ensure_compile_time_eval():
             known = [jnp.asarray(_dense(_single(e), aval)) for e, aval in zip(entries, avals, strict=True)]
             return _constant(np.asarray(eqn.primitive.bind(*known, **eqn.params)))[()]

@@ -99,9 +99,9 @@ class Factors(NamedTuple):
         def T(x):
             return jnp.swapaxes(x, -1, -2)
 
-        joined = (self.from_previous, self.from_first, self.to_previous, self.to_first)
         second = (T(self.second[0]), T(self.second[2]), T(self.second[1])) if self.second else ()
-        return Factors(T(self.G), *map(T, joined), second, T(self.root), self.first_row)
+        joined = T(self.from_previous), T(self.from_first), T(self.to_previous), T(self.to_first)
+        return Factors(T(self.G), joined[0], joined[1], joined[2], joined[3], second, T(self.root), self.first_row)
 
 
 def factor(own, onward=None, backward=None, *, invert, root) -> Factors:

@@ -112,7 +112,7 @@ class Batches:
 
     def _allowed(self) -> int:
         """How many points fit, by what the compiled program says it needs."""
-        found = self._program.memory_analysis()
+        found: Any = self._program.memory_analysis()
         needed = found.temp_size_in_bytes + found.output_size_in_bytes + found.argument_size_in_bytes
         if self._devices[0].platform == "cpu":
             needed, free = needed * len(self._devices), os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
