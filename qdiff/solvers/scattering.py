@@ -80,17 +80,29 @@ def response(rate, p, factors, right):
     def through(f, r):
         return cut.unpack(ring.solve(f, cut.pack(r)))
 
-    def solve(_, r):
+    def forwards(r):
         total = jnp.sum(r)
         x = -through(factors, r - total * p)
         return x - p * (jnp.sum(x) + total / s)
 
-    def solve_T(_, v):
+    def backwards(v):
         total = jnp.sum(p * v)
         y = -through(back, v - total)
         return y - (jnp.sum(p * y) + total / s)
 
-    return lax.custom_linear_solve(lambda x: Scattering(rate).act(x) - s * p * jnp.sum(x), right, solve, solve_T)
+    def apply(x):
+        return Scattering(rate).act(x) - s * p * jnp.sum(x)
+
+    # The elimination leaves one population free, which may be a tiny one: what that costs is recovered by a second solve.
+    def solve(_, r):
+        x = forwards(r)
+        return x + forwards(r - apply(x))
+
+    def solve_T(_, v):
+        y = backwards(v)
+        return y + backwards(v - (Scattering(rate).act_T(y) - s * jnp.sum(p * y)))
+
+    return lax.custom_linear_solve(apply, right, solve, solve_T)
 
 
 _KRYLOV, _ROUNDS = 24, 4
