@@ -226,7 +226,7 @@ class SpintronicEngine(Model):
 
     @figure(symbol="P", unit="meV^2", source="Eq. (21), P_max")
     def power(self):
-        """Delta E / tau, the largest power that could be drawn; times e^2/hbar-units by `watts`."""
+        """Delta E / tau, the largest power that could be drawn; `watts` converts."""
         return self._limit().measured / self.tau
 
     @figure(symbol="A", unit="1", source="log ratio of the rates around the loop left lead, bosons, right lead")

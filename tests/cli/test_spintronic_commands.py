@@ -40,7 +40,7 @@ def test_show_lists_the_presets(qdiff):
         (["--set", "measured=n_X"], "measured must be one of 'n_R', 'n_down'"),
         (["--set", "measurement_strength=1.5"], "measurement_strength must be between 0 and 1, but was 1.5"),
         (["--preset", "fig8"], "SpintronicEngine has no preset 'fig8'; did you mean 'fig"),
-        (["--set", "gamma=0"], "the limit cycle is not unique"),
+        (["--preset", "fig5", "--set", "gamma=0"], "the limit cycle is not unique"),
     ],
 )
 def test_bad_input(qdiff, given, message):
