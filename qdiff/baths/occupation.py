@@ -81,8 +81,8 @@ def omega_bose(omega: ArrayLike, beta: ArrayLike) -> Float[Array, "..."]:
 
 
 def fermi(x: ArrayLike) -> Float[Array, "..."]:
-    """The Fermi factor 1/(e^x + 1), x = beta (epsilon - mu) [1]; no overflow, differentiable everywhere."""
-    return 0.5 * (1 - jnp.tanh(real_array("x", x) / 2))
+    """The Fermi factor 1/(e^x + 1), x = beta (epsilon - mu) [1]; to relative rounding, no overflow, differentiable everywhere."""
+    return jax.nn.sigmoid(-real_array("x", x))
 
 
 def x_coth(x: ArrayLike) -> Float[Array, "..."]:

@@ -1,4 +1,4 @@
-"""The command `qdiff`: models, show, evaluate, optimize."""
+"""The command `qdiff`: models, show, evaluate, optimize, sweep, rerun."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from .errors import guarded, show_tracebacks
 from .evaluate import evaluate_command
 from .optimize import optimize_command
 from .show import models_command, show_command
+from .sweep import rerun_command, sweep_command
 
 _HELP = """Differentiable open quantum systems and quantum thermodynamics.
 
@@ -24,6 +25,8 @@ app.command("models")(guarded(models_command))
 app.command("show")(guarded(show_command))
 app.command("evaluate")(guarded(evaluate_command))
 app.command("optimize")(guarded(optimize_command))
+app.command("sweep")(guarded(sweep_command))
+app.command("rerun")(guarded(rerun_command))
 
 
 def _version(wanted: bool):

@@ -18,7 +18,7 @@ from .errors import BadInput, Fail, fail, nearest, show_tracebacks
 if TYPE_CHECKING:
     from ..models.base import Model, Parameter
 
-__all__ = ["BadInput", "Debug", "Fail", "Json", "ModelName", "Sets", "checked_names", "configured", "dump", "fail", "load_model"]
+__all__ = ["BadInput", "Debug", "Fail", "Json", "ModelName", "Preset", "Sets", "checked_names", "configured", "dump", "fail", "load_model"]
 
 
 def _debugging(value: bool) -> bool:
@@ -32,6 +32,9 @@ MODEL_HELP = "A name that `qdiff models` lists, or path/to/file.py:ClassName for
 ModelName = Annotated[str, typer.Argument(metavar="MODEL", help=MODEL_HELP)]
 Sets = Annotated[
     list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Give a parameter or setting a value; repeat for more.")
+]
+Preset = Annotated[
+    str | None, typer.Option("--preset", metavar="NAME", help="Begin with this set of parameters; `qdiff show MODEL` lists them.")
 ]
 Json = Annotated[bool, typer.Option("--json", help="Write one JSON object to standard output and nothing else.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show the whole traceback of an error.", callback=_debugging, is_eager=True)]
@@ -55,8 +58,8 @@ def load_model(name: str) -> type[Model]:
     return getattr(models, models.NAMES[name].split(":")[1])
 
 
-def configured(cls: type[Model], sets: list[str] | None = None) -> Model:
-    """The model with the values of NAME=VALUE strings, checked as its constructor checks them.
+def configured(cls: type[Model], sets: list[str] | None = None, preset: str | None = None) -> Model:
+    """The model with a preset's parameters and the values of NAME=VALUE strings, checked as its constructor checks them.
 
     Raises:
         BadInput: a string is not NAME=VALUE, its name is unknown or set twice to different values, its value is
@@ -66,6 +69,10 @@ def configured(cls: type[Model], sets: list[str] | None = None) -> Model:
 
     known = cls.parameters()
     values: dict[str, Any] = {}
+    begin: dict[str, Any] = {}
+    if preset is not None:
+        checked_names([preset], cls.presets, "preset", cls)
+        begin = cls.presets[preset]
     written: dict[str, str] = {}
     for entry in sets or []:
         name, equals, text = (part.strip() for part in entry.partition("="))
@@ -77,10 +84,10 @@ def configured(cls: type[Model], sets: list[str] | None = None) -> Model:
             raise BadInput(f"{name} must be set once, but was set to both {written[name]} and {text}")
         values[name], written[name] = value, text
     for name, about in known.items():
-        if about.default is dataclasses.MISSING and name not in values:
+        if about.default is dataclasses.MISSING and name not in values and name not in begin:
             raise BadInput(f"{name} has no default and must be given, by --set {name}=VALUE ({about.bounds})")
     with bad_values():
-        return cls(**values)
+        return cls(**{**begin, **values})
 
 
 def _example(known: dict[str, Parameter]) -> str:
@@ -89,6 +96,8 @@ def _example(known: dict[str, Parameter]) -> str:
 
 def _parsed(about: Parameter, text: str):
     """The text as the parameter's kind of value; what cannot be read stays text, for the parameter's own check to refuse."""
+    if about.choices == (True, False):
+        return {"true": True, "false": False}.get(text.lower(), text)
     kind = str if about.choices else int if about.static else float
     with contextlib.suppress(ValueError):
         return [float(part) for part in text.split(",")] if about.array else kind(text)

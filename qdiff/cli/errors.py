@@ -79,4 +79,6 @@ def outcome(error: Exception) -> tuple[str, int]:
         return str(error), FAILED_SOLVE
     if isinstance(error, ValueError):  # what the library says of wrong use
         return str(error), BAD_INPUT
+    if isinstance(error, OSError):  # a disk that is full, a folder that may not be written
+        return (error.strerror if error.args and error.strerror else str(error)), BAD_INPUT
     return f"{type(error).__name__}: {error} (--debug shows where)", BUG

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .common import Debug, Json, ModelName, Sets, checked_names, configured, dump, load_model
+from .common import Debug, Json, ModelName, Preset, Sets, checked_names, configured, dump, load_model
 
 if TYPE_CHECKING:
     from ..models.base import Model
@@ -21,6 +21,7 @@ Gradient = Annotated[bool, typer.Option("--gradient", help="Also the derivatives
 def evaluate_command(
     model: ModelName,
     sets: Sets = None,
+    preset: Preset = None,
     figures: Figures = None,
     gradient: Gradient = False,
     as_json: Json = False,
@@ -29,7 +30,7 @@ def evaluate_command(
     """Evaluate figures of merit, with diagnostics of their accuracy."""
     with contextlib.redirect_stdout(sys.stderr):  # what a user's model prints is not the result
         cls = load_model(model)
-        device = configured(cls, sets)
+        device = configured(cls, sets, preset)
         names = checked_names(figures, cls.figures(), "figure", cls) if figures else None
 
         from ..studies.evaluate import evaluate

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .common import BadInput, Debug, Json, ModelName, Sets, checked_names, configured, dump, load_model
+from .common import BadInput, Debug, Json, ModelName, Preset, Sets, checked_names, configured, dump, load_model
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,6 +37,7 @@ def optimize_command(
     figure: FigureName,
     over: Over = None,
     sets: Sets = None,
+    preset: Preset = None,
     minimize: Minimize = False,
     starts: Starts = 16,
     seed: Seed = 0,
@@ -49,7 +50,7 @@ def optimize_command(
     with contextlib.redirect_stdout(sys.stderr):  # what a user's model prints is not the result
         cls = load_model(model)
         checked_names([figure], cls.figures(), "figure", cls)
-        device = configured(cls, sets)
+        device = configured(cls, sets, preset)
         bounds = _bounds(over, cls)
         folder = _folder(out, model, figure)
 

@@ -25,6 +25,9 @@ def show_command(model: ModelName, debug: Debug = False):
     out.print(table("Parameters", ["name", "default", "unit", "bounds", "meaning"], rows))
     if settings := [(p.name, _default(p), p.bounds, p.text) for p in inputs if p.static]:
         out.print(table("Settings", ["name", "default", "bounds", "meaning"], settings))
+    if cls.presets:
+        rows = [(name, ", ".join(f"{k}={v}" for k, v in values.items()) or "the defaults") for name, values in cls.presets.items()]
+        out.print(table("Presets (--preset NAME)", ["name", "parameters"], rows))
     out.print(table("Figures of merit", ["name", "symbol", "unit", "source", "meaning"], [_about(f) for f in figures]))
 
 

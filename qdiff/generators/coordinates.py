@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import functools
+import hashlib
+
 import jax.numpy as jnp
 import numpy as np
 
 from ..operators.operator import Operator, accumulate
 from ..operators.pattern import Pattern
+from ..operators.probe import is_constant
 
 
 class Coordinates:
@@ -20,6 +24,17 @@ class Coordinates:
 
     def __init__(self, dim: int, row: np.ndarray, col: np.ndarray, part: np.ndarray):
         self.dim, self.row, self.col, self.part = dim, row, col, part
+
+    @functools.cached_property
+    def _digest(self) -> bytes:
+        arrays = [np.ascontiguousarray(a, np.int64).tobytes() for a in (self.row, self.col, self.part)]
+        return hashlib.blake2b(b"|".join([str(self.dim).encode(), *arrays]), digest_size=16).digest()
+
+    def __hash__(self):
+        return hash(self._digest)
+
+    def __eq__(self, other):
+        return type(other) is type(self) and self._digest == other._digest
 
     @property
     def size(self) -> int:
@@ -70,3 +85,22 @@ class Coordinates:
         known = {place: k for k, place in enumerate(zip(other.row, other.col, other.part, strict=True))}
         at = [known.get(place, other.size) for place in zip(self.row, self.col, self.part, strict=True)]
         return jnp.append(x, 0.0)[np.array(at, int)]
+
+
+def basis(coordinates: Coordinates) -> np.ndarray:
+    """The Hermitian matrices (n, d, d) that the coordinates multiply."""
+    n, c = coordinates.size, coordinates
+    out = np.zeros((n, c.dim, c.dim), complex if c.part.any() else float)
+    at = np.arange(n)
+    phase = np.where(c.part == 1, 1j, 1.0) if c.part.any() else 1.0
+    out[at, c.row, c.col] = phase
+    out[at, c.col, c.row] = np.conj(phase)
+    return out
+
+
+def congruence(left, right, source: Coordinates, target: Coordinates):
+    """The map (target, source) of coordinates that belongs to rho -> (left rho right^dag + h.c.)/2, of dense matrices."""
+    numpy = np if is_constant(left) and is_constant(right) else jnp
+    moved = numpy.einsum("ab,nbc,dc->nad", left, basis(source), numpy.conj(right))
+    picked = (moved[:, target.row, target.col] + numpy.conj(moved[:, target.col, target.row])) / 2
+    return numpy.where(target.part == 0, numpy.real(picked), numpy.imag(picked)).T

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
+from ..baths.lead import FermionicLead, GivenLead
 from ..baths.reservoir import BosonicBath
 from ..operators.checks import kind_of, known, real_number
 from ..operators.operator import Operator
@@ -76,6 +77,38 @@ def thermal_jumps(lower: Operator, omega, bath: BosonicBath) -> tuple[Jump, Jump
     as_bath("bath", bath)
     down = Jump(bath.emission(omega), lower, energy=-omega, quanta=-1.0)
     return down, Jump(bath.absorption(omega), lower.dag, energy=omega, quanta=1.0)
+
+
+def lead_jumps(annihilator: Operator, energy, lead: FermionicLead | GivenLead, spin: int = 0) -> tuple[Jump, Jump]:
+    """The pair of jumps by which a lead empties and fills one mode of a given energy.
+
+        out_of(energy, spin) D[c] + into(energy, spin) D[c^dag]
+
+    One jump carries one electron and its energy.
+
+    Args:
+        annihilator: c, such as `space.dot.up` [1].
+        energy: of the mode [energy].
+        lead: a `FermionicLead` or a `GivenLead`.
+        spin: of the mode, 1, -1 or 0.
+
+    Raises:
+        TypeError, ValueError: one of them is something else.
+
+    Example:
+        >>> import qdiff as qd
+        >>> dot = qd.Space(dot=qd.Fermions("c")).dot
+        >>> motion = qd.Lindblad(0.5 * dot.n, {"lead": qd.lead_jumps(dot.c, 0.5, qd.FermionicLead(2.0, 0.1, 0.3))})
+        >>> round(float(qd.steady_state(motion).expect(dot.n)), 6)
+        0.310026
+    """
+    if not isinstance(annihilator, Operator):
+        raise TypeError(f"annihilator must be an Operator, but was {type(annihilator).__name__}")
+    real_number("energy", energy)
+    if not isinstance(lead, (FermionicLead, GivenLead)):
+        raise TypeError(f"lead must be a FermionicLead or a GivenLead, but was {lead!r}")
+    out = Jump(lead.out_of(energy, spin), annihilator, energy=-energy, quanta=-1.0)
+    return out, Jump(lead.into(energy, spin), annihilator.dag, energy=energy, quanta=1.0)
 
 
 class Lindblad(eqx.Module):

@@ -58,12 +58,6 @@ class Sector(Coordinates):
             digest.update(np.ascontiguousarray(array).tobytes() + b"|")
         return digest.digest()
 
-    def __hash__(self):
-        return hash(self._digest)
-
-    def __eq__(self, other):
-        return isinstance(other, Sector) and self._digest == other._digest
-
     def __repr__(self):
         return f"Sector(dim={self.dim}, size={self.size}, nnz={self.target.size})"
 
@@ -103,12 +97,15 @@ class Sector(Coordinates):
 
     def act_by_label(self, motion: Lindblad, x):
         """L_b x for every bath b, shape (n_labels, size) [rate]."""
+        return jnp.stack([self.act_of(motion, x, label) for label in self.labels])
+
+    def act_of(self, motion: Lindblad, x, label: str):
+        """L_b x of one bath (size,) [rate]."""
         plan = self._plan
-        on = np.flatnonzero(plan["label"] >= 0)
-        out, label = plan["out"][on], plan["label"][on]
+        on = np.flatnonzero(plan["label"] == self.labels.index(label))
+        out = plan["out"][on]
         terms = plan["weight"][on] * self._terms(motion)[plan["term"][on]] * x[self.source[out]]
-        moved = sum_into(terms, label * self.size + self.target[out], len(self.labels) * self.size)
-        return moved.reshape(len(self.labels), self.size)
+        return sum_into(terms, self.target[out], self.size)
 
     def gains(self, motion: Lindblad, bath: str):
         """What the jumps of one bath add to x: the static places `target`, `source` and `jump` (the number of the jump,

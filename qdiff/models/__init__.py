@@ -10,11 +10,13 @@ from typing import Any
 NAMES = {
     "rotor-engine": "rotor_device:RotorEngine",
     "rotor-rectifier": "rotor_device:RotorRectifier",
+    "spintronic-engine": "spintronic_engine:SpintronicEngine",
     "lambda-system": "thermophoresis:LambdaSystem",
     "v-system": "thermophoresis:VSystem",
     "thermophoretic-lattice": "thermophoresis:ThermophoreticLattice",
     "raman-rectifier": "gge_rectifier:RamanRectifier",
     "rashba-rectifier": "gge_rectifier:RashbaRectifier",
+    "active-particle": "active_particle:ActiveParticle",
 }
 
 _WHERE = {home.split(":")[1]: home.split(":")[0] for home in NAMES.values()}

@@ -6,7 +6,8 @@ import contextlib
 import contextvars
 import dataclasses
 import functools
-from typing import Any
+import warnings
+from typing import Any, ClassVar
 
 import equinox as eqx
 import jax
@@ -34,6 +35,7 @@ class Parameter:
     static: bool = False
     array: str | None = None  # for an array: the method that gives the one which None stands for
     optional: bool = False  # whether it may be None, because another parameter has taken its place
+    scale: str = "linear"  # how a search divides its range: evenly, or "log" evenly in its logarithm
 
     @property
     def bounds(self) -> str:
@@ -107,7 +109,17 @@ class Figure:
 
 
 def parameter(
-    default, *, unit: str = "1", text: str = "", low=None, high=None, open: bool = False, search=None, array=None, optional: bool = False
+    default,
+    *,
+    unit: str = "1",
+    text: str = "",
+    low=None,
+    high=None,
+    open: bool = False,
+    search=None,
+    array=None,
+    optional: bool = False,
+    scale: str = "linear",
 ):
     """A float field of a model, or an array of floats.
 
@@ -119,8 +131,11 @@ def parameter(
         array: for an array (n,) that replaces simpler parameters and is None by default: the name of the method that
             gives the array these simpler ones stand for.
         optional: whether the parameter is one of those, and None where an array has taken its place.
+        scale: "log" for what `optimize` should search evenly in its logarithm (from zero, in that of its distance from a negative
+            number a thousandth of the range away), as a time that may be of any order of magnitude.
     """
     about = {"unit": unit, "text": text, "low": low, "high": high, "open": open, "search": search, "array": array, "optional": optional}
+    about["scale"] = scale
     return eqx.field(default=default, metadata={"qdiff": about})
 
 
@@ -180,8 +195,8 @@ def figure(*, symbol: str, unit: str, source: str):
 def compile_method(method):
     """`method(self, *arrays)` as one compiled program, in which a failed solve is an error of one sentence.
 
-    Called with known numbers, the program that marks failures by NaN runs first; only if it does is the one that
-    can say why compiled. Called while tracing, it becomes part of the caller's program.
+    A `range` stays as it is, known while tracing. Called with known numbers, the program that marks failures by NaN
+    runs first; only if it does is the one that can say why compiled. Called while tracing, it becomes part of the caller's program.
     """
 
     @eqx.filter_jit
@@ -193,10 +208,12 @@ def compile_method(method):
     def wrapper(self, *arrays):
         if _share.get() is not None:  # inside another figure or `evaluate`: part of its program
             return method(self, *arrays)
-        arrays = tuple(x if x is None else jnp.asarray(x) for x in arrays)
+        arrays = tuple(x if x is None or isinstance(x, range) else jnp.asarray(x) for x in arrays)
         if failure_mode() == "nan" or any(isinstance(x, Tracer) for x in jax.tree.leaves((self, arrays))):
             return program(self, arrays, failure_mode())
         out = program(self, arrays, "nan")
+        if isinstance(self, Model) and (caution := self.caution()):
+            warnings.warn(caution, stacklevel=2)
         return out if all(bool(jnp.all(jnp.isfinite(x))) for x in jax.tree.leaves(out)) else solved(program, self, arrays, "raise")
 
     return wrapper
@@ -247,6 +264,20 @@ class Model(eqx.Module):
         -0.196612
     """
 
+    # Named sets of parameters, such as those of a figure of the paper.
+    presets: ClassVar[dict[str, dict[str, Any]]] = {}
+    # How many times as many points as it has starts `optimize` looks at before it chooses them: more where a figure has ripples.
+    screening: ClassVar[int] = 1
+
+    @classmethod
+    def preset(cls, name: str, **changes):
+        """The model with the parameters of a preset, and `changes` to them.
+
+        Raises:
+            ValueError: there is no such preset, or a parameter is not what it must be.
+        """
+        return cls(**{**cls.presets[known_name(name, cls.presets, "preset", cls.__name__)], **changes})
+
     def __check_init__(self):
         for name, about in type(self).parameters().items():
             value = getattr(self, name)
@@ -258,6 +289,8 @@ class Model(eqx.Module):
         """The model's parameters and settings, by name, in order."""
         out = {}
         for f in dataclasses.fields(cls):
+            if f.name.startswith("_"):
+                continue
             about = {k: v for k, v in f.metadata.get("qdiff", {}).items() if k != "search"}
             static = bool(f.metadata.get("static", False))
             out[f.name] = Parameter(f.name, f.default, static=static, **about)
@@ -291,6 +324,11 @@ class Model(eqx.Module):
     def notes(self) -> dict:
         """What is to be known of these parameters' neighbourhood, such as a kink nearby, without solving; models override it."""
         return {}
+
+    def caution(self) -> str | None:
+        """Why results of this model at these parameters are to be taken with care, in a sentence that comes with each as a
+        warning; models override it."""
+        return None
 
     def diagnostics(self) -> dict:
         """What is known of the accuracy of this model's solutions."""

@@ -10,7 +10,7 @@ lambda = beta (E - mu); and in Eq. (C4) the one belongs under the root, where th
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import equinox as eqx
 import jax
@@ -33,6 +33,17 @@ class _GibbsChain(Model):
     """A chain of fermions between an equilibrium bath and a driving one."""
 
     bands: ClassVar[int] = 1
+
+    if TYPE_CHECKING:  # what each chain declares
+        filling: Any
+        coupling: Any
+        J: Any
+        length: int
+        _rates: Any
+        _weights: Any
+        _velocity: Any
+        _velocities: Any
+        _many_body: Any
 
     def __check_init__(self):
         Model.__check_init__(self)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import keyword
+from collections.abc import Callable
 
 import numpy as np
 
@@ -87,7 +88,7 @@ class Fermions:
         raise ValueError(f"level must be one of {self.labels} or a number below {self.dim}, but was {level!r}")
 
     def matrices(self):
-        made = {mode: functools.partial(self._annihilator, k) for k, mode in enumerate(self.modes)}
+        made: dict[str, Callable[[], np.ndarray]] = {mode: functools.partial(self._annihilator, k) for k, mode in enumerate(self.modes)}
         for k, mode in enumerate(self.modes):
             made["n_" + mode] = functools.partial(lambda k: np.diag(self.occupations[:, k].astype(float)), k)
         made["n"] = lambda: np.diag(self.occupations.sum(axis=1).astype(float))

@@ -88,7 +88,8 @@ def _solve(channels: Channels, n, times, solver: Explicit | Stiff):
     name = type(solver).__name__
     adjoint = {"reverse": diffrax.RecursiveCheckpointAdjoint, "forward": diffrax.ForwardMode, "both": diffrax.DirectAdjoint}
     if solver.gradient == "reverse":
-        channels, n = no_forward((channels, n), f'{name}(gradient="reverse") cannot be differentiated forward: use {name}(gradient="forward")')
+        reason = f'{name}(gradient="reverse") cannot be differentiated forward: use {name}(gradient="forward")'
+        channels, n = no_forward((channels, n), reason)
     method: Any = solver.method()
     if isinstance(solver, Stiff) and n.size > _SMALL:
         rows = [part for gain, loss in map(balanced, channels.named().values()) for part in (gain, loss)]

@@ -74,7 +74,7 @@ class Ensemble(eqx.Module):
         """How many modes no channel touches: their occupation is not determined, and set to the mean one."""
 
         def part(given, modes, valid):
-            balance = Balance(*given, modes, self.filling, valid)
+            balance = Balance(given[0], given[1], modes, self.filling, valid)
             return jnp.sum(balance.counted(balance.untouched.astype(float)))
 
         return total(part, (self.moments, self.channels), self.channels.modes)
@@ -158,7 +158,8 @@ class Balance:
         self.valid = None if valid is None else jnp.broadcast_to(valid, self.shape).reshape(-1)
         rates = channels.rates
         c, mu = (moments[0] + moments[1]) / 2, moments[0] - moments[1]
-        gains, losses, tilts = ([self.flat(part) for part in parts] for parts in zip(*((w.gain, w.loss, w.tilt) for w in named), strict=True))
+        parts = zip(*((w.gain, w.loss, w.tilt) for w in named), strict=True)
+        gains, losses, tilts = ([self.flat(part) for part in each] for each in parts)
         # Each of these is wanted many times, and costs more than to fetch it.
         gains, losses, tilts = lax.optimization_barrier((gains, losses, tilts))
         tilted = [k for k in every if tilts[k] is not None]
@@ -197,7 +198,7 @@ class Balance:
         """lambda (m,)."""
         return jnp.log(self.loss) - jnp.log(self.gain)
 
-    def flat(self, part, lead: int = 0):
+    def flat(self, part, lead: int = 0) -> Any:
         """A number, or an array over the portion's modes as (..., m)."""
         if part is None:
             return None
@@ -298,7 +299,7 @@ def _newton(x, channels, filling, modes):
     rates, c = channels.rates, (moments[0] + moments[1]) / 2
 
     def part(given, modes, valid):
-        b = Balance(*given, modes, filling, valid)
+        b = Balance(given[0], given[1], modes, filling, valid)
         left = [b.losses[k] * b.up[k] * b.over for k in range(C)] + [b.gains[k] * b.down[k] * b.over for k in range(C)]
         # Separate loops over separate arrays run on the vector units; one loop that fills a matrix does not.
         left = jnp.stack(lax.optimization_barrier([b.counted(part) for part in (*left, b.one, 1.0)]))

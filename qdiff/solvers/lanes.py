@@ -7,7 +7,6 @@ batch of one. Sums inside the blocks are written out, entry by entry. Along the 
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -38,7 +37,7 @@ def factor(
 
     def reduced(W, level):
         lo, d, up = level
-        rows = jnp.concatenate([d - _sparse(pattern, lo, W), up], axis=1)
+        rows = _once(jnp.concatenate([d - _sparse(pattern, lo, W), up], axis=1))
         order, rows = lax.cond(pivoting, _eliminated_with_pivoting, _eliminated, rows)
         inverse = [1 / rows[i, i] for i in range(b)]
         solved: list = [None] * b
@@ -46,7 +45,7 @@ def factor(
             rest = rows[i, b:]
             for j in range(i + 1, b):
                 rest = rest - rows[i, j] * solved[j]
-            solved[i] = rest * inverse[i]
+            solved[i] = _once(rest * inverse[i])
         W = jnp.stack(solved)
         return W, (order, jnp.where(np.eye(b, dtype=bool)[:, :, None], 1 / rows[:, :b], rows[:, :b]), W)
 
@@ -55,26 +54,38 @@ def factor(
     return few, *factors
 
 
-def _eliminated(rows: Float[Array, "b c lanes"], pivoting: bool = False):
+def _eliminated(rows: Float[Array, "b c lanes"]):
     """Gaussian elimination of [A | B], P A = L U: the order P of the rows, and [L\\U | L^-1 P B] in one array."""
+    b, _, lanes = rows.shape
+    done: list = []
+    ratios: list = []
+    for _ in range(b - 1):
+        top, ratio = rows[0], rows[1:, 0] / rows[0, 0]
+        done.append(top)
+        ratios.append(ratio)
+        rows = _once(rows[1:, 1:] - ratio[:, None] * top[1:])
+    done.append(rows[0])
+    left = [[ratios[k][p - k - 1][None] for k in range(p)] for p in range(b)]
+    same = jnp.broadcast_to(jnp.arange(b)[:, None], (b, lanes))
+    return same, jnp.stack([jnp.concatenate([*left[p], done[p]]) for p in range(b)])
+
+
+def _eliminated_with_pivoting(rows: Float[Array, "b c lanes"]):
+    """The same with the largest pivots, in a loop."""
     b, c, lanes = rows.shape
     i, j = np.arange(b)[:, None], np.arange(c)[:, None]
 
     def step(p, carry):
         order, rows = carry
-        if pivoting:
-            best = jnp.argmax(jnp.where(i >= p, jnp.abs(rows[:, p]), -1.0), axis=0)
-            swap = jnp.where(i == p, best, jnp.where(i == best, p, i))
-            order, rows = jnp.take_along_axis(order, swap, axis=0), jnp.take_along_axis(rows, swap[:, None], axis=0)
+        best = jnp.argmax(jnp.where(i >= p, jnp.abs(rows[:, p]), -1.0), axis=0)
+        swap = jnp.where(i == p, best, jnp.where(i == best, p, i))
+        order, rows = jnp.take_along_axis(order, swap, axis=0), jnp.take_along_axis(rows, swap[:, None], axis=0)
         ratio = jnp.where(i > p, rows[:, p] / rows[p, p], 0.0)
         rest = rows - ratio[:, None] * jnp.where(j > p, rows[p], 0.0)
         return order, jnp.where((i > p)[:, None] & (j == p), ratio[:, None], rest)
 
     same = jnp.broadcast_to(jnp.arange(b)[:, None], (b, lanes))
     return lax.fori_loop(0, b - 1, step, (same, rows))
-
-
-_eliminated_with_pivoting = partial(_eliminated, pivoting=True)
 
 
 def solve(factors, pattern: Places, r: Float[Array, "m b lanes"]) -> Float[Array, "m b lanes"]:
@@ -125,10 +136,11 @@ def _sparse(pattern, values: Float[Array, "k lanes"], x: Float[Array, "b *c lane
 
 def _triangles(packed: Float[Array, "b b lanes"], r: Float[Array, "b lanes"]) -> Float[Array, "b lanes"]:
     """(L U)^-1 r."""
-    b, x = packed.shape[0], [*r]
+    b, x = packed.shape[0], [*_once(r)]
     for i in range(b):
         for j in range(i):
             x[i] = x[i] - packed[i, j] * x[j]
+    x = [*_once(jnp.stack(x))]
     for i in reversed(range(b)):
         for j in range(i + 1, b):
             x[i] = x[i] - packed[i, j] * x[j]
@@ -138,15 +150,21 @@ def _triangles(packed: Float[Array, "b b lanes"], r: Float[Array, "b lanes"]) ->
 
 def _triangles_T(packed: Float[Array, "b b lanes"], r: Float[Array, "b lanes"]) -> Float[Array, "b lanes"]:
     """(L U)^-T r."""
-    b, x = packed.shape[0], [*r]
+    b, x = packed.shape[0], [*_once(r)]
     for i in range(b):
         for j in range(i):
             x[i] = x[i] - packed[j, i] * x[j]
         x[i] = x[i] * packed[i, i]
+    x = [*_once(jnp.stack(x))]
     for i in reversed(range(b)):
         for j in range(i + 1, b):
             x[i] = x[i] - packed[j, i] * x[j]
     return jnp.stack(x)
+
+
+def _once(x):
+    """x, computed once: the compiler would otherwise do it again for every entry that depends on it."""
+    return lax.optimization_barrier(x)
 
 
 def in_lanes(many: Callable, columns: bool = False) -> Callable:

@@ -27,9 +27,13 @@ def progress(shown: bool = True):
         _shown.reset(token)
 
 
-def meter(shown: bool | None):
+def shown(wanted: bool | None) -> bool:
+    """Whether to show a bar; None leaves it to `progress`."""
+    return _shown.get() if wanted is None else wanted
+
+
+def meter(wanted: bool | None):
     """Diffrax's progress meter, shown or not; None leaves it to `progress`."""
     import diffrax
 
-    wanted = _shown.get() if shown is None else shown
-    return diffrax.TqdmProgressMeter(refresh_steps=100) if wanted else diffrax.NoProgressMeter()
+    return diffrax.TqdmProgressMeter(refresh_steps=100) if shown(wanted) else diffrax.NoProgressMeter()

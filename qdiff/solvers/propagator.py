@@ -59,7 +59,7 @@ def propagate(
     number = jnp.clip(jnp.floor(fixed / jnp.where(h > 0, h, 1.0)), 0, short - 1)
     x = _series(G, jnp.broadcast_to(x[:, None], (x.size, times.size)), times - number * h)
     power = _short(G * h) + jnp.where(early > 0, 0.0, jnp.eye(len(G)))
-    z = jnp.concatenate([_conserving(power, trace, jnp.where(early > 0, 0.0, trace)), x], axis=1)
+    z = jnp.concatenate([conserving(power, trace, jnp.where(early > 0, 0.0, trace)), x], axis=1)
     z = _squared(_Trace(trace), z, (number.astype(jnp.int64), early), squarings)
     return z[:, len(G) :], squarings
 
@@ -90,7 +90,7 @@ def _short(A: Float[Array, "n n"]) -> Float[Array, "n n"]:
     return out
 
 
-def _conserving(E, trace, want):
+def conserving(E, trace, want):
     """E with the trace of each column as it must be; every entry takes a share by its size."""
     return E - _share(E, trace) * (trace @ E - want)
 
@@ -123,7 +123,7 @@ def _advance(trace: _Trace, plan, k, z):
     n, early = len(z), plan[1]
     power, x = _products(plan, k, z, z[:, :n] @ z)
     power = power + jnp.where(k == early - 1, jnp.eye(n), 0.0)
-    return jnp.concatenate([_conserving(power, trace.array, jnp.where(k < early - 1, 0.0, trace.array)), x], axis=1)
+    return jnp.concatenate([conserving(power, trace.array, jnp.where(k < early - 1, 0.0, trace.array)), x], axis=1)
 
 
 def _advance_tangent(trace: _Trace, plan, k, z, after, dz):

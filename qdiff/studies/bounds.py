@@ -16,17 +16,20 @@ from ..models.base import Model, Parameter, known_name
 class Box:
     """Bounds of some parameters of a model, and the coordinates u in [0, 1]^n that they are searched in.
 
-    x = low (1 - u) + high u, which is exact at both ends. An array has a coordinate for each of its entries.
+    x = low (1 - s) + high s, which is exact at both ends, with s = u, or for a parameter of scale "log"
+    s = (e^{ku} - 1)/(e^k - 1). An array has a coordinate for each of its entries.
 
     Attributes:
         names: the parameters. lengths: of each, None for a number. labels: of the coordinates, such as "T[3]".
         low, high: the coordinates' bounds, float (n,), each in its parameter's unit.
+        bend: k of each coordinate, float (n,), zero where s = u.
     """
 
     names: tuple[str, ...]
     lengths: tuple[int | None, ...]
     low: np.ndarray
     high: np.ndarray
+    bend: np.ndarray
 
     @classmethod
     def of(cls, model: Model, over: Mapping[str, Any] | None) -> Box:
@@ -53,7 +56,8 @@ class Box:
             lengths.append(np.size(value) if np.ndim(value) else None)
         repeat = [1 if n is None else n for n in lengths]
         low, high = (np.repeat(column, repeat) for column in np.array(bounds).T)
-        return cls(tuple(over), tuple(lengths), low, high)
+        bend = np.repeat([_bend(known[name], *pair) for name, pair in zip(over, bounds, strict=True)], repeat)
+        return cls(tuple(over), tuple(lengths), low, high, bend)
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -76,7 +80,8 @@ class Box:
 
     def values(self, u) -> np.ndarray:
         """The coordinates' values at normalised coordinates u (..., n)."""
-        return self.low * (1 - u) + self.high * u
+        s = np.where(self.bend == 0, u, np.expm1(self.bend * u) / np.expm1(np.where(self.bend == 0, 1.0, self.bend)))
+        return self.low * (1 - s) + self.high * s
 
     def named(self, u) -> dict[str, Any]:
         """The parameters at one point u (n,), by name: numbers, and lists of them."""
@@ -85,6 +90,13 @@ class Box:
     def touched(self, u) -> dict[str, str]:
         """Which bounds the point u (n,) is on: label -> "low" or "high"."""
         return {name: "low" if x <= 0 else "high" for name, x in zip(self.labels, u, strict=True) if x <= 0 or x >= 1}
+
+
+def _bend(about: Parameter, low: float, high: float) -> float:
+    """k of a parameter: ln(high/low) for a logarithmic scale from above zero, ln 1001 for one from elsewhere."""
+    if about.scale != "log":
+        return 0.0
+    return math.log(high / low) if low > 0 else math.log1p(1000)
 
 
 def prepared(model: Model, over: Mapping[str, Any] | None) -> Model:

@@ -12,7 +12,7 @@ from ..models.base import Figure, Model, known_name
 from ..solvers.steady import SolveError
 from .bounds import Box, prepared
 from .polish import Polished, newton
-from .search import Programs, Search, spread
+from .search import Programs, Search, screened
 
 if TYPE_CHECKING:
     import os
@@ -130,7 +130,7 @@ def optimize(
     sign = 1 if minimize else -1
 
     programs = Programs(model, figure, box, starts, sign)
-    search = Search(spread(starts, len(box.low), seed))
+    search = Search(screened(programs.slopes, starts, len(box.low), seed, model.screening))
     found: list[Polished] = []
     interrupted = False
     try:

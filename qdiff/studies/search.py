@@ -40,7 +40,8 @@ class Programs:
         names = box.names
 
         def loss(model, low, high, u):
-            x = low * (1 - u) + high * u
+            s = jnp.where(box.bend == 0, u, jnp.expm1(box.bend * u) / np.expm1(np.where(box.bend == 0, 1.0, box.bend)))
+            x = low * (1 - s) + high * s
             varied = eqx.tree_at(lambda m: [getattr(m, name) for name in names], model, box.split(x))
             with failures("nan"), sharing():
                 value = jnp.asarray(getattr(varied, figure)())
@@ -57,7 +58,15 @@ class Programs:
 
         self._inputs = (model, box.low, box.high)
         self._size = (starts, len(box.low))
-        self._key = (jax.tree.structure(model), str(jax.tree.map(jax.typeof, jax.tree.leaves(model))), figure, names, starts, sign)
+        self._key = (
+            jax.tree.structure(model),
+            str(jax.tree.map(jax.typeof, jax.tree.leaves(model))),
+            figure,
+            names,
+            starts,
+            sign,
+            box.bend.tobytes(),
+        )
         if self._key not in _compiled:
             # Compiling takes far longer than tracing, and lets other threads run; tracing stays in this one.
             pool = concurrent.futures.ThreadPoolExecutor(2)
@@ -167,6 +176,16 @@ class Search:
             if np.isfinite(self.best[k]) and all(np.abs(self.where[k] - c).max() > apart for c in chosen):
                 chosen.append(self.where[k])
         return chosen[:count]
+
+
+def screened(slopes: Callable, starts: int, n: int, seed: int, times: int) -> np.ndarray:
+    """Points (starts, n) to start from: of `times` as many that fill the box evenly, those with the least values."""
+    points = spread(starts * times, n, seed)
+    if times == 1:
+        return points
+    values = np.concatenate([slopes(points[k : k + starts])[0] for k in range(0, len(points), starts)])
+    order = np.argsort(np.where(np.isfinite(values), values, np.inf), kind="stable")
+    return points[order[:starts]]
 
 
 def spread(starts: int, n: int, seed: int) -> np.ndarray:

@@ -47,6 +47,68 @@ def entropy(rho: Operator):
     return -jnp.sum(jnp.where(empty, 0.0, p * jnp.log(jnp.where(empty, 1.0, p))))
 
 
+def free_energy(rho: Operator, H: Operator, T):
+    """The free energy Tr[H rho] - T S(rho) of any state at temperature T, a scalar [energy].
+
+    What it falls by bounds the work that can be drawn while the state changes in contact with a bath at T.
+
+    Args:
+        rho: a density matrix. H: the Hamiltonian [energy]. T: temperature [energy].
+
+    Raises:
+        TypeError, ValueError: rho is no Hermitian `Operator`.
+
+    Example:
+        >>> import qdiff as qd
+        >>> q = qd.Space(q=qd.Spin())
+        >>> round(float(qd.free_energy(q.identity / 2, q.q.up, 2.0)), 6)
+        -0.886294
+    """
+    return jnp.real((H @ density_matrix(rho)).trace()) - T * entropy(rho)
+
+
+def pair_entropy(p, q, squared):
+    """The share -Tr[B ln B] of a block B = [[p, c], [c*, q]] of a density matrix in its entropy, with |c|^2 = squared [1]."""
+    mean, half = (p + q) / 2, (p - q) / 2
+    away = half**2 + squared
+    root = jnp.where(away > 0, jnp.sqrt(jnp.where(away > 0, away, 1.0)), 0.0)
+    high = mean + root
+    low = jnp.where(high > 0, (p * q - squared) / jnp.where(high > 0, high, 1.0), 0.0)
+    return _share(high) + _share(low)
+
+
+def _share(p):
+    return jnp.where(p > 0, -p * jnp.log(jnp.where(p > 0, p, 1.0)), 0.0)
+
+
+def dephasing_entropy(p, q, squared, factor):
+    """What `pair_entropy` rises by when |c|^2 = squared falls to factor * squared, with relative accuracy however small that is [1].
+
+        integral of atanh(R/m)/R over |c|^2,   m = (p + q)/2,   R^2 = (p - q)^2/4 + |c|^2
+
+    Differentiable everywhere but at a pure block.
+    """
+    mean, half = (p + q) / 2, (p - q) / 2
+    known = mean > 0
+    m2 = jnp.where(known, mean, 1.0) ** 2
+    low, high = (half**2 + factor * squared) / m2, (half**2 + squared) / m2
+    width = (1 - factor) * squared / m2
+    # Close to a pure state the integrand grows; the entropies differ enough there to be subtracted.
+    direct = (width > 1e-3) | (1 - high < 10 * width)
+    nodes, weights = np.polynomial.legendre.leggauss(10)
+    at = jnp.where(direct, 0.0, low) + jnp.where(direct, 0.0, width) * (nodes[:, None] + 1).ravel() / 2
+    smooth = jnp.sqrt(m2) * width / 2 * jnp.sum(weights * _atanh_ratio(at))
+    return jnp.where(known, jnp.where(direct, pair_entropy(p, q, factor * squared) - pair_entropy(p, q, squared), smooth), 0.0)
+
+
+def _atanh_ratio(square):
+    """atanh(r)/r of r^2 = square, also at zero."""
+    small = square < 1e-2
+    series = sum(jnp.where(small, square, 0.0) ** k / (2 * k + 1) for k in range(9))
+    r = jnp.sqrt(jnp.where(small, 0.5, square))
+    return jnp.where(small, series, jnp.arctanh(r) / r)
+
+
 def entropy_production(motion: Lindblad, state: State, fixed_points: Mapping[str, Operator]):
     """Spohn's entropy production of a stationary state, sum_b Tr[ln(pi_b) L_b rho] [rate].
 

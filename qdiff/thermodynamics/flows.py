@@ -32,7 +32,8 @@ def currents(motion: Lindblad, state: State, observable: Operator) -> dict[str, 
     Differentiable in everything. Accuracy: see `steady_state`.
     """
     _of(motion, state)
-    return _moved(motion, state, motion.into_frame(observable))
+    observable = motion.into_frame(observable)
+    return _moved(motion, state, observable, observable.is_hermitian)
 
 
 def current(motion: Lindblad, state: State, observable: Operator, bath: str):
@@ -52,7 +53,7 @@ def heat_current(motion: Lindblad, state: State, bath: str, H: Operator | None =
         ValueError: there is no such bath; H is not Hermitian or acts on another space.
     """
     _of(motion, state, bath)
-    return _moved(motion, state, _hamiltonian(motion, H, "H"))[bath]
+    return _moved(motion, state, _hamiltonian(motion, H, "H"), True)[bath]
 
 
 class Ledger(eqx.Module):
@@ -80,20 +81,24 @@ def ledger(motion: Lindblad, state: State, H0: Operator | None = None) -> Ledger
     """
     _of(motion, state)
     counted = _hamiltonian(motion, H0, "H0")
-    heat = _moved(motion, state, counted)
-    work = {b: jnp.zeros(()) for b in heat} if H0 is None else _moved(motion, state, motion.H - counted)
+    heat = _moved(motion, state, counted, True)
+    work = {b: jnp.zeros(()) for b in heat} if H0 is None else _moved(motion, state, motion.H - counted, True)
     return Ledger(heat, work, sum(heat.values(), jnp.zeros(())) + sum(work.values(), jnp.zeros(())))
 
 
-def _moved(motion: Lindblad, state: State, op: Operator) -> dict[str, jax.Array]:
+def _moved(motion: Lindblad, state: State, op: Operator, is_hermitian: bool) -> dict[str, jax.Array]:
     """`currents` of an observable that is given in the generator's frame."""
     sector = state.sector
-    moved = sector.act_by_label(motion, state.x)
-    if op.is_hermitian:
-        moved = moved @ sector.covector(op)
-    else:
-        moved = moved @ sector.covector((op + op.dag) * 0.5) + 1j * (moved @ sector.covector((op - op.dag) * -0.5j))
-    return dict(zip(sector.labels, moved, strict=True))
+    parts = [op] if is_hermitian else [(op + op.dag) * 0.5, (op - op.dag) * -0.5j]
+    weights = [sector.covector(part) for part in parts]
+
+    def of(label):
+        # Each bath by itself, so that a program computes only what it returns.
+        moved = sector.act_of(motion, state.x, label)
+        real, *imaginary = [jnp.dot(weight, moved) for weight in weights]
+        return real + 1j * imaginary[0] if imaginary else real
+
+    return {label: of(label) for label in sector.labels}
 
 
 def _hamiltonian(motion: Lindblad, H: Operator | None, name: str) -> Operator:

@@ -6,7 +6,9 @@ import pytest
 
 
 def test_evaluate(qdiff):
-    result = qdiff("evaluate", "rashba-rectifier", "--set", "length=64", "--figure", "current", "--figure", "current_up", "--gradient", "--json")
+    result = qdiff(
+        "evaluate", "rashba-rectifier", "--set", "length=64", "--figure", "current", "--figure", "current_up", "--gradient", "--json"
+    )
     assert result.exit_code == 0, result.stderr
     found = json.loads(result.stdout)
     assert found["figures"]["current"] == pytest.approx(0.0971945, abs=1e-3)

@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from devices import DEVICES, oscillators
+from foreign_devices import DEVICES, oscillators
 from helpers import close, derivative, flow, null_state, unitary
 
 import qdiff as qd

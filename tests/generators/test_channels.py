@@ -13,11 +13,11 @@ def pairs(n, rates, weights, speed):
     """dn_q/dt by the sum over all pairs (k, q), weights a list of (g, l) arrays."""
     n = n.ravel()
     sites, out = weights[0][0].shape[-1], np.zeros(n.size)
-    for rate, (g, l) in zip(rates, weights, strict=True):
-        g, l = g.ravel(), l.ravel()
+    for rate, (g, loss) in zip(rates, weights, strict=True):
+        g, loss = g.ravel(), loss.ravel()
         for q in range(n.size):
             for k in range(n.size):
-                out[q] += rate * ((1 - n[q]) * g[q] * l[k] * n[k] - n[q] * l[q] * g[k] * (1 - n[k])) / sites
+                out[q] += rate * ((1 - n[q]) * g[q] * loss[k] * n[k] - n[q] * loss[q] * g[k] * (1 - n[k])) / sites
     return speed * out
 
 

@@ -1,5 +1,6 @@
 """Standing waves of an open chain, against its eigenvectors."""
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from helpers import close
@@ -25,7 +26,7 @@ def test_nodes_are_exact():
 
 @pytest.mark.parametrize("n", [2, 9, 10, 257])
 def test_the_fast_product(n):
-    x = np.random.default_rng(n).normal(size=(3, n))
+    x = jnp.asarray(np.random.default_rng(n).normal(size=(3, n)))
     close(standing.mix(x), x @ standing.shares(n), 1e-14)
     with pytest.raises(AssertionError, match="differs by"):
         close(standing.mix(x * (1 + 1e-12)), x @ standing.shares(n), 1e-14)

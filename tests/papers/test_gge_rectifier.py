@@ -113,14 +113,14 @@ def test_gradient(key, names, last):
 
 def test_current_is_largest_at_the_end():
     """Raman: at drive = 1, with a positive slope."""
-    drive, I, slope = DATA["m1_peak"]["value"]
+    drive, flow, slope = DATA["m1_peak"]["value"]
     found = jax.jit(jax.value_and_grad(lambda m: m.current()))(device(DATA["m1_peak"]["params"], drive=drive))
-    assert (float(found[0]), float(found[1].drive)) == pytest.approx((I, slope), abs=2e-15)
+    assert (float(found[0]), float(found[1].drive)) == pytest.approx((flow, slope), abs=2e-15)
 
 
 def test_peak():
     """Rashba: the maximum by Newton's method on exact derivatives, and the currents at it. The reference curvature is a difference."""
-    at, I, up, down, curvature = DATA["m2_peak"]["value"]
+    at, flow, up, down, curvature = DATA["m2_peak"]["value"]
     model = device(DATA["m2_peak"]["params"], drive=0.9)
     first = jax.grad(lambda x: model.replace(drive=x).current())
     both = jax.jit(lambda x: (first(x), jax.jacfwd(first)(x)))
@@ -130,7 +130,7 @@ def test_peak():
         x = float(x - slope / bend)
     assert x == pytest.approx(at, abs=1e-12) and float(bend) == pytest.approx(curvature, rel=2e-6)
     found = jax.jit(currents)(model.replace(drive=x))
-    assert [float(found[name]) for name in ("I", "I_up", "I_down")] == pytest.approx([I, up, down], abs=1e-13)
+    assert [float(found[name]) for name in ("I", "I_up", "I_down")] == pytest.approx([flow, up, down], abs=1e-13)
 
 
 def test_sign_change_and_second_extremum():
@@ -151,11 +151,11 @@ def test_sign_change_and_second_extremum():
 
 def test_joint_maximum_of_the_raman_rectifier():
     """J/2 exactly, at drive = 1, delta = i, delta' = -i: n = (1 + sin q)/2, and no slope leads on."""
-    drive, *deltas, I = DATA["m1_joint_max"]["value"]
+    drive, *deltas, flow = DATA["m1_joint_max"]["value"]
     names = ("delta_re", "delta_im", "delta_prime_re", "delta_prime_im")
     model = qd.models.RamanRectifier(drive=drive, **dict(zip(names, deltas, strict=True)))
     value, slope = jax.jit(jax.value_and_grad(lambda m: m.current()))(model)
-    assert float(value) == pytest.approx(I, abs=1e-15) and float(slope.drive) > 0
+    assert float(value) == pytest.approx(flow, abs=1e-15) and float(slope.drive) > 0
     assert [float(getattr(slope, n)) for n in names] == pytest.approx([0] * 4, abs=1e-14)
     close(model.occupations(), (1 + np.sin(model.momenta())) / 2, 1e-15)
 
@@ -172,10 +172,10 @@ def test_searches_find_the_joint_maxima():
 
 
 def test_slopes_at_the_joint_maximum_of_the_rashba_rectifier():
-    y, z, h, I, *slopes = DATA["m2_joint_max_fixed_gamma"]["value"]
+    y, z, h, flow, *slopes = DATA["m2_joint_max_fixed_gamma"]["value"]
     model = qd.models.RashbaRectifier(drive=0.9, alpha_y=y, alpha_z=z, field=h)
     value, slope = jax.jit(jax.value_and_grad(lambda m: m.current()))(model)
-    assert float(value) == pytest.approx(I, abs=1e-13) and abs(slope.alpha_z) < 1e-10
+    assert float(value) == pytest.approx(flow, abs=1e-13) and abs(slope.alpha_z) < 1e-10
     assert [float(slope.alpha_y), float(slope.field), float(slope.drive)] == pytest.approx(slopes, abs=1e-11)
 
 

@@ -37,7 +37,9 @@ def change(jumps, rho, c):
 
 def thermal(c, energies, beta, rate):
     return [
-        (rate * np.exp(beta * (e - f) / 2), a.conj().T @ b) for a, f in zip(c, energies, strict=True) for b, e in zip(c, energies, strict=True)
+        (rate * np.exp(beta * (e - f) / 2), a.conj().T @ b)
+        for a, f in zip(c, energies, strict=True)
+        for b, e in zip(c, energies, strict=True)
     ]
 
 
@@ -101,7 +103,10 @@ def test_rashba_right_hand_side_in_fock_space(L):
         assert float(np.sum(np.asarray(velocities(m.channels().modes)) * n.reshape(2, L)) / L) == pytest.approx(total, abs=1e-13)
 
 
-@pytest.mark.parametrize(("model", "chain"), [(qd.models.RamanRectifier(**RAMAN, length=4), raman_chain), (qd.models.RashbaRectifier(**RASHBA, length=3), rashba_chain)])
+@pytest.mark.parametrize(
+    ("model", "chain"),
+    [(qd.models.RamanRectifier(**RAMAN, length=4), raman_chain), (qd.models.RashbaRectifier(**RASHBA, length=3), rashba_chain)],
+)
 def test_many_body_generator_changes_occupations_as_the_ensemble_does(model, chain):
     """The generator behind `exact_occupations`, on all numbers of particles, applied to an ensemble."""
     space, motion = chain(model, None)
@@ -117,7 +122,11 @@ def test_symmetries_of_the_raman_current():
     current = jax.jit(lambda m: m.current())
 
     def at(d, p, **more):
-        return float(current(qd.models.RamanRectifier(delta_re=d.real, delta_im=d.imag, delta_prime_re=p.real, delta_prime_im=p.imag, length=64, **more)))
+        return float(
+            current(
+                qd.models.RamanRectifier(delta_re=d.real, delta_im=d.imag, delta_prime_re=p.real, delta_prime_im=p.imag, length=64, **more)
+            )
+        )
 
     d, p = 0.7 + 0.9j, 1.3 - 0.4j
     for more in ({}, {"filling": 0.3, "drive": 0.8}):
@@ -138,10 +147,10 @@ def test_symmetries_of_the_rashba_currents():
     make = qd.models.RashbaRectifier
     for filling in (1.0, 0.6):
         for up in (0.9, 0.35):
-            I, I_up, I_down = map(float, look(make(dephasing_up=up, filling=filling, length=256)))
+            flow, I_up, I_down = map(float, look(make(dephasing_up=up, filling=filling, length=256)))
             other = list(map(float, look(make(dephasing_up=1 - up, filling=2 - filling, length=256))))
-            assert other == pytest.approx([-I, -I_down, -I_up], abs=1e-14) and abs(I) > 1e-3
-            assert I == pytest.approx(I_up + I_down, abs=1e-15)
+            assert other == pytest.approx([-flow, -I_down, -I_up], abs=1e-14) and abs(flow) > 1e-3
+            assert flow == pytest.approx(I_up + I_down, abs=1e-15)
     nothing = ({"field": 0.0, "length": 256}, {"alpha_z": 0.0}, {"alpha_y": 0.0}, {"dephasing_up": 0.5}, {"drive": 0.0}, {"drive": 1.0})
     for given in nothing:
         assert float(make(**given).current()) == pytest.approx(0, abs=1e-14), given

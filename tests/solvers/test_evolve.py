@@ -518,5 +518,6 @@ def test_late_times_meet_the_steady_state(name, model):
     first, last = np.asarray(run.populations())
     # The steady state is known to 1e-13; half the sum of differences is the trace distance of the populations.
     assert np.abs(last - want).sum() / 2 < 1e-12
-    assert np.max(np.abs(last / want - 1)[want > 1e-200]) < 1e-8
+    # Relatively too, as far as the steady state knows them: its rounding is that of its largest population.
+    assert np.all(np.abs(last - want) <= 1e-8 * want + 1e-16 * want.max())
     assert 1e-9 < np.abs(first - want).sum() / 2 <= 1.01e-6

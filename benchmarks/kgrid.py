@@ -1,0 +1,149 @@
+"""The active particle on grids of 1e3 to 1e6 momenta (1e8 on a GPU): the generic Bloch route, value and gradient.
+
+For every momentum the 4x4 generator is assembled from the Hamiltonian and the jump operators and solved for its steady
+state, and the velocity is summed with thermal weights: `qd.mean_velocity`. Timed jitted, its compilation apart: the value,
+and the value with the gradient in all parameters. Peers, at 1e6 momenta and for the value alone: NumPy's vectorised closed
+form, and NumPy's `linalg.solve` of the same 4x4 blocks in one batch (the solve only). The bound is the time in which this
+machine reads k and writes r_z, 16 bytes a momentum, once, at its copying speed. A ratio is peer seconds over qdiff seconds
+for value and gradient together.
+
+    python benchmarks/kgrid.py [--json] [--device cpu|gpu] [--most 1000000]
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+
+
+def arguments():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--device", choices=("cpu", "gpu"), default="cpu")
+    parser.add_argument("--most", type=int, help="the largest number of momenta (1e6 on a CPU, 1e8 on a GPU)")
+    return parser.parse_args()
+
+
+def closed_form(p, k):
+    """<v> of the closed form, vectorised NumPy."""
+    import numpy as np
+
+    s, c = np.sin(k), np.cos(k)
+    x, z = p.epsilon * np.cos(p.theta) - 2 * p.d_x * s, p.epsilon * np.sin(p.theta) - 2 * p.d_z * s
+    square = x * x + z * z
+    D = np.sqrt(square)
+    hot, cold = p.gamma_hot * z * z / square, p.gamma_cold * x * x / square
+    r = (hot + cold) / (hot / np.tanh(D / (p.T + p.dT / 2)) + cold / np.tanh(D / (p.T - p.dT / 2)))
+    v = 2 * p.hopping * s + 2 * r * c * (x * p.d_x + z * p.d_z) / D
+    w = (2 * p.hopping * c + D) / p.T + np.log1p(np.exp(-2 * D / p.T))
+    w = np.exp(w - w.max())
+    return w @ v / w.sum()
+
+
+def blocks(p, k):
+    """The generators of all momenta with one equation replaced by the trace (points, 4, 4), and the right-hand side."""
+    import numpy as np
+
+    s = np.sin(k)
+    x, z = p.epsilon * np.cos(p.theta) - 2 * p.d_x * s, p.epsilon * np.sin(p.theta) - 2 * p.d_z * s
+    D = np.hypot(x, z)
+    hx, hz = x / D, z / D
+    sigma = [np.array(m, complex) for m in ([[0, 1], [1, 0]], [[0, -1j], [1j, 0]], [[1, 0], [0, -1]])]
+    eye = np.eye(2)
+
+    def kron(A, B):
+        return np.einsum("kij,klm->kiljm", A, B).reshape(len(k), 4, 4)
+
+    ones = np.broadcast_to(eye, (len(k), 2, 2))
+    H = -x[:, None, None] * sigma[0] - z[:, None, None] * sigma[2]
+    G = -1j * (kron(H, ones) - kron(ones, H.transpose(0, 2, 1)))
+    lower = (hz[:, None, None] * sigma[0] - hx[:, None, None] * sigma[2] + 1j * sigma[1]) / 2
+    up = sum(g * h * h / np.expm1(2 * D / T) for g, h, T in ((p.gamma_hot, hz, p.T + p.dT / 2), (p.gamma_cold, hx, p.T - p.dT / 2)))
+    down = up + p.gamma_hot * hz**2 + p.gamma_cold * hx**2
+    for rate, A in ((down, lower), (up, lower.conj().transpose(0, 2, 1))):
+        K = A.conj().transpose(0, 2, 1) @ A
+        G = G + rate[:, None, None] * (kron(A, A.conj()) - 0.5 * kron(K, ones) - 0.5 * kron(ones, K.transpose(0, 2, 1)))
+    # rho = (p_up, p_down, Re, Im) of the coherence: a real matrix.
+    basis = np.array([[1, 0, 0, 0], [0, 0, 1, 1j], [0, 0, 1, -1j], [0, 1, 0, 0]])
+    G = np.real(np.linalg.inv(basis) @ G @ basis)
+    G[:, 1] = [1, 1, 0, 0]
+    right = np.zeros((len(k), 4, 1))
+    right[:, 1] = 1
+    return G, right, basis
+
+
+def velocity_of(p, k, states, basis):
+    """<v> from the solutions of the blocks."""
+    import numpy as np
+
+    rho = (states @ basis.T).reshape(-1, 2, 2)
+    s, c = np.sin(k), np.cos(k)
+    V = np.array([[p.d_z, p.d_x], [p.d_x, -p.d_z]])
+    v = 2 * p.hopping * s + 2 * c * np.real(np.einsum("ij,kji->k", V, rho))
+    D = np.hypot(p.epsilon * np.cos(p.theta) - 2 * p.d_x * s, p.epsilon * np.sin(p.theta) - 2 * p.d_z * s)
+    w = (2 * p.hopping * c + D) / p.T + np.log1p(np.exp(-2 * D / p.T))
+    w = np.exp(w - w.max())
+    return w @ v / w.sum()
+
+
+def main():
+    given = arguments()
+    os.environ.setdefault("JAX_PLATFORMS", "cpu" if given.device == "cpu" else "cuda,cpu")
+    import jax
+    import jax.numpy as jnp
+    import numpy as np
+    from timing import check_equal, compiled, device, median_seconds, peak_mb, report
+
+    import qdiff as qd
+
+    most = given.most or (10**8 if given.device == "gpu" else 10**6)
+    model = qd.models.ActiveParticle(dT=0.5)
+    # On a GPU a chunk must fill the whole of it.
+    chunk = 2**22 if given.device == "gpu" else 2**13
+
+    def velocity(model, k):
+        return qd.mean_velocity(model.bloch_model(), k, lambda k, bands: bands.log_weight(k), chunk=chunk)
+
+    seconds, compile_seconds, memory, rate = {}, {}, {}, {}
+    sizes = [10**e for e in range(3, 9) if 10**e <= most]
+    numbers = jax.tree.map(float, model)
+    for N in sizes:
+        k = jnp.linspace(-jnp.pi, jnp.pi, N, endpoint=False)
+        value, compile_seconds[f"value {N:.0e}"] = compiled(velocity, model, k)
+        both, compile_seconds[f"gradient {N:.0e}"] = compiled(jax.value_and_grad(velocity), model, k)
+        check_equal(f"closed form {N:.0e}", value(), closed_form(numbers, np.asarray(k[:: max(1, N // 10**6)])), relative=1e-10)
+        seconds[f"value {N:.0e}"] = median_seconds(value)
+        seconds[f"value and gradient {N:.0e}"] = median_seconds(both)
+        rate[f"value and gradient {N:.0e}"] = N / seconds[f"value and gradient {N:.0e}"]
+        memory[f"qdiff {N:.0e}"] = peak_mb()
+    N = min(10**6, sizes[-1])
+    k = np.linspace(-np.pi, np.pi, N, endpoint=False)
+    ours = f"value and gradient {N:.0e}"
+    seconds["numpy closed form"] = median_seconds(lambda: closed_form(numbers, k))
+    out = np.empty_like(k)
+    seconds["read k, write r_z"] = median_seconds(lambda: np.copyto(out, k))
+    G, right, basis = blocks(numbers, k)
+    solved = velocity_of(numbers, k, np.linalg.solve(G, right)[..., 0], basis)
+    check_equal("numpy blocks", closed_form(numbers, k), solved, relative=1e-10)
+    seconds["numpy blocks, solve only"] = median_seconds(lambda: np.linalg.solve(G, right), at_least=3)
+    memory["numpy blocks"] = peak_mb()
+    ratios = {
+        f"numpy_{N:.0e}".replace("e+0", "e"): seconds["numpy closed form"] / seconds[ours],
+        f"numpy_blocks_{N:.0e}".replace("e+0", "e"): seconds["numpy blocks, solve only"] / seconds[ours],
+        "bandwidth": seconds["read k, write r_z"] / seconds[ours],
+    }
+    result = {
+        "name": "kgrid",
+        "device": device(),
+        "devices": len(jax.devices()),
+        "points_per_second": rate,
+        "seconds": seconds,
+        "ratios": ratios,
+        "compile_seconds": compile_seconds,
+        "peak_mb": memory,
+    }
+    report(result, given.json)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,86 @@
+"""Fermionic leads: the rates at which electrons enter a mode and leave it."""
+
+from __future__ import annotations
+
+import equinox as eqx
+from jax.typing import ArrayLike
+
+from ..operators.checks import real_array, real_number
+from .occupation import fermi
+
+
+class FermionicLead(eqx.Module):
+    """Free electrons of two spins, that tunnel into and out of localized modes.
+
+    For a mode of energy epsilon and spin sigma = +1 (up), -1 (down) or 0,
+
+        into(epsilon, sigma)   = Gamma f,      out_of(epsilon, sigma) = Gamma (1 - f),
+        f = 1/(e^{beta (epsilon - mu - sigma m)} + 1),
+
+    with the spin potential m, half the difference of the chemical potentials of the two spins. Their ratio is
+    e^{-beta (epsilon - mu - sigma m)} exactly; both are non-negative.
+
+    Args:
+        beta: inverse temperature, not negative; 0 fills every mode by half [1/energy].
+        mu: chemical potential [energy].
+        rate: the tunnelling rate Gamma, not negative [rate].
+        spin_potential: m [energy].
+
+    Raises:
+        TypeError, ValueError: one of them is no such number.
+
+    Differentiable in everything, also where e^{beta epsilon} would overflow.
+
+    Example:
+        >>> import qdiff as qd
+        >>> lead = qd.FermionicLead(beta=2.0, mu=0.5, rate=0.1)
+        >>> float(lead.into(0.5)), float(lead.into(3.0) / lead.out_of(3.0)) - float(jnp.exp(-5.0)) < 1e-17
+        (0.05, True)
+    """
+
+    beta: ArrayLike
+    mu: ArrayLike
+    rate: ArrayLike
+    spin_potential: ArrayLike
+
+    def __init__(self, beta, mu=0.0, rate=1.0, spin_potential=0.0):
+        self.beta = real_number("beta", beta, low=0)
+        self.mu = real_number("mu", mu)
+        self.rate = real_number("rate", rate, low=0)
+        self.spin_potential = real_number("spin_potential", spin_potential)
+
+    def into(self, energy, spin=0):
+        """Rate at which an electron enters an empty mode [rate], any shape of energy [energy]."""
+        return self.rate * fermi(self._bias(energy, spin))
+
+    def out_of(self, energy, spin=0):
+        """Rate at which an electron leaves a filled mode [rate], any shape of energy [energy]."""
+        return self.rate * fermi(-self._bias(energy, spin))
+
+    def _bias(self, energy, spin):
+        if spin not in (-1, 0, 1):
+            raise ValueError(f"spin must be 1 (up), -1 (down) or 0, but was {spin!r}")
+        return self.beta * (real_array("energy", energy) - self.mu - spin * self.spin_potential)
+
+
+class GivenLead(eqx.Module):
+    """A lead whose rates are given directly, the same for every mode: `into` and `out_of`, not negative [rate].
+
+    Raises:
+        TypeError, ValueError: one of them is no such number.
+    """
+
+    into_rate: ArrayLike
+    out_rate: ArrayLike
+
+    def __init__(self, into, out_of):
+        self.into_rate = real_number("into", into, low=0)
+        self.out_rate = real_number("out_of", out_of, low=0)
+
+    def into(self, energy=0.0, spin=0):
+        """Rate at which an electron enters an empty mode [rate]."""
+        return self.into_rate
+
+    def out_of(self, energy=0.0, spin=0):
+        """Rate at which an electron leaves a filled mode [rate]."""
+        return self.out_rate

@@ -1,0 +1,121 @@
+"""`qdiff sweep`: figures of merit on a grid of parameters, into a NetCDF file; `qdiff rerun`: such a file again."""
+
+from __future__ import annotations
+
+import contextlib
+import pathlib
+import sys
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from .common import BadInput, Debug, Json, ModelName, Sets, checked_names, configured, dump, load_model
+
+if TYPE_CHECKING:
+    from ..models.base import Model
+    from ..studies.rerun import Comparison
+
+Grids = Annotated[
+    list[str],
+    typer.Option("--grid", metavar="NAME=START:STOP:COUNT", help="Or NAME=v1,v2,...; repeat for the product of several."),
+]
+Together = Annotated[
+    list[str] | None, typer.Option("--together", metavar="NAME,NAME", help="These grids run along one axis; repeat for more groups.")
+]
+Figures = Annotated[
+    list[str], typer.Option("--figure", metavar="NAME", help="A figure of merit that `qdiff show MODEL` lists; repeat for more.")
+]
+Out = Annotated[pathlib.Path, typer.Option("--out", metavar="FILE.nc", help="The file to write, a new one.")]
+Resume = Annotated[bool, typer.Option("--resume", help="Go on with the unfinished sweep of this file.")]
+Gradient = Annotated[bool, typer.Option("--gradient", help="Also the derivatives with respect to every parameter.")]
+Chunk = Annotated[int | None, typer.Option("--chunk", help="Points computed at once. Default: what memory allows.")]
+
+
+def sweep_command(
+    model: ModelName,
+    grids: Grids,
+    figures: Figures,
+    out: Out,
+    sets: Sets = None,
+    together: Together = None,
+    gradient: Gradient = False,
+    resume: Resume = False,
+    chunk: Chunk = None,
+    as_json: Json = False,
+    debug: Debug = False,
+):
+    """Figures of merit on a grid of parameters, written as they come; --resume goes on after an interruption."""
+    with contextlib.redirect_stdout(sys.stderr):  # what a user's model prints is not the result
+        cls = load_model(model)
+        checked_names(figures, cls.figures(), "figure", cls)
+        values = _values(grids, cls)
+        groups = [[name.strip() for name in group.split(",")] for group in together or []]
+
+        from ..studies.sweep import sweep
+
+        device = configured(cls, sets)
+        with sweep(device, figures, together=groups, gradient=gradient, out=out, resume=resume, chunk=chunk, **values) as data:
+            failed = int((data.failure != 0).sum())
+            found = {"out": str(out), "points": int(data.failure.size), "failed": failed, "shape": dict(data.failure.sizes)}
+            reasons = [text for key, text in data.failure.attrs.items() if key.startswith("reason_")]
+    if as_json:
+        typer.echo(dump({**found, "reasons": reasons}))
+        return
+    typer.echo(f"{found['points']} points in {out}, {failed} of them without a value")
+    for reason in reasons:
+        typer.echo(f"  {reason}")
+
+
+def rerun_command(
+    file: Annotated[pathlib.Path, typer.Argument(metavar="FILE.nc", help="A file that `qdiff sweep` wrote.")],
+    as_json: Json = False,
+    debug: Debug = False,
+):
+    """Repeat the study of an output file and compare. A model of one's own is loaded from the file it came from, which runs it."""
+    with contextlib.redirect_stdout(sys.stderr):
+        from ..studies.rerun import rerun, study_of
+
+        study = study_of(file)
+        name = str(study["model"])
+        found = rerun(file, load_model(name) if ":" in name else None)
+    if as_json:
+        typer.echo(dump({"same": found.same, "differences": found.differences, "versions": found.versions}))
+    else:
+        _table(found)
+    if not found.same:
+        raise typer.Exit(3)
+
+
+def _table(found: Comparison):
+    from .tables import console, shown, table
+
+    rows = [(name, shown(value)) for name, value in found.differences.items()]
+    out = console()
+    out.print(table("The same" if found.same else "Different", ["variable", "largest difference, of the largest value"], rows))
+    for name, version in found.versions.items():
+        out.print(f"made with {name.replace('_', ' ')} {version}", markup=False)
+
+
+def _values(grids: list[str], cls: type[Model]) -> dict[str, Any]:
+    """The numbers of NAME=START:STOP:COUNT and NAME=v1,v2,... strings."""
+    import numpy as np
+
+    out: dict[str, Any] = {}
+    for entry in grids:
+        name, equals, text = (part.strip() for part in entry.partition("="))
+        try:
+            if not equals or not name:
+                raise ValueError
+            if ":" in text:
+                start, stop, count = text.split(":")
+                values = np.linspace(float(start), float(stop), int(count)).tolist()
+            else:
+                values = [float(v) for v in text.split(",")]
+        except ValueError:
+            wanted = "NAME=START:STOP:COUNT or NAME=v1,v2,..."
+            raise BadInput(f"--grid must be followed by {wanted}, such as --grid x=0:1:11, but was {entry!r}") from None
+        checked_names([name], cls.parameters(), "parameter", cls)
+        if name in out:
+            raise BadInput(f"{name} must have one grid, but --grid gives it two")
+        out[name] = values
+    return out

@@ -1,0 +1,181 @@
+"""Systems that are block diagonal in a crystal momentum: one small master equation for each k."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from ..operators.entrywise import Pair, add, conj, entrywise, imag, mul, neg, pair, real, sub
+from ..operators.operator import Operator
+from .lindblad import Lindblad
+
+
+class BlochModel(eqx.Module):
+    """A master equation for each crystal momentum,  d rho_k/dt = -i[H(k), rho_k] + sum_j rate_j(k) D[A_j(k)] rho_k.
+
+    Args:
+        function: (k, parameters) -> `Lindblad`, or (H, jumps): H a Hermitian matrix (n, n), jumps a list of
+            (rate, A) with matrices A (n, n), or a mapping from names of baths to such lists. k is a scalar. Matrices are
+            `Operator`s or arrays; what is zero for all k is seen when the function is traced. A `Lindblad` whose H is
+            Hermitian for a reason that is not seen from its structure, such as a phase e^{ik}, is given as (H, jumps).
+        parameters: a pytree that the function takes as its second argument.
+
+    Differentiable in the parameters and in k: the velocity operator dH/dk is taken automatically.
+
+    Example:
+        >>> import qdiff as qd
+        >>> def ladder(k, p):
+        ...     H = jnp.array([[-jnp.cos(k), p["field"]], [p["field"], jnp.cos(k)]])
+        ...     return H, [(0.1, jnp.array([[0.0, 1.0], [0.0, 0.0]]))]
+        >>> model = qd.BlochModel(ladder, {"field": 0.3})
+        >>> k = jnp.linspace(-3, 3, 5)
+        >>> rho = qd.bloch_steady_states(model, k)
+        >>> rho.shape, bool(jnp.allclose(jnp.trace(rho, axis1=1, axis2=2), 1))
+        ((5, 2, 2), True)
+    """
+
+    function: Callable = eqx.field(static=True)
+    parameters: Any = None
+
+    def parts(self, k):
+        """H (n, n), rates (jumps,) and jump operators (jumps, n, n) at one momentum, dense."""
+        given = self.function(k, self.parameters)
+        if isinstance(given, Lindblad):
+            if any(j.groups is not None for label in given.labels for j in given.jumps[label]):
+                raise ValueError("a BlochModel takes a Lindblad equation with single jumps, but this one has families of jumps (secular)")
+            H, jumps = given.H, [(j.rate, j.operator) for label in given.labels for j in given.jumps[label]]
+        else:
+            H, jumps = given
+        if isinstance(jumps, Mapping):
+            jumps = [jump for several in jumps.values() for jump in several]
+        H = _matrix(H)
+        if H.ndim != 2 or H.shape[0] != H.shape[1] or H.shape[0] < 2:
+            raise ValueError(f"function must return a Hamiltonian of shape (n, n), but it has shape {H.shape}")
+        rates, A = [jnp.asarray(rate, float) for rate, _ in jumps], [_matrix(a) for _, a in jumps]
+        for a in A:
+            if a.shape != H.shape:
+                raise ValueError(f"function must return jump operators of the Hamiltonian's shape {H.shape}, but one has {a.shape}")
+        if not jumps:
+            raise ValueError("function must return at least one jump, or no momentum has a stationary state of its own")
+        return H, rates, A
+
+    def velocity(self, k):
+        """dH/dk (n, n) at one momentum."""
+        return jax.jvp(lambda k: self.parts(k)[0], (k,), (jnp.ones_like(k),))[1]
+
+    def blocks(self, k) -> Blocks:
+        """Generators and velocities of all momenta k (any shape), entry by entry."""
+
+        def local(k, parameters):
+            model = BlochModel(self.function, parameters)
+            (H, rates, A), (slope, _, _) = jax.jvp(model.parts, (k,), (jnp.ones_like(k),))
+            return H, rates, A, slope
+
+        H, rates, A, slope = entrywise(local, (self.parameters,), k)
+        return Blocks(_generator(H, rates, A), _covector(slope), H.shape[0])
+
+
+class Blocks(NamedTuple):
+    """One small real matrix for each momentum, in coordinates of a Hermitian matrix: populations, then for every i < j
+    the real and the imaginary part of rho_ij.
+
+    Attributes:
+        generator: object array (n^2, n^2). velocity: object array (n^2,), Tr[v rho] = velocity . x. size: n.
+            Entries are numbers known now or arrays over the momenta.
+    """
+
+    generator: np.ndarray
+    velocity: np.ndarray
+    size: int
+
+
+def _matrix(op):
+    if isinstance(op, Operator):
+        return jnp.asarray(op.dense())
+    return jnp.asarray(op)
+
+
+def places(n: int) -> list[tuple[int, int, int]]:
+    """The coordinates of a Hermitian matrix: row, column, and 0 for real or 1 for imaginary."""
+    return [(i, i, 0) for i in range(n)] + [(i, j, part) for i in range(n) for j in range(i + 1, n) for part in (0, 1)]
+
+
+def _generator(H, rates, A):
+    """The real generator of one block, as sums of products of entries; zeros drop out, and each product is formed once."""
+    n, groups = H.shape[0], _grouped(rates, A)
+    tables = [_products(rate, a) for rate, a in groups]
+
+    def gain(p, i, q, j):
+        """sum rate A_pi conj(A_qj)."""
+        return _sum(table[p, i, q, j] for table in tables)
+
+    # K = -iH - sum rate A^dag A / 2: d rho = K rho + rho K^dag + sum rate A rho A^dag.
+    K = np.empty((n, n), object)
+    for i, j in np.ndindex(n, n):
+        loss = mul(0.5, _sum(gain(p, j, p, i) for p in range(n)))
+        K[i, j] = sub(pair(imag(H[i, j]), neg(real(H[i, j]))), loss)
+
+    def change(p, q, i, j):
+        """What one rho_ij adds to d rho_pq."""
+        out = gain(p, i, q, j)
+        if q == j:
+            out = add(out, K[p, i])
+        return add(out, conj(K[q, j])) if p == i else out
+
+    coordinates = places(n)
+    G = np.full((n * n, n * n), 0.0, object)
+    for (c, (i, j, part)), (r, (p, q, kind)) in itertools.product(enumerate(coordinates), enumerate(coordinates)):
+        entry = change(p, q, i, j)
+        if i != j:
+            # rho_ij = u + iv comes with rho_ji = u - iv.
+            other = change(p, q, j, i)
+            entry = add(entry, other) if part == 0 else mul(Pair(0.0, 1.0), sub(entry, other))
+        G[r, c] = real(entry) if kind == 0 else imag(entry)
+    return G
+
+
+def _grouped(rates, A):
+    """Jumps by the same operator as one, with the sum of their rates."""
+    groups: list[list] = []
+    for rate, a in zip(rates, A, strict=True):
+        same = next((g for g in groups if all(x is y for x, y in zip(g[1].ravel(), a.ravel(), strict=True))), None)
+        if same is None:
+            groups.append([rate[()], a])
+        else:
+            same[0] = add(same[0], rate[()])
+    return groups
+
+
+def _products(rate, a):
+    """(p, i, q, j) -> rate A_pi conj(A_qj)."""
+    weighted = {at: mul(rate, a[at]) for at in np.ndindex(*a.shape)}
+    out = {}
+    for (p, i), (q, j) in itertools.product(np.ndindex(*a.shape), repeat=2):
+        known = out.get((q, j, p, i))
+        out[p, i, q, j] = mul(weighted[p, i], conj(a[q, j])) if known is None else conj(known)
+    return out
+
+
+def _sum(terms):
+    total: Any = 0.0
+    for term in terms:
+        total = add(total, term)
+    return total
+
+
+def _covector(V):
+    """Tr[V rho] as a covector on the coordinates."""
+    n = V.shape[0]
+    out = np.empty(n * n, object)
+    for r, (i, j, kind) in enumerate(places(n)):
+        if i == j:
+            out[r] = real(V[i, i])
+        else:
+            out[r] = mul(2.0, real(V[j, i])) if kind == 0 else mul(-2.0, imag(V[j, i]))
+    return out

@@ -1,0 +1,113 @@
+"""Grids of parameters: the product of axes, along each of which one parameter runs or several run together."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from ..models.base import Model, known_name
+
+
+@dataclasses.dataclass(frozen=True)
+class Grid:
+    """A grid, its points numbered in C order (the last axis runs fastest).
+
+    Attributes:
+        axes: the parameters of each axis. values: of each parameter (length of its axis,), in its unit.
+    """
+
+    axes: tuple[tuple[str, ...], ...]
+    values: dict[str, np.ndarray]
+
+    @classmethod
+    def of(cls, model: Model, grids: Mapping[str, Any], together: Iterable[Iterable[str]] = ()) -> Grid:
+        """The product of `grids`, name -> values, in which the names of each group in `together` share an axis.
+
+        Raises:
+            ValueError: an unknown name, a setting, values that are not numbers or not physical, no values, groups of
+                different lengths.
+        """
+        kind = type(model)
+        if not grids:
+            raise ValueError("grids must name at least one parameter, but were empty")
+        for name in grids:
+            known_name(name, kind.parameters(), "parameter", kind.__name__)
+        values = {name: _checked(model, name, given) for name, given in grids.items()}
+        group_of: dict[str, tuple[str, ...]] = {}
+        for group in together:
+            names = tuple(group)
+            for name in names:
+                if name not in values or name in group_of:
+                    raise ValueError(f"together must group parameters that have a grid, each once, but has {name!r}")
+                group_of[name] = names
+            if len({len(values[name]) for name in names}) > 1:
+                lengths = ", ".join(f"{name} {len(values[name])}" for name in names)
+                raise ValueError(f"together must group grids of one length, but has {lengths}")
+        axes = tuple(dict.fromkeys(group_of.get(name, (name,)) for name in values))
+        return cls(axes, {name: values[name] for axis in axes for name in axis})
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(self.values)
+
+    @property
+    def dims(self) -> tuple[str, ...]:
+        """The names of the axes: that of the parameter, or those of several joined by an underscore."""
+        return tuple("_".join(axis) for axis in self.axes)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return tuple(len(self.values[axis[0]]) for axis in self.axes)
+
+    @property
+    def size(self) -> int:
+        return math.prod(self.shape)
+
+    def points(self, start: int, stop: int) -> np.ndarray:
+        """The parameters (stop - start, names) of these points."""
+        at = np.unravel_index(np.arange(start, stop), self.shape)
+        return np.stack([self.values[name][i] for axis, i in zip(self.axes, at, strict=True) for name in axis], axis=1)
+
+
+def _checked(model: Model, name: str, given) -> np.ndarray:
+    about = type(model).parameters()[name]
+    if about.static or about.choices:
+        raise ValueError(f"{name} is a setting, which a grid cannot vary: make one sweep for each of its values")
+    value = getattr(model, name)
+    if value is None or np.ndim(value) != 0:
+        raise ValueError(f"{name} must be a single number in the model to have a grid, but was {value!r}")
+    try:
+        array = np.asarray(given, float)
+    except (TypeError, ValueError):
+        raise ValueError(f"the grid of {name} must be numbers, but was {given!r}") from None
+    if array.ndim != 1 or array.size == 0:
+        raise ValueError(f"the grid of {name} must be a sequence of at least one number, but has shape {array.shape}")
+    for number in array:
+        if not math.isfinite(number) or about.outside(number):
+            raise ValueError(f"the grid of {name} must stay where it is physical, {about.bounds}, but has {number:g}")
+    return array
+
+
+def boxes(start: int, stop: int, shape: tuple[int, ...]) -> Iterator[tuple[tuple, int]]:
+    """The range [start, stop) of the points of an array of this shape, as (index, number of points), in order."""
+    if start >= stop:
+        return
+    if len(shape) == 1:
+        yield (slice(start, stop),), stop - start
+        return
+    row = math.prod(shape[1:])
+    first, end = -(-start // row), stop // row  # the whole rows
+    if first > end:  # inside one row
+        for index, count in boxes(start - end * row, stop - end * row, shape[1:]):
+            yield (end, *index), count
+        return
+    for index, count in boxes(start - (first - 1) * row, row, shape[1:]) if start < first * row else ():
+        yield (first - 1, *index), count
+    if first < end:
+        yield (slice(first, end),), (end - first) * row
+    for index, count in boxes(0, stop - end * row, shape[1:]):
+        yield (end, *index), count

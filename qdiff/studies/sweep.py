@@ -1,0 +1,244 @@
+"""Figures of merit on grids of parameters: labelled data, kept as it comes, resumable."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import time
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
+
+import jax
+import numpy as np
+
+from ..models.base import Model, known_name
+from ..solvers.progress import shown as progress_shown
+from .batches import Batches, Reasons
+from .grid import Grid
+from .labelled import Layout, coded
+from .record import model_record
+from .shards import Shards, unfinished
+
+if TYPE_CHECKING:
+    import xarray
+
+# What a kill may cost: the work of this time, and of one call [s].
+_KEPT_EVERY = 2.0
+_POLL = 0.2
+
+
+def sweep(
+    model: Model,
+    figures: Iterable[str] | str,
+    *,
+    together: Iterable[Iterable[str]] = (),
+    gradient: bool = False,
+    out: str | os.PathLike | None = None,
+    resume: bool = False,
+    chunk: int | None = None,
+    progress: bool | None = None,
+    callback: Callable[[int, int], object] | None = None,
+    **grids,
+) -> xarray.Dataset:
+    """Figures of merit on a grid of parameters, as labelled data.
+
+    One compiled program computes many points at once, on every device of the process. If JAX runs as several processes
+    (`jax.distributed.initialize`, the same script on each host, `out` on a disk that all of them see) each takes its share.
+
+    Args:
+        model: the device; parameters without a grid keep its values.
+        figures: names of figures of merit, numbers or arrays.
+        together: groups of parameters whose grids run together along one axis; the others form a product.
+        gradient: also the derivatives of real scalar figures, d_FIGURE_d_PARAMETER, in all float parameters.
+        out: a NetCDF file to write, a new one. Results go to the folder `out`.parts as they come, at least every two
+            seconds, and become the file at the end; memory stays flat.
+        resume: go on with the unfinished `out`.parts of the same study, or return `out` if it is finished.
+        chunk: points in one call; by default what fits a quarter of the free memory, by what the compiled program says.
+        progress: whether to show a bar with rate and time left; None leaves it to `qd.progress`.
+        callback: called with the number of points done and of all, after each call of the program.
+        grids: NAME=values for each parameter that varies, (n,) in its unit.
+
+    Returns:
+        An xarray Dataset, with units, symbols and sources, the model's parameters and versions as attributes. With
+        `out`, its values are read from the file when they are used. A point that failed is NaN, and the variable
+        `failure` holds the number of its reason, which is the attribute `reason_1` and so on of that variable.
+
+    Raises:
+        ValueError: an unknown name, a grid that is empty or not physical, a file that exists, another study.
+        OSError: the disk is full or cannot be written; what was computed until then is kept.
+
+    Example:
+        >>> import qdiff as qd
+        >>> data = qd.sweep(qd.models.LambdaSystem(), ["imbalance", "force"], T1=[1.0, 2.0, 3.0], gradient=True)
+        >>> [round(x, 4) for x in data.imbalance.values.tolist()], data.force.attrs["units"]
+        ([0.0, 0.1993, 0.2846], 'rate^2 length')
+        >>> bool(data.d_imbalance_d_T1.sel(T1=2.0) > 0)
+        True
+    """
+    if not isinstance(model, Model):
+        raise TypeError(f"model must be a Model such as qdiff.models.RotorEngine(), but was {type(model).__name__}")
+    kind = type(model)
+    names = tuple(dict.fromkeys([figures] if isinstance(figures, str) else figures))
+    if not names:
+        raise ValueError("figures must name at least one figure of merit, but were empty")
+    for name in names:
+        known_name(name, kind.figures(), "figure", kind.__name__)
+    if chunk is not None and (isinstance(chunk, bool) or not isinstance(chunk, (int, np.integer)) or chunk < 1):
+        raise ValueError(f"chunk must be a positive integer, but was {chunk!r}")
+    together = [tuple(group) for group in together]
+    grid = Grid.of(model, grids, together)
+    record = {
+        "study": "sweep",
+        **model_record(model),
+        "figures": list(names),
+        "gradient": bool(gradient),
+        "grids": {name: values.tolist() for name, values in grid.values.items()},
+        "together": [list(group) for group in together],
+    }
+    if jax.process_count() > 1 and out is None:
+        raise ValueError("out must be given when several processes share a sweep")
+    path = None if out is None else _target(pathlib.Path(out), record, resume)
+    if path is not None and path.exists():
+        return _opened(path)
+    if path is not None and chunk is None:
+        chunk = unfinished(path).get("chunk")  # the same calls as before give the same digits
+
+    batches = Batches(model, grid.names, names, gradient, grid.size, chunk)
+    layout = Layout(model, grid, batches.shapes, record)
+    report = _reporter(grid.size, progress, callback)
+    work = _Work(grid, batches, Reasons(model, grid.names, names), report)
+    if path is None:
+        arrays, reasons = work.run(0, grid.size)
+        report(None)
+        texts: list[str] = []
+        return layout.dataset(arrays, coded(grid.size, 0, reasons, texts), texts)
+    with _disk(path):
+        shards = Shards(path, record, batches.chunk, resume or jax.process_count() > 1)
+        for start, stop in _missing(grid.size, batches.chunk, shards.ranges()):
+            work.run(start, stop, shards)
+        report(None)
+        _finish(path, layout, shards, grid.size)
+    return _opened(path)
+
+
+class _Work:
+    """Ranges of points, computed call by call."""
+
+    def __init__(self, grid: Grid, batches: Batches, reasons: Reasons, report: Callable):
+        self._grid, self._batches, self._reasons, self._report = grid, batches, reasons, report
+
+    def run(self, start: int, stop: int, shards: Shards | None = None):
+        """The variables of the points [start, stop), and why some failed; with `shards` they are put there instead."""
+        done: list[dict[str, np.ndarray]] = []
+        why: dict[int, str] = {}
+        begin, last = start, time.monotonic()
+        while start < stop:
+            end = min(start + self._batches.chunk, stop)
+            x = self._grid.points(start, end)
+            found = self._batches(x)
+            bad = np.zeros(end - start, bool)
+            for values in found.values():
+                bad |= ~np.isfinite(values).reshape(end - start, -1).all(axis=1)
+            why |= {start + int(k): self._reasons(x[k]) for k in np.flatnonzero(bad)}
+            done.append(found)
+            self._report(end - start)
+            start = end
+            if shards is not None and (start == stop or time.monotonic() - last > _KEPT_EVERY):
+                shards.put(begin, start, _joined(done), why)
+                done, why, begin, last = [], {}, start, time.monotonic()
+        return (_joined(done) if done else {}), why
+
+
+def _joined(parts: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
+def _missing(size: int, chunk: int, there: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    """The ranges that this process has to compute, of those that are not there."""
+    gaps, at = [], 0
+    for start, stop in [*there, (size, size)]:
+        if at < start:
+            gaps.append((at, start))
+        at = max(at, stop)
+    # Equal shares of whole calls for every process.
+    calls = [(a, min(a + chunk, stop)) for start, stop in gaps for a in range(start, stop, chunk)]
+    k, count = jax.process_index(), jax.process_count()
+    mine = calls[k * len(calls) // count : (k + 1) * len(calls) // count]
+    out: list[tuple[int, int]] = []
+    for start, stop in mine:
+        if out and out[-1][1] == start:
+            out[-1] = (out[-1][0], stop)
+        else:
+            out.append((start, stop))
+    return out
+
+
+def _finish(path: pathlib.Path, layout: Layout, shards: Shards, size: int):
+    """The shards joined into the file, by the first process when all are there; the others wait for it."""
+    if jax.process_index() > 0:
+        while not path.exists():
+            time.sleep(_POLL)
+        return
+    while sum(stop - start for start, stop in shards.ranges()) < size:
+        time.sleep(_POLL)
+    layout.write(path, shards.parts)
+    shards.remove()
+
+
+def _target(path: pathlib.Path, record: dict, resume: bool) -> pathlib.Path:
+    """The path, if it is a new file, or the finished one of the same study."""
+    if path.is_dir():
+        raise ValueError(f"out must be a file, but {path} is a folder")
+    if path.exists():
+        if not resume:
+            raise ValueError(f"out must be a new file, but {path} exists: give another name, or move it away")
+        from .rerun import study_of
+
+        if study_of(path) != record:
+            raise ValueError(f"out must be a new file or one of the same study, but {path} is of another one")
+    return path
+
+
+def _opened(path: pathlib.Path) -> xarray.Dataset:
+    import xarray
+
+    return xarray.open_dataset(path, engine="h5netcdf")
+
+
+class _disk:
+    """Within this context an error of the disk says that nothing was lost, and how to go on."""
+
+    def __init__(self, path: pathlib.Path):
+        self._path = path
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, error, traceback):
+        if isinstance(error, OSError):
+            kept = (
+                f"; what was computed is kept in {self._path}.parts: resume from there"
+                if self._path.with_name(self._path.name + ".parts").exists()
+                else ""
+            )
+            raise OSError(error.errno, f"out ({self._path}) cannot be written: {error.strerror or error}{kept}") from error
+
+
+def _reporter(total: int, shown: bool | None, callback: Callable[[int, int], object] | None) -> Callable[[int | None], None]:
+    """What to call with the number of points just done, and with None at the end."""
+    from tqdm import tqdm
+
+    bar = tqdm(total=total, unit="points", disable=not progress_shown(shown), dynamic_ncols=True)
+    done = 0
+
+    def report(count: int | None):
+        nonlocal done
+        if count is None:
+            bar.close()
+            return
+        done += count
+        bar.update(count)
+        if callback is not None:
+            callback(done, total)
+
+    return report

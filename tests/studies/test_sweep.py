@@ -1,0 +1,306 @@
+"""Sweeps: the numbers and their labels, failing points, files that survive a kill, several processes."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+import jax
+import numpy as np
+import pytest
+import xarray
+from helpers import close
+
+import qdiff as qd
+from qdiff.studies.grid import Grid, boxes
+from qdiff.studies.shards import Shards
+
+LAMBDA = qd.models.LambdaSystem()
+T1, W1 = np.linspace(0.5, 3, 7), np.array([1.0, 2.0])
+
+
+class Spiral(qd.Model):
+    """A complex figure and one that fails by itself."""
+
+    x: float = qd.parameter(1.0, unit="length")
+
+    @qd.figure(symbol="z", unit="1", source="a spiral")
+    def turn(self):
+        """A phase."""
+        return jax.numpy.exp(1j * self.x)
+
+    @qd.figure(symbol="r", unit="1/length", source="a pole")
+    def pole(self):
+        """A pole at zero."""
+        return 1 / self.x
+
+
+def test_values_are_those_of_the_figures():
+    """A product of two grids, scalars and arrays, with gradients: as one device after the other."""
+    data = qd.sweep(LAMBDA, ["imbalance", "populations"], T1=T1, omega1=W1, gradient=True, chunk=4)
+    assert data.populations.dims == ("T1", "omega1", "populations_0") and data.imbalance.shape == (7, 2)
+    value, slope = jax.jit(lambda m: (m.imbalance(), m.populations())), jax.jit(jax.grad(lambda m: m.imbalance()))
+    for i, j in ((0, 1), (3, 0), (6, 1)):
+        model = qd.models.LambdaSystem(T1=T1[i], omega1=W1[j])
+        one, many = value(model)
+        close(data.imbalance[i, j], one, 1e-14, 1.0)
+        close(data.populations[i, j], many, 1e-14)
+        for name in ("T1", "T2", "omega1", "omega2", "rate", "distance"):
+            close(data[f"d_imbalance_d_{name}"][i, j], getattr(slope(model), name), 1e-13, 1.0)
+    assert int((data.failure != 0).sum()) == 0
+    assert data.d_imbalance_d_T1.attrs["units"] == "(1) / (energy)" and data.T1.attrs["units"] == "energy"
+    assert data.imbalance.attrs["symbol"] == r"\Delta_{ss}" and json.loads(data.attrs["study"])["parameters"]["T2"] == 1.0
+    assert data.attrs["qdiff_version"] and data.sel(T1=0.5, omega1=2.0).imbalance == data.imbalance[0, 1]
+
+
+def test_grids_that_run_together():
+    data = qd.sweep(LAMBDA, "force", T1=T1, T2=T1[::-1], omega1=W1, together=[("T1", "T2")])
+    assert data.force.dims == ("T1_T2", "omega1") and data.T2.dims == ("T1_T2",)
+    for k in (0, 2):
+        close(data.force[k, 1], qd.models.LambdaSystem(T1=T1[k], T2=T1[6 - k], omega1=2.0).force(), 1e-14)
+
+
+def test_a_point_that_fails_says_why():
+    """NaN and a reason where there is no value; the others are untouched, also in the file."""
+    lattice = qd.models.ThermophoreticLattice(sites=4)
+    data = qd.sweep(lattice, "thermophoresis", g=[-0.5, 0.0, 0.5])
+    assert np.isnan(data.thermophoresis[1]) and data.failure.values.tolist() == [0, 1, 0]
+    assert "g must not be 0" in data.failure.attrs["reason_1"]
+    close(data.thermophoresis[2], qd.models.ThermophoreticLattice(sites=4, g=0.5).thermophoresis(), 1e-13)
+    mixed = qd.sweep(Spiral(), ["turn", "pole"], x=[0.0, 2.0])
+    close(mixed.turn_real + 1j * mixed.turn_imag, np.exp(1j * np.array([0.0, 2.0])), 1e-15)
+    assert np.isinf(mixed.pole[0]) and "nothing failed" in mixed.failure.attrs["reason_1"]
+
+
+def test_the_file_is_the_same_data(tmp_path):
+    out = tmp_path / "deep" / "data.nc"
+    grids = {"T1": T1, "T2": T1 + 0.1, "omega1": W1}
+    memory = qd.sweep(LAMBDA, ["force", "populations"], together=[("T1", "T2")], chunk=3, **grids)
+    with qd.sweep(LAMBDA, ["force", "populations"], together=[("T1", "T2")], chunk=3, out=out, **grids) as file:
+        xarray.testing.assert_identical(file.load(), memory)
+    assert [p.name for p in out.parent.iterdir()] == ["data.nc"]
+    found = qd.rerun(out)
+    assert found.same and set(found.differences) == {"force", "populations", "failure"} and not found.versions
+    with qd.sweep(LAMBDA, ["force", "populations"], together=[("T1", "T2")], out=out, resume=True, **grids) as again:
+        assert again.force.shape == (7, 2)
+
+
+def test_a_rerun_can_differ(tmp_path):
+    import h5netcdf
+
+    out = tmp_path / "data.nc"
+    qd.sweep(LAMBDA, "force", T1=T1, out=out).close()
+    with h5netcdf.File(out, "r+") as file:
+        file.variables["force"][3] = file.variables["force"][3] + 1e-6
+        file.attrs["jax_version"] = "0.0.1"
+    found = qd.rerun(out)
+    assert not found.same and 1e-6 < found.differences["force"] < 1e-4 and found.versions == {"jax_version": "0.0.1"}
+
+
+@pytest.mark.parametrize("shape", [(7,), (3, 4), (2, 3, 4), (5, 1, 2)])
+def test_boxes_cover_every_range(shape):
+    size = int(np.prod(shape))
+    for start in range(size):
+        for stop in range(start, size + 1):
+            hit, seen = np.zeros(shape, int), []
+            numbers = np.arange(size).reshape(shape)
+            for index, count in boxes(start, stop, shape):
+                hit[index] += 1
+                seen += numbers[index].ravel().tolist()
+                assert count == numbers[index].size
+            assert seen == list(range(start, stop)) and hit.sum() == stop - start
+
+
+def test_points_run_as_the_axes_do():
+    grid = Grid.of(LAMBDA, {"T1": T1, "omega1": W1})
+    want = np.stack([a.ravel() for a in np.meshgrid(T1, W1, indexing="ij")], axis=1)
+    assert np.array_equal(grid.points(3, 11), want[3:11])
+
+
+SCRIPT = """
+import sys, time
+import numpy as np
+import qdiff as qd
+from qdiff.studies import batches, sweep
+
+call = batches.Batches.__call__
+def slow(self, x):
+    time.sleep(0.02)
+    return call(self, x)
+batches.Batches.__call__ = slow
+sweep._KEPT_EVERY = 0.05
+qd.sweep(qd.models.LambdaSystem(), ["imbalance", "force"], T1=np.linspace(0.5, 3, 120), omega1=[1.0, 2.0], chunk=2,
+         gradient=True, out=sys.argv[1], resume=True, callback=lambda done, total: print(done, flush=True))
+"""
+
+
+@pytest.mark.slow
+def test_killed_at_any_moment(tmp_path):
+    """Killed without warning, again and again, and resumed: the same data as undisturbed, nothing computed twice but one call."""
+    out, rng, kills = tmp_path / "data.nc", np.random.default_rng(0), 0
+    script = tmp_path / "run.py"
+    script.write_text(SCRIPT)
+    computed = 0
+    for _ in range(4):
+        with subprocess.Popen([sys.executable, str(script), str(out)], stdout=subprocess.PIPE, text=True) as process:
+            assert process.stdout is not None
+            first = process.stdout.readline()
+            time.sleep(float(rng.uniform(0, 0.5)))
+            if process.poll() is None and first:
+                os.kill(process.pid, signal.SIGKILL)
+                kills += 1
+            computed += len(process.stdout.read().splitlines()) + bool(first)
+        if out.exists():
+            break
+    subprocess.run([sys.executable, str(script), str(out)], check=True, capture_output=True)
+    grids = {"T1": np.linspace(0.5, 3, 120), "omega1": [1.0, 2.0]}
+    want = qd.sweep(LAMBDA, ["imbalance", "force"], chunk=2, gradient=True, **grids)
+    with xarray.open_dataset(out, engine="h5netcdf") as found:
+        for name in want.data_vars:
+            assert np.array_equal(found[name].values, want[name].values), name
+    assert kills >= 2 and computed < 120 + 20 * kills
+    assert [p.name for p in tmp_path.iterdir() if p.name.startswith("data")] == ["data.nc"]
+
+
+def test_an_interrupt_keeps_what_there_is(tmp_path, monkeypatch):
+    monkeypatch.setattr("qdiff.studies.sweep._KEPT_EVERY", 0.0)
+
+    def stop(done, total):
+        if done >= 6:
+            raise KeyboardInterrupt
+
+    out = tmp_path / "data.nc"
+    with pytest.raises(KeyboardInterrupt):
+        qd.sweep(LAMBDA, "force", T1=T1, omega1=W1, chunk=2, out=out, callback=stop)
+    assert not out.exists() and len(list((tmp_path / "data.nc.parts").glob("*.npz"))) == 2
+    with pytest.raises(ValueError, match="unfinished study"):
+        qd.sweep(LAMBDA, "force", T1=T1, omega1=W1, out=out)
+    with pytest.raises(ValueError, match="must be the same as this one, but differs in figures, parameters"):
+        qd.sweep(qd.models.LambdaSystem(T2=1.5), "imbalance", T1=T1, omega1=W1, out=out, resume=True)
+    seen = []
+    with qd.sweep(LAMBDA, "force", T1=T1, omega1=W1, out=out, resume=True, callback=lambda done, _: seen.append(done)) as data:
+        xarray.testing.assert_identical(data.load(), qd.sweep(LAMBDA, "force", T1=T1, omega1=W1, chunk=2))
+    assert seen == [2, 4, 6, 8, 10]  # of fourteen points, in calls of two as before
+
+
+def test_a_damaged_study_is_said(tmp_path):
+    out = tmp_path / "data.nc"
+    shards = Shards(out, {"study": "sweep"}, 2, False)
+    (shards.folder / "study.json").write_bytes(b"\xff{")
+    with pytest.raises(ValueError, match="is damaged"):
+        qd.sweep(LAMBDA, "force", T1=T1, out=out, resume=True)
+    (tmp_path / "cut.nc").write_bytes(b"\x89HDF\r\n\x1a\n123")
+    with pytest.raises(ValueError, match="whole output file"):
+        qd.rerun(tmp_path / "cut.nc")
+
+
+PROCESS = """
+import sys
+import jax
+jax.distributed.initialize(f"127.0.0.1:{sys.argv[2]}", num_processes=2, process_id=int(sys.argv[3]))
+import numpy as np
+import qdiff as qd
+seen = []
+data = qd.sweep(qd.models.LambdaSystem(), ["imbalance", "populations"], T1=np.linspace(0.5, 3, 31), omega1=[1.0, 2.0], chunk=4,
+                out=sys.argv[1], callback=lambda done, total: seen.append(done))
+assert data.imbalance.shape == (31, 2)
+print(jax.process_count(), seen[-1])
+"""
+
+
+@pytest.mark.slow
+def test_two_processes_make_one_file(tmp_path):
+    """The same numbers as one process, each having done half of the calls."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    script, out = tmp_path / "run.py", tmp_path / "data.nc"
+    script.write_text(PROCESS)
+    run = [subprocess.Popen([sys.executable, script, out, port, str(k)], stdout=subprocess.PIPE, text=True) for k in (0, 1)]
+    said = [p.communicate(timeout=240)[0].split() for p in run]
+    assert all(p.returncode == 0 for p in run) and [s[0] for s in said] == ["2", "2"]
+    assert sorted(int(s[1]) for s in said) == [30, 32]
+    want = qd.sweep(LAMBDA, ["imbalance", "populations"], T1=np.linspace(0.5, 3, 31), omega1=[1.0, 2.0], chunk=4)
+    with xarray.open_dataset(out, engine="h5netcdf") as found:
+        xarray.testing.assert_identical(found.load(), want)
+
+
+DEVICES = """
+import numpy as np, jax
+import qdiff as qd
+assert jax.local_device_count() == 3
+data = qd.sweep(qd.models.LambdaSystem(), ["imbalance"], T1=np.linspace(0.5, 3, 31), gradient=True)
+data.load().to_netcdf(__import__("sys").argv[1], engine="h5netcdf")
+"""
+
+
+@pytest.mark.slow
+def test_all_devices_share_a_call(tmp_path):
+    environment = {**os.environ, "XLA_FLAGS": "--xla_force_host_platform_device_count=3", "JAX_PLATFORMS": "cpu"}
+    subprocess.run([sys.executable, "-c", DEVICES, str(tmp_path / "data.nc")], check=True, env=environment)
+    want = qd.sweep(LAMBDA, ["imbalance"], T1=np.linspace(0.5, 3, 31), gradient=True)
+    with xarray.open_dataset(tmp_path / "data.nc", engine="h5netcdf") as found:
+        for name in want.data_vars:
+            close(found[name], want[name], 1e-14, 1.0)
+
+
+REFUSED = {
+    "an unknown parameter": ({"T": [1.0]}, {}, "no parameter 'T'"),
+    "an empty grid": ({"T1": []}, {}, "the grid of T1 must be a sequence of at least one number"),
+    "no grid": ({}, {}, "grids must name at least one"),
+    "a matrix": ({"T1": [[1.0]]}, {}, "shape"),
+    "words": ({"T1": ["a"]}, {}, "must be numbers"),
+    "not a number": ({"T1": [1.0, np.nan]}, {}, "physical, above 0, but has nan"),
+    "outside physics": ({"T1": [1.0, -1.0]}, {}, "above 0, but has -1"),
+    "an unknown figure": ({"T1": [1.0]}, {"figures": "forc"}, "did you mean 'force'"),
+    "no figure": ({"T1": [1.0]}, {"figures": []}, "figures must name at least one"),
+    "a group of unequal lengths": ({"T1": [1.0], "T2": [1.0, 2.0]}, {"together": [("T1", "T2")]}, "one length"),
+    "a group without grid": ({"T1": [1.0]}, {"together": [("T1", "T2")]}, "has 'T2'"),
+    "a chunk of nothing": ({"T1": [1.0]}, {"chunk": 0}, "chunk must be a positive integer"),
+}
+
+
+@pytest.mark.parametrize("what", REFUSED)
+def test_refused_with_one_sentence(what):
+    grids, options, said = REFUSED[what]
+    options = {"figures": "force", **options}
+    with pytest.raises(ValueError, match=said) as caught:
+        qd.sweep(LAMBDA, options.pop("figures"), **options, **grids)
+    assert "\n" not in str(caught.value)
+
+
+def test_settings_and_files_are_refused(tmp_path):
+    with pytest.raises(ValueError, match="sites is a setting"):
+        qd.sweep(qd.models.ThermophoreticLattice(), "thermophoresis", sites=[3, 4])
+    (tmp_path / "there.nc").write_text("mine")
+    with pytest.raises(ValueError, match="out must be a new file"):
+        qd.sweep(LAMBDA, "force", T1=T1, out=tmp_path / "there.nc")
+    with pytest.raises(ValueError, match="whole output file"):
+        qd.sweep(LAMBDA, "force", T1=T1, out=tmp_path / "there.nc", resume=True)
+    assert (tmp_path / "there.nc").read_text() == "mine"
+    with pytest.raises(ValueError, match="but .* is a folder"):
+        qd.sweep(LAMBDA, "force", T1=T1, out=tmp_path)
+
+
+def test_a_full_disk_is_said_and_nothing_is_lost(tmp_path, monkeypatch):
+    import errno
+
+    monkeypatch.setattr("qdiff.studies.sweep._KEPT_EVERY", 0.0)
+    put, left = Shards.put, [3]
+
+    def full(self, *args):
+        if not left[0]:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        left[0] -= 1
+        put(self, *args)
+
+    monkeypatch.setattr(Shards, "put", full)
+    out = tmp_path / "data.nc"
+    with pytest.raises(OSError, match="No space left on device; what was computed is kept in .*: resume"):
+        qd.sweep(LAMBDA, "force", T1=T1, chunk=1, out=out)
+    left[0] = 100
+    with qd.sweep(LAMBDA, "force", T1=T1, out=out, resume=True) as data:
+        close(data.force, qd.sweep(LAMBDA, "force", T1=T1).force, 1e-14, 1.0)
