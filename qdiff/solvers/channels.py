@@ -16,8 +16,8 @@ from .refusal import refuse
 from .roots import Root, implicit, search
 from .steady import _precision
 
-# Modes are summed in portions that stay in a core's cache.
-_PORTION = 16_384
+# Sites that are summed at a time: enough for all cores to share, few enough for the memory.
+_PORTION = 2**20
 
 # Exponents beyond this belong to channels of rate zero. Those only matter to the derivative in their rate, which for
 # tilts beyond the smaller bound is larger than e^340.
