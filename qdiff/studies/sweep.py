@@ -154,22 +154,15 @@ def _joined(parts: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
 
 
 def _missing(size: int, chunk: int, there: list[tuple[int, int]]) -> list[tuple[int, int]]:
-    """The ranges that this process has to compute, of those that are not there."""
-    gaps, at = [], 0
-    for start, stop in [*there, (size, size)]:
-        if at < start:
-            gaps.append((at, start))
-        at = max(at, stop)
-    # Equal shares of whole calls for every process.
-    calls = [(a, min(a + chunk, stop)) for start, stop in gaps for a in range(start, stop, chunk)]
+    """The ranges that this process has to compute: its share of all calls, whatever the others have done, less what is there."""
     k, count = jax.process_index(), jax.process_count()
-    mine = calls[k * len(calls) // count : (k + 1) * len(calls) // count]
+    calls = -(-size // chunk)
+    at, end = k * calls // count * chunk, min((k + 1) * calls // count * chunk, size)
     out: list[tuple[int, int]] = []
-    for start, stop in mine:
-        if out and out[-1][1] == start:
-            out[-1] = (out[-1][0], stop)
-        else:
-            out.append((start, stop))
+    for start, stop in [*there, (size, size)]:
+        if at < min(start, end):
+            out.append((at, min(start, end)))
+        at = max(at, stop)
     return out
 
 
