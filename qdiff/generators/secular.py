@@ -71,7 +71,7 @@ def secular(
         >>> H = 0.5 * pair.a.z + 0.6 * pair.b.z + 0.1 * pair.a.x @ pair.b.x
         >>> motion = qd.secular(H, {"bath": ([pair.a.x, pair.b.x], bath, [[1.0, 0.3], [0.3, 1.0]])})
         >>> round(float(qd.steady_state(motion).expect(H)), 6)
-        -0.553447
+        -0.560123
 
     Source:
         Breuer and Petruccione, The Theory of Open Quantum Systems (2002), Sec. 3.3.

@@ -71,7 +71,7 @@ def sweep(
         >>> import qdiff as qd
         >>> data = qd.sweep(qd.models.LambdaSystem(), ["imbalance", "force"], T1=[1.0, 2.0, 3.0], gradient=True)
         >>> [round(x, 4) for x in data.imbalance.values.tolist()], data.force.attrs["units"]
-        ([0.0, 0.1993, 0.2846], 'rate^2 length')
+        ([0.0, 0.1993, 0.2586], 'rate^2 length')
         >>> bool(data.d_imbalance_d_T1.sel(T1=2.0) > 0)
         True
     """
