@@ -11,6 +11,7 @@ import numpy as np
 from ..operators.operator import Operator, accumulate
 from ..operators.pattern import Pattern
 from ..operators.probe import is_constant
+from ..operators.sums import take
 
 
 class Coordinates:
@@ -51,7 +52,7 @@ class Coordinates:
     def covector(self, op: Operator):
         """o (size,) with o . x = Tr[op rho]; op Hermitian in the generator's frame [unit of op]."""
         at = op.pattern.find(self.col, self.row)
-        values = jnp.where(at >= 0, jnp.asarray(op.values)[np.maximum(at, 0)], 0) if op.pattern.nnz else jnp.zeros(self.size)
+        values = jnp.where(at >= 0, take(jnp.asarray(op.values), np.maximum(at, 0)), 0) if op.pattern.nnz else jnp.zeros(self.size)
         # Tr[op rho] = sum_i op_ii p_i + sum_{i<j} 2 Re(op_ji rho_ij), rho_ij = u + iv.
         real, imag = jnp.real(values), jnp.imag(values)
         return jnp.where(self.is_population, real, jnp.where(self.part == 0, 2 * real, -2 * imag))
@@ -66,13 +67,13 @@ class Coordinates:
         up = full.find(self.row, self.col)
         parts = [(x * phase, up)]
         if off.any():
-            parts.append(((x * phase.conj())[off], full.find(self.col[off], self.row[off])))
+            parts.append((take(x * phase.conj(), np.flatnonzero(off)), full.find(self.col[off], self.row[off])))
         return Operator(full, accumulate(parts, full.nnz), space)
 
     def coordinates(self, rho: Operator):
         """The coordinates x (size,) of a density matrix given in the generator's frame."""
         at = rho.pattern.find(self.row, self.col)
-        values = jnp.where(at >= 0, jnp.asarray(rho.values)[np.maximum(at, 0)], 0) if rho.pattern.nnz else jnp.zeros(self.size)
+        values = jnp.where(at >= 0, take(jnp.asarray(rho.values), np.maximum(at, 0)), 0) if rho.pattern.nnz else jnp.zeros(self.size)
         return jnp.where(self.part == 0, jnp.real(values), jnp.imag(values))
 
     def adopted(self, other: Coordinates, x):

@@ -19,6 +19,7 @@ import numpy as np
 from ..operators.operator import Operator
 from ..operators.pattern import Pattern, components
 from ..operators.probe import PROBES, vanishes
+from ..operators.sums import take
 
 
 @dataclasses.dataclass(frozen=True)
@@ -125,7 +126,7 @@ def turned(op: Operator, frame: Operator) -> Operator:
     fill = rng.uniform(0.5, 1.5, (PROBES, label.size, label.size)) * np.abs(whole.probe).max(initial=0.0)
     probe = np.where(dead & alive, (fill + np.swapaxes(fill, 1, 2))[:, row, col] / 2, whole.probe)
     at = np.flatnonzero(~dead | alive)
-    return Operator(Pattern(whole.size, row[at], col[at]), whole.values[at], whole.space, probe=probe[:, at])
+    return Operator(Pattern(whole.size, row[at], col[at]), take(whole.values, at), whole.space, probe=probe[:, at])
 
 
 def _labels(frame: Operator) -> np.ndarray:

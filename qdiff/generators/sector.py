@@ -16,7 +16,7 @@ import numpy as np
 
 from ..operators.pattern import Pattern, closed_classes, components, join, levels
 from ..operators.probe import PROBES, generic, sums_of, vanishes
-from ..operators.sums import sum_into
+from ..operators.sums import sum_into, take
 from .coordinates import Coordinates
 from .lindblad import Lindblad
 
@@ -81,9 +81,9 @@ class Sector(Coordinates):
         rates = jnp.concatenate([jnp.atleast_1d(jnp.asarray(j.rate, float)) for j in jumps]) if jumps else jnp.zeros(0)
         # A negative rate is no decay and no solver may take it for one: NaN, and so is every derivative.
         rates = rates * jnp.where(rates >= 0, 1.0, jnp.nan)
-        loss = rates[kplan["rate"]] * values[kplan["p"]].conj() * values[kplan["q"]]
+        loss = take(rates, kplan["rate"]) * take(values, kplan["p"]).conj() * take(values, kplan["q"])
         loss = sum_into(loss, kplan["out"], int(kplan["size"][0]))
-        gain = rates[plan["rate"]] * values[plan["p"]] * values[plan["q"]].conj()
+        gain = take(rates, plan["rate"]) * take(values, plan["p"]) * take(values, plan["q"]).conj()
         parts = [jnp.asarray(motion.H.values), loss, gain]
         real = [jnp.real(p) for p in parts]
         imag = [jnp.imag(p) if jnp.iscomplexobj(p) else jnp.zeros(0) for p in parts]
@@ -92,7 +92,7 @@ class Sector(Coordinates):
     def values(self, motion: Lindblad):
         """The generator's entries (nnz,) [rate]."""
         plan = self._plan
-        terms = plan["weight"] * self._terms(motion)[plan["term"]]
+        terms = plan["weight"] * take(self._terms(motion), plan["term"])
         return sum_into(terms, plan["out"], self.target.size)
 
     def act_by_label(self, motion: Lindblad, x):
@@ -104,7 +104,7 @@ class Sector(Coordinates):
         plan = self._plan
         on = np.flatnonzero(plan["label"] == self.labels.index(label))
         out = plan["out"][on]
-        terms = plan["weight"][on] * self._terms(motion)[plan["term"][on]] * x[self.source[out]]
+        terms = plan["weight"][on] * take(self._terms(motion), plan["term"][on]) * take(x, self.source[out])
         return sum_into(terms, self.target[out], self.size)
 
     def gains(self, motion: Lindblad, bath: str):
@@ -116,7 +116,7 @@ class Sector(Coordinates):
         plan, b = self._plan, self.labels.index(bath)
         on = np.flatnonzero((plan["label"] == b) & (plan["jump"] >= 0))
         first = sum(np.size(j.rate) for label in self.labels[:b] for j in motion.jumps[label])
-        values = plan["weight"][on] * self._terms(motion)[plan["term"][on]]
+        values = plan["weight"][on] * take(self._terms(motion), plan["term"][on])
         return self.target[plan["out"][on]], self.source[plan["out"][on]], plan["jump"][on] - first, values
 
 

@@ -10,7 +10,7 @@ from . import pattern as pt
 from .checks import is_number, kind_of
 from .pattern import Pattern
 from .probe import PROBES, generic, is_constant, sums_of, vanishes
-from .sums import sum_into
+from .sums import sum_into, take
 
 _SUM = "added to or subtracted from"
 
@@ -113,7 +113,7 @@ class Operator:
             return self
         at = np.flatnonzero(keep)
         pattern = Pattern(self.size, self.pattern.row[at], self.pattern.col[at])
-        return Operator(pattern, self.values[at], self.space, probe=self.probe[:, at])
+        return Operator(pattern, take(self.values, at), self.space, probe=self.probe[:, at])
 
     def _other(self, other, verb: str) -> Operator:
         if not isinstance(other, Operator):
@@ -186,7 +186,7 @@ class Operator:
         and the number of terms in the longest of them."""
         other = self._other(other, "multiplied by `@` with")
         out, i, j, k = pt.product(self.pattern, other.pattern)
-        values = accumulate([(self.values[i] * other.values[j], k)], out.nnz)
+        values = accumulate([(take(self.values, i) * take(other.values, j), k)], out.nnz)
         term = self.probe[:, i] * other.probe[:, j]
         probe, bound = sums_of(term, k, out.nnz), sums_of(np.abs(term), k, out.nnz)
         return Operator(out, values, self.space or other.space, probe=probe), bound, int(np.bincount(k).max()) if k.size else 1
@@ -200,16 +200,16 @@ class Operator:
     def dag(self) -> Operator:
         """The adjoint."""
         out, at = pt.adjoint(self.pattern)
-        return Operator(out, self.values[at].conj(), self.space, probe=self.probe[:, at].conj())
+        return Operator(out, take(self.values, at).conj(), self.space, probe=self.probe[:, at].conj())
 
     def trace(self):
         """Sum of the diagonal entries, a scalar."""
-        return self.values[self.pattern.row == self.pattern.col].sum()
+        return take(self.values, np.flatnonzero(self.pattern.row == self.pattern.col)).sum()
 
     def diagonal(self):
         """The diagonal, shape (n,)."""
         on = np.flatnonzero(self.pattern.row == self.pattern.col)
-        return accumulate([(self.values[on], self.pattern.row[on])], self.size)
+        return accumulate([(take(self.values, on), self.pattern.row[on])], self.size)
 
     def dense(self):
         """The (n, n) matrix."""
@@ -232,7 +232,7 @@ class Operator:
         col = np.ravel_multi_index(tuple(right[axes][:, on]), small.dims)
         out = Pattern(small.dim, row, col)
         at = out.find(row, col)
-        values, probe = self.values[on], self.probe[:, on]
+        values, probe = take(self.values, on), self.probe[:, on]
         minus = self.space.crossings(left[:, on], right[:, on]) != small.crossings(left[axes][:, on], right[axes][:, on])
         if minus.any():
             sign = np.where(minus, -1.0, 1.0)

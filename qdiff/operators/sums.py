@@ -1,46 +1,122 @@
-"""Sums into static places: out[at[t]] += values[t], with `at` known while tracing."""
+"""Moves between static places: values taken from them, and values summed into them.
+
+What goes where is known while tracing, and each of the two is the other's transpose. Plain indexing would do as well,
+but leaves half a dozen instructions to wrap negative indices, and its derivative is a scatter, which in a compiled
+program walks through its terms one by one.
+"""
 
 from __future__ import annotations
 
+import functools
+import hashlib
+
+import jax
 import jax.numpy as jnp
 import numpy as np
+from jax import lax
+from jax.extend.core import Primitive
+from jax.interpreters import ad, batching, mlir
 from jaxtyping import Array, Inexact, Int, Shaped
 
 
-def sum_into(
-    values: Shaped[Array, "terms"] | Shaped[np.ndarray, "terms"], at: Int[np.ndarray, "terms"], size: int
-) -> Inexact[Array, "size"] | Inexact[np.ndarray, "size"]:
-    """out (size,) with out[at[t]] += values[t]; NumPy in, NumPy out.
-
-    In a compiled program a scatter walks through its terms one by one. Here the places are sorted by how many
-    terms they have, padded to powers of two, and each group is one gather and one short sum.
-    """
+def take(values: Shaped[Array, "size *r"] | Shaped[np.ndarray, "size *r"], at: np.ndarray):
+    """values[at], for integers `at` (terms,) that are not negative; NumPy in, NumPy out."""
     if isinstance(values, np.ndarray):
-        out = np.zeros(size, np.result_type(float, values.dtype))
+        return values[at]
+    return _take.bind(values, places=_Places(at, values.shape[0]), axis=0)
+
+
+def sum_into(
+    values: Shaped[Array, "terms *r"] | Shaped[np.ndarray, "terms *r"], at: Int[np.ndarray, "terms"], size: int
+) -> Inexact[Array, "size *r"] | Inexact[np.ndarray, "size *r"]:
+    """out (size,) with out[at[t]] += values[t]; NumPy in, NumPy out."""
+    if isinstance(values, np.ndarray):
+        out = np.zeros((size, *values.shape[1:]), np.result_type(float, values.dtype))
         np.add.at(out, at, values)
         return out
-    values = values.astype(jnp.result_type(float, values.dtype))
-    if size == 0:
-        return values
-    count = np.bincount(at, minlength=size)
-    start = np.cumsum(count) - count
-    order = np.argsort(at, kind="stable")
-    length = np.where(count == 0, 0, 2 ** np.ceil(np.log2(np.maximum(count, 1))).astype(int))
-    groups, places = [], []
-    padded = jnp.concatenate([values, jnp.zeros(1, values.dtype)]) if np.any(length != count) else values
-    for n in np.unique(length):
-        where = np.flatnonzero(length == n)
-        places.append(where)
-        if n == 0:
-            groups.append(jnp.zeros(where.size, values.dtype))
-            continue
-        step = np.arange(n)
-        table = np.where(step < count[where, None], order[np.minimum(start[where, None] + step, at.size - 1)], values.shape[0])
-        groups.append(padded[table[:, 0]] if n == 1 else jnp.sum(padded[table], axis=-1))
-    place = np.concatenate(places)
-    out = jnp.concatenate(groups) if len(groups) > 1 else groups[0]
-    if np.array_equal(place, np.arange(size)):
-        return out
-    back = np.empty(size, int)
-    back[place] = np.arange(size)
-    return out[back]
+    return _sum.bind(values.astype(jnp.result_type(float, values.dtype)), places=_Places(at, size), axis=0)
+
+
+class _Places:
+    """`at` (terms,), numbers below `size`: a static parameter."""
+
+    def __init__(self, at: np.ndarray, size: int):
+        self.at, self.size = np.ascontiguousarray(at, np.int64), size
+        self._digest = hashlib.blake2b(self.at.tobytes(), digest_size=16).digest()
+
+    def __hash__(self):
+        return hash((self._digest, self.size))
+
+    def __eq__(self, other):
+        return type(other) is _Places and (self._digest, self.size) == (other._digest, other.size)
+
+    @functools.cached_property
+    def groups(self) -> tuple[list[np.ndarray], np.ndarray]:
+        """The places sorted by their number of terms, padded to powers of two: for each such number a table
+        (places, terms) of the terms to be added, where at.size stands for a zero; and where each place comes after that.
+        """
+        count = np.bincount(self.at, minlength=self.size)
+        start = np.cumsum(count) - count
+        order = np.append(np.argsort(self.at, kind="stable"), self.at.size)
+        length = np.where(count == 0, 1, 2 ** np.ceil(np.log2(np.maximum(count, 1))).astype(int))
+        tables, places = [], []
+        for n in np.unique(length):
+            where = np.flatnonzero(length == n)
+            step = np.arange(n)
+            tables.append(order[np.where(step < count[where, None], start[where, None] + step, self.at.size)])
+            places.append(where)
+        return tables, np.argsort(np.concatenate(places)) if places else np.zeros(0, int)
+
+
+def _taken(x, at, axis):
+    if at.size == 0:
+        return jnp.zeros((*x.shape[:axis], 0, *x.shape[axis + 1 :]), x.dtype)
+    step = at[1] - at[0] if at.size > 1 else 1
+    if step > 0 and np.array_equal(at, at[0] + step * np.arange(at.size)):
+        return lax.slice_in_dim(x, int(at[0]), int(at[-1]) + 1, int(step), axis)
+    others = tuple(i for i in range(x.ndim) if i != axis)
+    numbers = lax.GatherDimensionNumbers(offset_dims=others, collapsed_slice_dims=(axis,), start_index_map=(axis,))
+    sizes = tuple(1 if i == axis else n for i, n in enumerate(x.shape))
+    return lax.gather(x, at[:, None].astype(np.int32), numbers, sizes, mode=lax.GatherScatterMode.PROMISE_IN_BOUNDS)
+
+
+def _take_impl(x, *, places, axis):
+    return _taken(x, places.at, axis)
+
+
+def _sum_impl(x, *, places, axis):
+    tables, back = places.groups
+    if any(np.any(table == places.at.size) for table in tables):
+        x = lax.pad(x, np.zeros((), x.dtype), [(0, int(i == axis), 0) for i in range(x.ndim)])
+    parts = []
+    for table in tables:
+        terms = _taken(x, table.ravel(), axis)
+        if table.shape[1] > 1:
+            terms = terms.reshape(*x.shape[:axis], *table.shape, *x.shape[axis + 1 :])
+            terms = lax.reduce(terms, np.zeros((), x.dtype), lax.add, [axis + 1])
+        parts.append(terms)
+    out = lax.concatenate(parts, axis) if len(parts) > 1 else parts[0]
+    return out if np.array_equal(back, np.arange(back.size)) else _taken(out, back, axis)
+
+
+def _primitive(name, implementation, length):
+    primitive = Primitive(name)
+    compiled = jax.jit(implementation, static_argnames=("places", "axis"))
+    primitive.def_impl(lambda x, **static: compiled(x, **static))
+    primitive.def_abstract_eval(
+        lambda x, *, places, axis: x.update(shape=(*x.shape[:axis], length(places), *x.shape[axis + 1 :]), weak_type=False)
+    )
+
+    def batched(operands, dims, *, places, axis):
+        (x,), (dim,) = operands, dims
+        return primitive.bind(x, places=places, axis=axis + (dim <= axis)), dim
+
+    batching.primitive_batchers[primitive] = batched
+    mlir.register_lowering(primitive, mlir.lower_fun(implementation, multiple_results=False))
+    return primitive
+
+
+_take = _primitive("take_static", _take_impl, lambda places: places.at.size)
+_sum = _primitive("sum_static", _sum_impl, lambda places: places.size)
+ad.deflinear2(_take, lambda ct, _, **static: [_sum.bind(ct, **static)])
+ad.deflinear2(_sum, lambda ct, _, **static: [_take.bind(ct, **static)])

@@ -8,7 +8,7 @@ import numpy as np
 from jax import lax
 
 from ..generators.sector import Sector
-from ..operators.sums import sum_into
+from ..operators.sums import sum_into, take
 
 # The norm of G h of one step, and the degree of its series: the remainder, 4^31/31!, is 6e-16, and the terms are at
 # most 11 times the result, so that cancellation costs one digit.
@@ -54,7 +54,7 @@ def act(sector: Sector, values, x, time, kind: str, most: int, tick):
 
 def moved(sector: Sector, values, x):
     """G x (n,)."""
-    return sum_into(values * x[sector.source], sector.target, sector.size)
+    return sum_into(values * take(x, sector.source), sector.target, sector.size)
 
 
 def _scale(sector: Sector, values):

@@ -239,7 +239,7 @@ def _solved(A, right):
 
     # One level of a block tridiagonal matrix, whose elimination is a loop: written out, it would take long to compile.
     M = jnp.stack([jnp.stack([jnp.ravel(e) for e in row]) for row in fixed])[None]
-    packed = lanes.factor(jnp.zeros_like(M), M, jnp.zeros_like(M), (), jnp.asarray(True))
+    packed = lanes.factor(M[:, 0, :0], M, jnp.zeros_like(M), (), jnp.asarray(True))
 
     def through(solve, r):
         x = solve(packed, (), jnp.stack([jnp.ravel(e) for e in r])[None])[0]

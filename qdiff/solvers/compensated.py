@@ -12,6 +12,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
+from ..operators.sums import take
+
 _SPLIT = 2.0**27 + 1
 
 
@@ -56,28 +58,26 @@ class Conserving:
 
     Args:
         sector: the sector. values: G's entries (nnz,) [rate], or (nnz, lanes) for one generator in each lane.
+        transposed: whether it is G^T that is applied.
     """
 
-    def __init__(self, sector, values: Float[Array, "nnz *lanes"]):
-        self.sector, self.values = sector, values
+    def __init__(self, sector, values: Float[Array, "nnz *lanes"], transposed: bool = False):
         on = np.flatnonzero(sector.is_population[sector.target])
-        column = _padded(values[on])[_rows(sector.source[on], sector.size)]
+        column = _gathered(_padded(take(values, on)), _rows(sector.source[on], sector.size))
         defect = _total(column, jnp.zeros_like(column))
         self.correction = jnp.where(_along(sector.is_population, defect), -defect, 0.0)
+        out, into = (sector.source, sector.target) if transposed else (sector.target, sector.source)
+        table = _rows(out, sector.size)
+        self._into = np.append(into, 0)[table]
+        self._entries = jnp.concatenate([_gathered(_padded(values), table), self.correction[:, None]], axis=1)
 
     def __call__(self, x: Float[Array, "n *lanes"]) -> Float[Array, "n *lanes"]:
         """G x (size,), rounded once at the end."""
-        return self._apply(self.sector.target, self.sector.source, x)
+        return _total(*_two_product(self._entries, jnp.concatenate([_gathered(x, self._into), x[:, None]], axis=1)))
 
-    def transposed(self, y: Float[Array, "n *lanes"]) -> Float[Array, "n *lanes"]:
-        """G^T y (size,), rounded once at the end."""
-        return self._apply(self.sector.source, self.sector.target, y)
 
-    def _apply(self, out, into, x):
-        table = _rows(out, self.sector.size)
-        entries = jnp.concatenate([_padded(self.values)[table], self.correction[:, None]], axis=1)
-        factors = jnp.concatenate([x[np.append(into, 0)[table]], x[:, None]], axis=1)
-        return _total(*_two_product(entries, factors))
+def _gathered(x, table):
+    return take(x, table.ravel()).reshape(*table.shape, *x.shape[1:])
 
 
 def _padded(values):

@@ -9,7 +9,8 @@ import jax
 import jax.numpy as jnp
 
 from ..generators.sector import Sector
-from . import lanes, linear
+from . import linear
+from .twisted import Twisted, twisted
 
 # The generator is factorised with this fraction of its largest entry taken off the diagonal: a little above
 # rounding, so that no pivot vanishes. Its effect, shift/gap, is removed by refinement.
@@ -87,22 +88,21 @@ class BlockTridiagonal(Solver):
         return plan.unpack(linear.solve_T(factors, plan.pack(r)))
 
     def many(self, sector):
-        plan = linear.block_plan(sector)
-        return _Lanes(plan) if plan.width <= _WRITTEN_OUT else None
+        return _Lanes(twisted(sector)) if linear.block_plan(sector).width <= _WRITTEN_OUT else None
 
 
 class _Lanes(ManySolver):
-    def __init__(self, plan: linear.BlockPlan):
-        self.plan = plan
+    def __init__(self, twisted: Twisted):
+        self.twisted = twisted
 
     def factor(self, values, pivoting):
-        return lanes.factor(*self.plan.blocks(values, _shift(values)), self.plan.lower, pivoting)
+        return self.twisted.factor(values, _shift(values), pivoting)
 
     def solve(self, factors, r):
-        return self.plan.unpack(lanes.solve(factors, self.plan.lower, self.plan.pack(r)))
+        return self.twisted.solve(factors, r)
 
     def solve_T(self, factors, r):
-        return self.plan.unpack(lanes.solve_T(factors, self.plan.lower, self.plan.pack(r)))
+        return self.twisted.solve_T(factors, r)
 
 
 def _shift(values):

@@ -19,7 +19,7 @@ Places = tuple[tuple[int, int], ...]
 
 
 def factor(
-    lower: Float[Array, "m b b lanes"],
+    lower: Float[Array, "m k lanes"],
     diag: Float[Array, "m b b lanes"],
     upper: Float[Array, "m b b lanes"],
     pattern: Places,
@@ -31,14 +31,19 @@ def factor(
     those are fewer than sixteen. Cost O(m b^3) for each lane.
 
     Args:
-        pattern: the places (row, column) at which lower blocks can have entries.
+        pattern: the k places (row, column) of the entries `lower` of the blocks below the diagonal.
     """
+    return eliminate(lower, diag, upper, pattern, pivoting)[0]
+
+
+def eliminate(lower, diag, upper, pattern: Places, pivoting):
+    """The factors, and the last diagonal block's inverse times the last upper block, which leads on to a next level."""
     b, lanes = diag.shape[1], diag.shape[3]
 
     def reduced(W, level):
         lo, d, up = level
-        rows = _once(jnp.concatenate([d - _sparse(pattern, lo, W), up], axis=1))
-        order, rows = lax.cond(pivoting, _eliminated_with_pivoting, _eliminated, rows)
+        rows = _once(jnp.concatenate([d - sparse(pattern, lo, W), up], axis=1))
+        orders, rows = lax.cond(pivoting, _eliminated_with_pivoting, _eliminated, rows)
         inverse = [1 / rows[i, i] for i in range(b)]
         solved: list = [None] * b
         for i in reversed(range(b)):
@@ -47,15 +52,14 @@ def factor(
                 rest = rest - rows[i, j] * solved[j]
             solved[i] = _once(rest * inverse[i])
         W = jnp.stack(solved)
-        return W, (order, jnp.where(np.eye(b, dtype=bool)[:, :, None], 1 / rows[:, :b], rows[:, :b]), W)
+        return W, (orders, jnp.where(np.eye(b, dtype=bool)[:, :, None], 1 / rows[:, :b], rows[:, :b]), W)
 
-    few = jnp.stack([lower[:, i, j] for i, j in pattern], axis=1) if pattern else jnp.zeros((diag.shape[0], 0, lanes))
-    _, factors = lax.scan(reduced, jnp.zeros((b, b, lanes)), (few, diag, upper))
-    return few, *factors
+    last, factors = lax.scan(reduced, jnp.zeros((b, b, lanes)), (lower, diag, upper))
+    return (lower, *factors), last
 
 
 def _eliminated(rows: Float[Array, "b c lanes"]):
-    """Gaussian elimination of [A | B], P A = L U: the order P of the rows, and [L\\U | L^-1 P B] in one array."""
+    """Gaussian elimination of [A | B], P A = L U: the order P of the rows and its inverse, and [L\\U | L^-1 P B] in one array."""
     b, _, lanes = rows.shape
     done: list = []
     ratios: list = []
@@ -67,7 +71,7 @@ def _eliminated(rows: Float[Array, "b c lanes"]):
     done.append(rows[0])
     left = [[ratios[k][p - k - 1][None] for k in range(p)] for p in range(b)]
     same = jnp.broadcast_to(jnp.arange(b)[:, None], (b, lanes))
-    return same, jnp.stack([jnp.concatenate([*left[p], done[p]]) for p in range(b)])
+    return (same, same), jnp.stack([jnp.concatenate([*left[p], done[p]]) for p in range(b)])
 
 
 def _eliminated_with_pivoting(rows: Float[Array, "b c lanes"]):
@@ -85,48 +89,69 @@ def _eliminated_with_pivoting(rows: Float[Array, "b c lanes"]):
         return order, jnp.where((i > p)[:, None] & (j == p), ratio[:, None], rest)
 
     same = jnp.broadcast_to(jnp.arange(b)[:, None], (b, lanes))
-    return lax.fori_loop(0, b - 1, step, (same, rows))
+    order, rows = lax.fori_loop(0, b - 1, step, (same, rows))
+    return (order, jnp.argsort(order, axis=0)), rows
 
 
 def solve(factors, pattern: Places, r: Float[Array, "m b lanes"]) -> Float[Array, "m b lanes"]:
     """x with M x = r."""
-    lower, order, packed, W = factors
+    return up(factors, jnp.zeros(r.shape[1:]), down(factors, pattern, r)[0])
 
-    def down(y, level):
+
+def down(factors, pattern: Places, r):
+    """What is left of r on the way from the first level to the last, and its last level."""
+    lower, (order, _), packed, _ = factors
+
+    def step(y, level):
         lo, order, lu, r = level
-        y = _triangles(lu, jnp.take_along_axis(r - _sparse(pattern, lo, y), order, axis=0))
+        y = _triangles(lu, jnp.take_along_axis(r - sparse(pattern, lo, y), order, axis=0))
         return y, y
 
-    def up(x, level):
+    last, y = lax.scan(step, jnp.zeros(r.shape[1:]), (lower, order, packed, r))
+    return y, last
+
+
+def up(factors, x: Float[Array, "b lanes"], y):
+    """The solution on the way back, if that beyond the last level is x."""
+
+    def step(x, level):
         W, y = level
         x = y - sum(W[:, j] * x[j] for j in range(x.shape[0]))
         return x, x
 
-    none = jnp.zeros(r.shape[1:])
-    _, y = lax.scan(down, none, (lower, order, packed, r))
-    return lax.scan(up, none, (W, y), reverse=True)[1]
+    return lax.scan(step, x, (factors[-1], y), reverse=True)[1]
 
 
 def solve_T(factors, pattern: Places, r: Float[Array, "m b lanes"]) -> Float[Array, "m b lanes"]:
     """x with M^T x = r."""
-    lower, order, packed, W = factors
+    return up_T(factors, pattern, jnp.zeros(r.shape[1:]), down_T(factors, r)[0])
 
-    def down(pulled, level):
+
+def down_T(factors, r):
+    """What is left of r on the way from the first level to the last, and what the last one takes from a next one."""
+
+    def step(pulled, level):
         W, r = level
         z = r - pulled
         return sum(W[i] * z[i] for i in range(z.shape[0])), z
 
-    def up(pulled, level):
+    pulled, z = lax.scan(step, jnp.zeros(r.shape[1:]), (factors[-1], r))
+    return z, pulled
+
+
+def up_T(factors, pattern: Places, pulled: Float[Array, "b lanes"], z):
+    """The solution on the way back, if the level beyond the last takes `pulled` from it."""
+    lower, (_, back), packed, _ = factors
+
+    def step(pulled, level):
         lo, back, lu, z = level
         x = jnp.take_along_axis(_triangles_T(lu, z - pulled), back, axis=0)
-        return _sparse([(j, i) for i, j in pattern], lo, x), x
+        return sparse([(j, i) for i, j in pattern], lo, x), x
 
-    none = jnp.zeros(r.shape[1:])
-    _, z = lax.scan(down, none, (W, r))
-    return lax.scan(up, none, (lower, jnp.argsort(order, axis=1), packed, z), reverse=True)[1]
+    return lax.scan(step, pulled, (lower, back, packed, z), reverse=True)[1]
 
 
-def _sparse(pattern, values: Float[Array, "k lanes"], x: Float[Array, "b *c lanes"]) -> Float[Array, "b *c lanes"]:
+def sparse(pattern, values: Float[Array, "k lanes"], x: Float[Array, "b *c lanes"]) -> Float[Array, "b *c lanes"]:
     """A x for a block with entries at `pattern`. The sums are written out: a reduction would not use vector instructions."""
     rows = [jnp.zeros(x.shape[1:])] * x.shape[0]
     for (i, j), value in zip(pattern, values, strict=True):

@@ -10,6 +10,8 @@ from jax import lax
 from jax.scipy.linalg import lu_factor, lu_solve
 from jaxtyping import Array, Float
 
+from ..operators.sums import take
+
 
 class BlockPlan:
     """Where the entries of a sparse matrix stand once it is cut into consecutive levels of equal size.
@@ -18,13 +20,13 @@ class BlockPlan:
         bands: the coordinates level by level; entries join only neighbouring levels.
         row, col: the positions of the entries.
 
-    Shorter levels are padded with unknowns of their own, which stay zero. `lower` lists the places (slot of the row, slot
-    of the column) at which a block below the diagonal can have an entry.
+    Shorter levels are padded with unknowns of their own, which stay zero.
     """
 
     def __init__(self, bands: list[np.ndarray], row: np.ndarray, col: np.ndarray):
         self.width, self.count = max(map(len, bands)), len(bands)
         size = sum(map(len, bands))
+        self.size, self.nnz = size, row.size
         self.level, self.slot = np.empty(size, int), np.empty(size, int)
         for k, band in enumerate(bands):
             self.level[band], self.slot[band] = k, np.arange(len(band))
@@ -33,7 +35,6 @@ class BlockPlan:
         shape = (3, self.count, self.width, self.width)
         at = np.ravel_multi_index((step, self.level[row], self.slot[row], self.slot[col]), shape)
         self.shape = shape
-        self.lower = tuple(sorted(set(zip(self.slot[row[step == 0]].tolist(), self.slot[col[step == 0]].tolist(), strict=True))))
         # Where each entry of the padded blocks, and of a padded vector, comes from; the last index is a zero.
         self.entry = np.full(int(np.prod(shape)), row.size)
         self.entry[at] = np.arange(row.size)
@@ -44,22 +45,17 @@ class BlockPlan:
         self.padding = padded.reshape(self.count, self.width)
 
     def blocks(self, values, shift):
-        """Lower, diagonal and upper blocks (count, width, width) of the matrix minus `shift` times the identity.
-
-        A trailing axis of `values` and `shift` is a batch, here and below.
-        """
-        lanes = values.shape[1:]
-        out = _padded(values)[self.entry].reshape(*self.shape, *lanes)
+        """Lower, diagonal and upper blocks (count, width, width) of the matrix minus `shift` times the identity."""
+        out = take(_padded(values), self.entry).reshape(self.shape)
         # A padded unknown is its own equation, -x = 0; the others are shifted.
-        trailing = (1,) * len(lanes)
-        padding, eye = self.padding.reshape(self.count, self.width, 1, *trailing), np.eye(self.width).reshape(self.width, -1, *trailing)
+        padding, eye = self.padding[:, :, None], np.eye(self.width)
         return out[0], out[1] - (padding + shift * (1 - padding)) * eye, out[2]
 
     def pack(self, x):
-        return _padded(x)[self.origin].reshape(self.count, self.width, *x.shape[1:])
+        return take(_padded(x), self.origin).reshape(self.count, self.width)
 
     def unpack(self, x):
-        return x.reshape(-1, *x.shape[2:])[self.flat]
+        return take(x.ravel(), self.flat)
 
 
 def _padded(values):

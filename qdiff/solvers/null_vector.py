@@ -10,7 +10,7 @@ import numpy as np
 from jax import lax
 
 from ..generators.sector import Sector
-from ..operators.sums import sum_into
+from ..operators.sums import sum_into, take
 from .compensated import Conserving
 from .factorization import Solver, matrix
 from .lanes import in_lanes
@@ -72,10 +72,10 @@ def _by_iteration(sector, values, solve):
     Here and below, a trailing axis of the arrays is a batch.
 
     One step of inverse iteration leaves an error of (shift or rounding)/gap; every correction, from a residual in doubled
-    precision, multiplies it by that factor again, down to the accuracy of the rates. Then the inverse is applied twice
-    to a random vector without the state: what the first application leaves is the slowest decay; the second one tells
-    how slow, whatever the size. It is refined once if the factorisation is inaccurate, for then it adds much of the
-    state itself. All of them are steps y + solve(b - G y) of one loop, so that the solve is compiled once.
+    precision, multiplies it by that factor again, down to the accuracy of the rates. At the same time, as a second column
+    of every solve, the inverse is applied twice to a random vector without the state: what the first application leaves is
+    the slowest decay; the second one tells how slow, whatever the size. It is refined along with the state if that takes
+    longer, for then the factorisation is inaccurate and adds much of the state itself.
     """
     lanes = values.shape[1:]
     w, u = _trace(sector, len(lanes))
@@ -83,25 +83,26 @@ def _by_iteration(sector, values, solve):
     scale = _largest(values)
     sample = np.random.default_rng(1).normal(size=sector.size).reshape(w.shape)
     uniform, sample = (jnp.broadcast_to(v, (sector.size, *lanes)) for v in (u, sample - u * _dot(w, sample)))
+    both = jax.vmap(solve)
 
     def step(carry):
-        stage, k, x, slow, slower, before, now = carry
-        refining = (stage == 1) | (stage == 4)
-        y = jnp.where(stage == 1, x, slower)
-        b = lax.select_n(jnp.minimum(stage, 3), uniform, jnp.zeros_like(x), sample, slow)
-        y = jnp.where(refining, y, 0.0) + solve(lax.cond(refining, lambda: b - G(y), lambda: b))
+        k, x, slow, slower, _, now = carry
+        rest = lax.cond(k > 1, lambda: slow - _act(sector, values, slower), lambda: slow)
+        right = lax.cond(k > 0, lambda: jnp.stack([-G(x), rest]), lambda: jnp.stack([uniform, sample]))
+        dx, dy = both(right)
         # Rounding has a trace of its own, which the inverse blows up along the state: normalised, or projected, away.
-        y = jnp.where(stage < 2, y / _dot(w, y), y - x * _dot(w, y))
-        k = k + (stage == 1)
-        before, now = jnp.where(stage == 1, now, before), jnp.where(stage < 2, _largest(y - x), now)
-        x, slow, slower = jnp.where(stage < 2, y, x), jnp.where(stage == 2, y, slow), jnp.where(stage > 2, y, slower)
-        repeat = (stage == 1) & (k < 8) & _unfinished(x, before, now)
-        skip = (stage == 3) & (k < 3)
-        return jnp.where(repeat, stage, stage + 1 + skip), k, x, slow, slower, before, now
+        new = x + dx
+        new = new / _dot(w, new)
+        y = slower + dy
+        y = y - new * _dot(w, y)
+        return k + 1, new, jnp.where(k == 0, y, slow), jnp.where(k == 0, 0.0, y), now, _largest(new - x)
+
+    def going_on(carry):
+        k, x, _, _, before, now = carry
+        return (k < 2) | ((k < 9) & _unfinished(x, before, now))
 
     none = jnp.zeros_like(uniform)
-    start = (0, 0, none, none, none, none[0], none[0])
-    _, _, x, slow, slower, _, _ = lax.while_loop(lambda carry: carry[0] < 5, step, start)
+    _, x, slow, slower, _, _ = lax.while_loop(going_on, step, (0, none, none, none, none[0], none[0]))
     return x, _largest(slow) / (scale * _largest(slower)), _largest(G(x)) / scale
 
 
@@ -140,8 +141,8 @@ def _trace(sector, lanes: int = 0):
 
 
 def _act(sector, values, x):
-    """G x (size,)."""
-    return sum_into(values * x[sector.source], sector.target, sector.size)
+    """G x; a trailing axis is a batch."""
+    return sum_into(values * take(x, sector.source), sector.target, sector.size)
 
 
 def response(sector, solver, values, x, factors, right):
@@ -184,11 +185,10 @@ def _for_columns(function, r):
 def _by_refinement(sector, values, x, solve, r, transposed: bool):
     """A^-1 r or A^-T r by refinement from approximate inverses, and whether it converged (NaN where not)."""
     w, u = _trace(sector, values.ndim - 1)
-    G = Conserving(sector, values)
+    apply = Conserving(sector, values, transposed)
     s = _largest(values)
     # A x = -s u and w^T A = -s w^T: these parts of r are known, and of the rest the answer has none.
     left, inside, out, across = (x, w, w, u) if transposed else (w, u, x, w)
-    apply = G.transposed if transposed else G
 
     def step(carry):
         k, z, _, before = carry

@@ -9,7 +9,7 @@ import numpy as np
 from jax import lax
 
 from ..generators.sector import Sector
-from ..operators.sums import sum_into
+from ..operators.sums import sum_into, take
 from .compensated import Conserving
 from .factorization import choose
 
@@ -69,8 +69,7 @@ def resolvent(sector: Sector, values, x, omega, right):
 def _products(sector: Sector, values, shift):
     """G - shift and its transpose applied to vectors: exactly conserving where there are populations."""
     if sector.is_population.any():
-        G = Conserving(sector, values)
-        products = G, G.transposed
+        products = Conserving(sector, values), Conserving(sector, values, transposed=True)
     else:
         products = partial(_act, values, sector.source, sector.target), partial(_act, values, sector.target, sector.source)
 
@@ -81,7 +80,7 @@ def _products(sector: Sector, values, shift):
 
 
 def _act(values, into, out, y):
-    return sum_into(values * y[into], out, y.size)
+    return sum_into(values * take(y, into), out, y.size)
 
 
 def _refined(r, solve, apply, project):

@@ -11,7 +11,7 @@ from ..generators.lindblad import Jump, Lindblad
 from ..operators.operator import Operator
 from ..operators.pattern import join
 from ..operators.probe import sums_of
-from ..operators.sums import sum_into
+from ..operators.sums import sum_into, take
 
 Of = str | Operator | Sequence
 
@@ -93,7 +93,7 @@ def _change(charge: Operator, jump: Jump, k: int, bath: str):
             'what it carries is not defined; count a charge that it changes definitely, or of="energy", or one number for each jump'
         )
     values = jnp.asarray(A.values)
-    change = sum_into(sign * jnp.asarray(charge.values)[o] * values[a], at, places.size)[mine]
+    change = sum_into(sign * take(jnp.asarray(charge.values), o) * take(values, a), at, places.size)[mine]
     return _ratio(jnp, values, change, group, members, sum_into)
 
 

@@ -11,7 +11,7 @@ from jax import lax
 
 from ..generators.lindblad import Lindblad
 from ..generators.sector import reach
-from ..operators.sums import sum_into
+from ..operators.sums import sum_into, take
 from ..solvers.factorization import choose
 from ..solvers.null_vector import response
 from ..solvers.regression import finite
@@ -131,7 +131,7 @@ def _cumulants(motion, x, amounts, sector, solver, bath, order):
     factors = solver.factor(sector, lax.stop_gradient(values)) if order > 1 else None
 
     def counted(k, y):
-        return sum_into(gain * amount**k * y[source], target, sector.size)
+        return sum_into(gain * amount**k * take(y, source), target, sector.size)
 
     out, xs = [], [x]
     for n in range(1, order + 1):
