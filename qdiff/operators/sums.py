@@ -31,9 +31,7 @@ def sum_into(
 ) -> Inexact[Array, "size *r"] | Inexact[np.ndarray, "size *r"]:
     """out (size,) with out[at[t]] += values[t]; NumPy in, NumPy out."""
     if isinstance(values, np.ndarray):
-        out = np.zeros((size, *values.shape[1:]), np.result_type(float, values.dtype))
-        np.add.at(out, at, values)
-        return out
+        return _numpy_sum(values, at, size)
     return _sum.bind(values.astype(jnp.result_type(float, values.dtype)), places=_Places(at, size), axis=0)
 
 
@@ -68,6 +66,12 @@ class _Places:
         return tables, np.argsort(np.concatenate(places)) if places else np.zeros(0, int)
 
 
+def _numpy_sum(values, at, size):
+    out = np.zeros((size, *values.shape[1:]), np.result_type(float, values.dtype))
+    np.add.at(out, at, values)
+    return out
+
+
 def _taken(x, at, axis):
     if at.size == 0:
         return jnp.zeros((*x.shape[:axis], 0, *x.shape[axis + 1 :]), x.dtype)
@@ -99,10 +103,18 @@ def _sum_impl(x, *, places, axis):
     return out if np.array_equal(back, np.arange(back.size)) else _taken(out, back, axis)
 
 
-def _primitive(name, implementation, length):
+def _primitive(name, implementation, in_numpy, length):
     primitive = Primitive(name)
     compiled = jax.jit(implementation, static_argnames=("places", "axis"))
-    primitive.def_impl(lambda x, **static: compiled(x, **static))
+
+    def eager(x, *, places, axis):
+        x = jnp.asarray(x)
+        if x.devices() != {jax.devices("cpu")[0]}:
+            return compiled(x, places=places, axis=axis)
+        # Outside of compiled programs a program for each set of places would take longer than all that it does.
+        return jnp.asarray(np.moveaxis(in_numpy(np.moveaxis(np.asarray(x), axis, 0), places), 0, axis))
+
+    primitive.def_impl(eager)
     primitive.def_abstract_eval(
         lambda x, *, places, axis: x.update(shape=(*x.shape[:axis], length(places), *x.shape[axis + 1 :]), weak_type=False)
     )
@@ -116,7 +128,7 @@ def _primitive(name, implementation, length):
     return primitive
 
 
-_take = _primitive("take_static", _take_impl, lambda places: places.at.size)
-_sum = _primitive("sum_static", _sum_impl, lambda places: places.size)
+_take = _primitive("take_static", _take_impl, lambda x, places: x[places.at], lambda places: places.at.size)
+_sum = _primitive("sum_static", _sum_impl, lambda x, places: _numpy_sum(x, places.at, places.size), lambda places: places.size)
 ad.deflinear2(_take, lambda ct, _, **static: [_sum.bind(ct, **static)])
 ad.deflinear2(_sum, lambda ct, _, **static: [_take.bind(ct, **static)])
