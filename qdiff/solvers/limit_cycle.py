@@ -119,9 +119,11 @@ def _solved(cycle: Cycle, parts: Sequence[Part], coordinates: Coordinates):
             drift = drift + parts[k].change @ drift + pushes[k][1]
         start, response = found.response @ drift, found.response
     moved: list[Any] = [None] * count
-    y = start
+    terms: list[Any] = [None] * count
+    y, size = start, jnp.abs(start)
     for k in around:
-        moved[k] = y
+        moved[k], terms[k] = y, size
+        size = jnp.abs(y) + jnp.abs(parts[k].change) @ jnp.abs(y) + jnp.abs(pushes[k][1])
         y = y + parts[k].change @ y + pushes[k][1]
     integrals, sectors = [], []
     for k, (stroke, part) in enumerate(zip(strokes, parts, strict=True)):
@@ -132,7 +134,7 @@ def _solved(cycle: Cycle, parts: Sequence[Part], coordinates: Coordinates):
     deviation = jnp.stack(moved)
     zero = jnp.zeros(())
     out = LimitCycle(cycle, deviation + still, {}, zero, zero, zero, response, tuple(integrals), tuple(sectors), coordinates)
-    return _ledger(out, deviation, parts), _faults(cycle, deviation, still, parts)
+    return _ledger(out, deviation, lax.stop_gradient(jnp.stack(terms)), parts), _faults(cycle, deviation, still, parts)
 
 
 def _push(cycle: Cycle, k: int, part: Part, still):
@@ -162,16 +164,18 @@ def energies(cycle: Cycle, coordinates: Coordinates):
     return out
 
 
-def _ledger(end: LimitCycle, deviation, parts) -> LimitCycle:
+def _ledger(end: LimitCycle, deviation, terms, parts) -> LimitCycle:
+    """What is exchanged in the cycle; `terms` are the sums of sizes that the deviations round as."""
     cycle = end.cycle
     heat: dict[str, Any] = dict.fromkeys(cycle.labels, 0.0)
     measured = work = direct_size = heat_size = jnp.zeros(())
     alone = True
-    for stroke, part, y, x, (e, switched) in zip(cycle.strokes, parts, deviation, end.x, energies(cycle, end.coordinates), strict=True):
+    strokes = zip(cycle.strokes, parts, deviation, terms, end.x, energies(cycle, end.coordinates), strict=True)
+    for stroke, part, y, size, x, (e, switched) in strokes:
         if isinstance(stroke, Measurement):
             row = e @ part.change
             measured = measured + row @ y
-            direct_size = direct_size + jnp.sum(jnp.abs(row)) * jnp.max(jnp.abs(y))
+            direct_size = direct_size + jnp.abs(row) @ size
         elif isinstance(stroke, Unitary):
             work, alone = work + e @ (part.change @ y), False
         elif switched is not None:

@@ -8,72 +8,95 @@ from engines import DATA, GEN1, NAMES, engine
 from helpers import close, derivative
 
 import qdiff as qd
+from qdiff.models.base import sharing
 
 PARAMETERS = [name for name, p in qd.models.SpintronicEngine.parameters().items() if not p.static]
-reverse = jax.jit(jax.grad(lambda m: m.power()))
-forward = jax.jit(jax.jacfwd(lambda m: m.power()))
+FIGURES = list(qd.models.SpintronicEngine.figures())
 
 
-def column(gradient):
-    return np.array([float(getattr(gradient, name)) for name in PARAMETERS])
+def every(model):
+    """All figures, and the entropies of the limit cycle."""
+    with sharing():
+        end = model.limit_cycle()
+        return jnp.stack([*(getattr(model, name)() for name in FIGURES), end.entropy_change, end.entropy_before])
+
+
+@jax.jit
+def look(model):
+    """The values of `every`, and their gradients by reverse mode, (outputs, parameters)."""
+    slopes = jax.jacrev(every)(model)
+    return every(model), jnp.stack([getattr(slopes, name) for name in PARAMETERS], axis=1)
+
+
+def power(model):
+    """The power, and its gradient (parameters,)."""
+    values, slopes = look(model)
+    at = FIGURES.index("power")
+    return float(values[at]), np.asarray(slopes[at])
 
 
 @pytest.mark.parametrize("key", DATA["gradient"])
 def test_power(key):
-    """dP in every parameter, tau included: 1e-13 at generic rates, 3e-8 of each where phases are thousands of radians."""
+    """dP in every parameter, tau included: 1e-12 at generic rates, 3e-8 of each where phases are thousands of radians."""
     table = DATA["gradient"][key]
-    model = engine(table["params"], table["tau"])
+    value, got = power(engine(table["params"], table["tau"]))
+    close(value, table["P"], 1e-12)
     tol = 1e-12 if key == "GEN1" else 3e-8
-    got = reverse(model)
+    found = dict(zip(PARAMETERS, got, strict=True))
     for name, want in table["richardson"].items():
-        value = float(getattr(got, NAMES.get(name, name)))
-        assert abs(value - want) <= tol * abs(want) + 1e-15, (name, value, want)
-    assert got.eps_down + got.eps_right == pytest.approx(0, abs=1e-10 * abs(float(got.eps_down)) + 1e-12)
-    close(column(forward(model)), column(got), 1e-10)
+        assert abs(found[NAMES.get(name, name)] - want) <= tol * abs(want) + 1e-15, (name, found, want)
+    assert found["eps_down"] + found["eps_right"] == pytest.approx(0, abs=1e-10 * abs(found["eps_down"]) + 1e-12)
 
 
-def test_other_figures():
-    """cycles_to_converge, heat_left, entropy_production and the entropy's rise at generic rates, against differences."""
-    model = engine(GEN1, 0.8)
-    some = ["gamma", "left_in", "boson_down", "tau", "measurement_strength"]
+def test_forward_against_reverse():
+    forward = jax.jit(jax.jacfwd(lambda m: m.power()))
+    for table in DATA["gradient"].values():
+        model = engine(table["params"], table["tau"])
+        slope = forward(model)
+        close([float(getattr(slope, name)) for name in PARAMETERS], power(model)[1], 1e-10)
 
-    @jax.jit
+
+def test_every_figure():
+    """Derivatives of all figures and entropies at generic rates, in all parameters, against differences."""
+    model = engine(GEN1, 0.8, measurement_strength=0.9)
+
     def values(x):
-        m = model.replace(**dict(zip(some, x, strict=True)))
-        end = m.limit_cycle()
-        return jnp.stack([m.cycles_to_converge(), m.heat_left(), m.entropy_production(), end.entropy_change, end.entropy_before])
+        return look(model.replace(**dict(zip(PARAMETERS, x, strict=True))))[0]
 
-    at = jnp.array([1.3, 0.21, 0.13, 0.8, 0.9])
-    close(jax.jit(jax.jacrev(values))(at), jax.jit(jax.jacfwd(values))(at), 1e-9)
-    close(jax.jit(jax.jacfwd(values))(at), derivative(values, at, 1e-2).T, 1e-6)
+    at = np.array([float(getattr(model, name)) for name in PARAMETERS])
+    for name, got, want in zip([*FIGURES, "rise", "entropy"], look(model)[1], derivative(values, at, 1e-2).T, strict=True):
+        assert np.abs(want).max() > 1e-6, name
+        close(got, want, 1e-6)
 
 
 def test_second_order():
     """Forward over reverse: the Hessian in gamma, U and tau against differences of the gradient."""
     model = engine(GEN1, 0.8)
+    names = ("gamma", "U", "tau")
 
-    def power(x):
-        return model.replace(gamma=x[0], U=x[1], tau=x[2]).power()
+    def value(x):
+        return model.replace(**dict(zip(names, x, strict=True))).power()
 
-    at = jnp.array([1.3, 6.5, 0.8])
-    slope = jax.jit(jax.grad(power))
-    close(jax.jit(jax.hessian(power))(at), derivative(slope, at, 1e-2), 1e-7)
+    def slope(x):
+        return power(model.replace(**dict(zip(names, x, strict=True))))[1][[PARAMETERS.index(name) for name in names]]
+
+    at = np.array([1.3, 6.5, 0.8])
+    close(jax.jit(jax.hessian(value))(at), derivative(slope, at, 1e-2), 1e-7)
 
 
 def test_without_bosons():
     """Delta E and its derivatives in all but the boson rates vanish exactly; those in the boson rates do not, and none is NaN."""
     model = engine({**GEN1, "Lm": 0.0, "Lp": 0.0}, 0.8)
-    found = reverse(model)
-    got = column(found)
-    assert np.all(np.isfinite(got)) and float(model.power()) == 0
+    value, got = power(model)
+    assert np.all(np.isfinite(got)) and value == 0
     bosons = np.array([name.startswith("boson") for name in PARAMETERS])
     assert np.all(got[~bosons] == 0) and np.all(np.abs(got[bosons]) > 1e-2)
-    few = jax.vmap(lambda up: model.replace(boson_up=up).power())(jnp.array([1e-6, 2e-6]))
-    close((4 * few[0] - few[1]) / 2e-6, float(found.boson_up), 1e-6)
-    every = qd.evaluate(model, gradient=True)
-    assert np.isnan(every.figures["affinity"]) and every.figures["entropy_production"] == 0
-    for name, gradient in every.gradients.items():
-        assert np.all(np.isfinite(list(gradient.values()))), name
+    few = [power(model.replace(boson_up=up))[0] for up in (1e-6, 2e-6)]
+    close((4 * few[0] - few[1]) / 2e-6, got[PARAMETERS.index("boson_up")], 1e-6)
+    values, slopes = map(np.asarray, look(model))
+    undefined = np.isnan(values)
+    assert undefined.tolist() == [name == "affinity" for name in FIGURES] + [False, False]
+    assert values[FIGURES.index("entropy_production")] == 0 and np.all(np.isfinite(slopes))
 
 
 def test_closed_leads_and_degenerate_levels():
@@ -88,18 +111,10 @@ def test_closed_leads_and_degenerate_levels():
         {"Lm": 0.0},
     ]
     for case in cases:
-        model = engine({**GEN1, **case}, 0.8)
-        assert np.isfinite(float(model.power())) and np.all(np.isfinite(column(reverse(model)))), case
+        value, slope = power(engine({**GEN1, **case}, 0.8))
+        assert np.isfinite(value) and np.all(np.isfinite(slope)), case
         idle = {"TLm", "TLp"} <= set(case) or {"TRm", "TRp"} <= set(case) or "U" in case
-        assert (abs(float(model.power())) < 1e-15) == idle, case
-
-
-def test_a_batch():
-    """Under vmap the same numbers as one by one."""
-    model = engine(GEN1, 0.8)
-    gammas = jnp.array([0.2, 1.3, 30.0])
-    batch = jax.jit(jax.vmap(jax.grad(lambda g: model.replace(gamma=g).power())))(gammas)
-    close(batch, [reverse(model.replace(gamma=g)).gamma for g in gammas], 1e-11)
+        assert (abs(value) < 1e-15) == idle, case
 
 
 def test_the_series_and_its_derivative():
@@ -109,5 +124,6 @@ def test_the_series_and_its_derivative():
     def late(x):
         return model.replace(tau=x[0], gamma=x[1]).series(jnp.array([1, 2, 7, 1000]), "ud")
 
-    at = jnp.array([0.8, 1.3])
-    close(jax.jit(jax.jacrev(late))(at), derivative(jax.jit(late), at, 1e-2).T, 1e-7)
+    both = jax.jit(lambda x: (late(x), jax.jacrev(late)(x)))
+    at = np.array([0.8, 1.3])
+    close(both(at)[1], derivative(lambda x: both(x)[0], at, 1e-2).T, 1e-7)
