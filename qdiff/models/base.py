@@ -30,7 +30,7 @@ class Parameter:
     text: str = ""
     low: float | None = None
     high: float | None = None
-    open: bool = False  # whether `low` itself is excluded
+    open: bool = False  # whether the bounds themselves are excluded
     choices: tuple[str, ...] | None = None
     static: bool = False
     array: str | None = None  # for an array: the method that gives the one which None stands for
@@ -43,11 +43,11 @@ class Parameter:
         if self.choices:
             return "one of " + ", ".join(map(repr, self.choices))
         if self.low is not None and self.high is not None:
-            return f"between {self.low:g} and {self.high:g}"
+            return f"above {self.low:g} and below {self.high:g}" if self.open else f"between {self.low:g} and {self.high:g}"
         if self.low is not None:
             return f"above {self.low:g}" if self.open else f"at least {self.low:g}"
         if self.high is not None:
-            return f"at most {self.high:g}"
+            return f"below {self.high:g}" if self.open else f"at most {self.high:g}"
         return "an integer" if self.static else "a finite number"
 
     def check(self, value: Any):
@@ -78,7 +78,7 @@ class Parameter:
     def outside(self, number: float) -> bool:
         """Whether a number lies outside the bounds."""
         below = self.low is not None and (number <= self.low if self.open else number < self.low)
-        return below or (self.high is not None and number > self.high)
+        return below or (self.high is not None and (number >= self.high if self.open else number > self.high))
 
     def _checked_array(self, value):
         if isinstance(value, (list, tuple)) and any(isinstance(x, Tracer) for x in value):
@@ -126,7 +126,7 @@ def parameter(
     Args:
         default: its value if none is given.
         unit, text: shown by help, tables and plots.
-        low, high: bounds of what is physical, inclusive; with `open`, `low` itself is excluded.
+        low, high: bounds of what is physical, inclusive; with `open`, they themselves are excluded.
         search: (low, high) of the default search of `optimize`, for the parameters that take part in it.
         array: for an array (n,) that replaces simpler parameters and is None by default: the name of the method that
             gives the array these simpler ones stand for.

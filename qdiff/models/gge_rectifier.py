@@ -16,7 +16,6 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.core import Tracer
 
 from ..generators.channels import Channel, Channels, Rates
 from ..operators import ring
@@ -44,11 +43,6 @@ class _GibbsChain(Model):
         _velocity: Any
         _velocities: Any
         _many_body: Any
-
-    def __check_init__(self):
-        Model.__check_init__(self)
-        if not isinstance(self.filling, Tracer) and not 0 < float(self.filling) < self.bands:
-            raise ValueError(f"filling must be above 0 and below {self.bands}, but was {float(self.filling)!r}")
 
     # ---- what there is ----------------------------------------------------------------------------------
 
@@ -135,7 +129,6 @@ class _GibbsChain(Model):
             raise ValueError(f"lagrange_parameters must have shape {channels.shape}, but have shape {given.shape}")
         return channels.right_hand_sides(given)
 
-
     # ---- how far to trust it ----------------------------------------------------------------------------
 
     def checks(self) -> dict:
@@ -186,7 +179,7 @@ class RamanRectifier(_GibbsChain):
     delta_im: float = parameter(1.0, text="imaginary part of delta", search=(-2, 2))
     delta_prime_re: float = parameter(1.0, text="real part of delta', where particles are taken", search=(-2, 2))
     delta_prime_im: float = parameter(0.5, text="imaginary part of delta'", search=(-2, 2))
-    filling: float = parameter(0.5, text="particles per site, between 0 and 1, both excluded")
+    filling: float = parameter(0.5, text="particles per site", low=0, high=1, open=True)
     coupling: float = parameter(0.05, text="strength epsilon of the baths: sets how fast, not where to", low=0, open=True)
     J: float = parameter(1.0, unit="energy", text="hopping", low=0, open=True)
     length: int = setting(256, text="number of sites", low=2)
@@ -235,7 +228,7 @@ class RashbaRectifier(_GibbsChain):
     alpha_z: float = parameter(0.9, unit="energy", text="Rashba hopping that flips the spin", search=(0.05, 2))
     field: float = parameter(1.0, unit="energy", text="Zeeman field h", search=(0.05, 2))
     dephasing_up: float = parameter(1.0, text="share of the dephasing that spin up has", low=0, high=1)
-    filling: float = parameter(1.0, text="particles per site, between 0 and 2, both excluded")
+    filling: float = parameter(1.0, text="particles per site", low=0, high=2, open=True)
     coupling: float = parameter(0.05, text="strength epsilon of the baths: sets how fast, not where to", low=0, open=True)
     J: float = parameter(1.0, unit="energy", text="hopping", low=0, open=True)
     length: int = setting(1024, text="number of sites", low=2)
@@ -285,7 +278,6 @@ class RashbaRectifier(_GibbsChain):
     def band_energies(self):
         """Energies (2, length) of the modes."""
         return Bands.at(self, ring.momenta(self.length)).energy
-
 
     def notes(self) -> dict:
         """Where the state is not unique, the ensemble leaves something out, or a derivative does not exist."""

@@ -37,6 +37,14 @@ def test_bad_input(qdiff, model, given, message):
     assert result.stderr.startswith(f"qdiff: {message}") and result.stderr.count("\n") == 1
 
 
+@pytest.mark.parametrize("over", ["filling=0:1", "filling=0.1:2", "drive=0:2"])
+def test_searches_stay_where_it_is_physical(qdiff, over):
+    result = qdiff("optimize", "raman-rectifier", "current", "--over", over, "--json")
+    name, bounds = over.split("=")[0], {"f": "above 0 and below 1", "d": "between 0 and 1"}[over[0]]
+    said = f"over['{name}'] must stay where {name} is physical, {bounds}, but was"
+    assert result.exit_code == 2 and said in result.stderr.replace("\n", " ")
+
+
 def test_undetermined_is_a_failed_solve(qdiff):
     given = ("--set", "length=16", "--set", "drive=1", "--set", "dephasing_up=0.5", "--set", "alpha_z=0")
     result = qdiff("evaluate", "rashba-rectifier", *given, "--figure", "current")
