@@ -272,8 +272,11 @@ class SpintronicEngine(Model):
     def entropy_production(self):
         """Affinity times particles_left, per cycle; zero without bosons."""
         A, N = self.affinity(), self.particles_left()
-        bosons = (self.boson_up > 0) | (self.boson_down > 0)
-        return jnp.where(bosons & (N != 0), jnp.where(bosons, A, 0.0) * jnp.where(N != 0, N, 1.0), 0.0)
+        flowing = ((self.boson_up > 0) | (self.boson_down > 0)) & (N != 0)
+        # Where a rate is zero the affinity may be infinite: it then has no derivative, and must not spoil those of others.
+        bounded = flowing & jnp.isfinite(A)
+        infinite = jax.lax.stop_gradient(jnp.where(flowing, A, 0.0) * jnp.where(flowing, N, 0.0))
+        return jnp.where(bounded, jnp.where(bounded, A, 0.0) * N, infinite)
 
     def checks(self):
         end = self._limit()
