@@ -56,8 +56,10 @@ _HOME = {
     "thermodynamics.gibbs": ["gibbs"],
     "models.base": ["figure", "Model", "parameter", "setting", "shared"],
     "studies.evaluate": ["evaluate", "Evaluation"],
+    "studies.fisher": ["Fisher", "fisher_information"],
     "studies.optimize": ["optimize", "Optimum"],
     "studies.rerun": ["Comparison", "rerun"],
+    "studies.sensitivity": ["sensitivity", "Sensitivity"],
     "studies.sweep": ["sweep"],
 }
 _WHERE = {name: module for module, names in _HOME.items() for name in names}

@@ -1,4 +1,4 @@
-"""The command `qdiff`: models, show, evaluate, optimize, sweep, rerun."""
+"""The command `qdiff`: models, show, evaluate, optimize, sensitivity, sweep, rerun."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from .cache import use_compile_cache
 from .errors import guarded, show_tracebacks
 from .evaluate import evaluate_command
 from .optimize import optimize_command
+from .sensitivity import sensitivity_command
 from .show import models_command, show_command
 from .sweep import rerun_command, sweep_command
 
@@ -25,6 +26,7 @@ app.command("models")(guarded(models_command))
 app.command("show")(guarded(show_command))
 app.command("evaluate")(guarded(evaluate_command))
 app.command("optimize")(guarded(optimize_command))
+app.command("sensitivity")(guarded(sensitivity_command))
 app.command("sweep")(guarded(sweep_command))
 app.command("rerun")(guarded(rerun_command))
 

@@ -54,7 +54,7 @@ class Programs:
             return jax.vmap(jax.value_and_grad(partial(loss, model, low, high)))(us)
 
         def curvature(model, low, high, u):
-            return _second_order(partial(loss, model, low, high), u)
+            return second_order(partial(loss, model, low, high), u)
 
         self._inputs = (model, box.low, box.high)
         self._size = (starts, len(box.low))
@@ -96,7 +96,7 @@ class Programs:
 _compiled: collections.OrderedDict = collections.OrderedDict()
 
 
-def _second_order(f, u):
+def second_order(f, u):
     """Value, gradient and Hessian, forward over forward: compiled twice as fast as forward over reverse."""
     eye = jnp.eye(u.size)
 

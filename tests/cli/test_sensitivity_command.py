@@ -1,0 +1,35 @@
+"""`qdiff sensitivity` as a user types it."""
+
+import json
+
+import pytest
+
+
+def test_json(qdiff):
+    out = qdiff("sensitivity", "lambda-system", "force", "--uncertainty", "T1=0.01", "--parameter", "T1", "--parameter", "rate", "--json")
+    found = json.loads(out.stdout)
+    assert out.exit_code == 0 and found["ranking"] == ["T1", "rate"]
+    assert found["parameters"]["rate"]["elasticity"] == pytest.approx(2, rel=1e-12)
+    assert found["error_linear"] == pytest.approx(0.01 * found["parameters"]["T1"]["derivative"], rel=1e-12)
+
+
+def test_table(qdiff):
+    out = qdiff("sensitivity", "lambda-system", "force", "--uncertainty", "T1=0.01", "--parameter", "T1")
+    assert out.exit_code == 0 and "force = 0.0767989714296" in out.stdout and "error bar 0.000543105 (linear)" in out.stdout
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        (["forc"], "did you mean 'force'"),
+        (["force", "--uncertainty", "T1"], "--uncertainty must be followed by NAME=SIGMA"),
+        (["force", "--uncertainty", "T3=1"], "did you mean"),
+        (["force", "--uncertainty", "T1=-1"], "uncertainty of T1 must be a positive number"),
+        (["force", "--uncertainty", "T1=1", "--uncertainty", "T1=2"], "T1 must have one uncertainty"),
+        (["force", "--parameter", "T9"], "has no parameter 'T9'"),
+        (["force", "--samples", "0"], "samples must be an integer of at least 2"),
+    ],
+)
+def test_bad_input(qdiff, options, text):
+    out = qdiff("sensitivity", "lambda-system", *options)
+    assert out.exit_code == 2 and text in out.stderr and out.stdout == ""

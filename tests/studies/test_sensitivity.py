@@ -1,0 +1,157 @@
+"""Derivatives, error bars, remarks on kinks and edges, and Fisher information: closed forms, differences, sampling."""
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from helpers import close
+
+import qdiff as qd
+from qdiff.studies.batches import variables
+
+
+class Plane(qd.Model):
+    """A function with everything that can happen to a derivative."""
+
+    x: float = qd.parameter(2.0)
+    y: float = qd.parameter(0.5)
+    edge: float = qd.parameter(0.0, low=0.0)
+    weights: jnp.ndarray | None = qd.parameter(None, array="default_weights")
+
+    def default_weights(self):
+        return jnp.array([1.0, 3.0])
+
+    @qd.figure(symbol="f", unit="1", source="a polynomial")
+    def smooth(self):
+        """x^2 y + y^3 + edge."""
+        return self.x**2 * self.y + self.y**3 + self.edge
+
+    @qd.figure(symbol="k", unit="1", source="a kink and a root")
+    def rough(self):
+        """|x - 2| + 3 sqrt|y - 1/2|, beyond what differentiation can say."""
+        return 1.0 + jnp.abs(self.x - 2) + 3 * jnp.sqrt(jnp.abs(self.y - 0.5))
+
+    @qd.figure(symbol="z", unit="1", source="zero")
+    def nothing(self):
+        """x - 2."""
+        return self.x - 2
+
+
+PLANE = Plane()
+
+
+def test_a_polynomial():
+    """All numbers of x^2 y + y^3 at (2, 1/2), and the edge of the third parameter."""
+    found = qd.sensitivity(PLANE, "smooth", uncertainty={"x": 0.01, "y": 0.02})
+    assert found.labels == ("x", "y", "edge") and found.value == 2.125
+    close(found.derivative, [2.0, 4.75, 1.0], 1e-15)
+    close(found.elasticity, np.array([2 * 2.0, 0.5 * 4.75, 0.0]) / 2.125, 1e-15)
+    close(found.interaction, [[1.0, 4.0, 0.0], [4.0, 3.0, 0.0], [0.0, 0.0, 0.0]], 1e-15)
+    linear = np.hypot(0.02, 0.095)
+    assert found.error_linear == pytest.approx(linear, rel=1e-14) and found.share.sum() == pytest.approx(1)
+    # The standard deviation of 1024 normal draws is known to 1/sqrt(2048) = 2.2 %.
+    assert found.error_sampled == pytest.approx(linear, rel=0.07) and found.mean_sampled == pytest.approx(2.125, abs=0.01)
+    assert found.ranking == ("y", "x", "edge") and qd.sensitivity(PLANE, "smooth").ranking == ("x", "y", "edge")
+    assert found.remarks == {"edge": "one-sided: the parameter is on the edge of what is physical"}
+    assert found.record()["parameters"]["y"]["second"] == 3.0
+
+
+def test_where_there_is_no_derivative():
+    """A kink, a root and, at a value of zero, no elasticity; one thousandth beside them, nothing to remark."""
+    found = qd.sensitivity(PLANE, "rough", ["x", "y"])
+    assert found.remarks["x"].startswith("the slope jumps: -1 below, 1 above")
+    assert found.remarks["y"].startswith("the slope grows without bound")
+    beside = qd.sensitivity(PLANE.replace(x=2.01, y=0.51), "rough", ["x", "y"])
+    assert beside.remarks == {} and beside.derivative[0] == 1.0
+    zero = qd.sensitivity(PLANE, "nothing", ["x"])
+    assert np.isnan(zero.elasticity).all() and zero.derivative == [1.0] and zero.ranking == ("x",)
+
+
+def test_samples_that_are_not_physical_are_counted():
+    found = qd.sensitivity(PLANE, "smooth", uncertainty={"edge": 0.1}, samples=400, seed=3)
+    assert found.samples + found.lost == 400 and 150 < found.lost < 250
+
+
+def test_arrays_count_by_entry():
+    model = qd.models.ThermophoreticLattice(sites=4, T_left=None, T_right=None, temperatures=[0.8, 0.7, 0.6, 0.4])
+    found = qd.sensitivity(model, "mean_site", ["temperatures"], uncertainty={"temperatures": [0.01, 0.01, 0.02, 0.01]})
+    assert found.labels == tuple(f"temperatures[{k}]" for k in range(4))
+    step = 1e-5
+
+    def at(k, change):
+        T = np.array([0.8, 0.7, 0.6, 0.4])
+        T[k] += change
+        return float(model.replace(temperatures=T).mean_site())
+
+    close(found.derivative, [(at(k, step) - at(k, -step)) / (2 * step) for k in range(4)], 1e-8)
+    assert found.error_sampled == pytest.approx(found.error_linear, rel=0.1)
+
+
+def test_fisher_information():
+    """Two figures determine two parameters; one does not; the bound is that of the inverse."""
+    model, sigma = qd.models.LambdaSystem(), {"force": 1e-3, "frequency": 2e-3}
+    found = qd.fisher_information(model, sigma, ["T1", "T2"])
+    slopes = qd.evaluate(model, list(sigma), gradient=True).gradients
+    J = np.array([[slopes[f][p] / s for p in ("T1", "T2")] for f, s in sigma.items()])
+    close(found.information, J.T @ J, 1e-12)
+    close(found.bound, np.sqrt(np.diag(np.linalg.inv(J.T @ J))), 1e-10)
+    close(found.alone, 1 / np.sqrt(np.diag(J.T @ J)), 1e-12)
+    assert found.undetermined.shape == (0, 2)
+    one = qd.fisher_information(model, {"force": 1e-3}, ["T1", "T2"])
+    assert np.isinf(one.bound).all() and one.undetermined.shape == (1, 2)
+    close(one.alone, np.abs(1e-3 / np.array([slopes["force"]["T1"], slopes["force"]["T2"]])), 1e-12)
+
+
+@pytest.mark.parametrize(
+    ("call", "text"),
+    [
+        (lambda: qd.sensitivity(PLANE, "smoth"), "did you mean 'smooth'"),
+        (lambda: qd.sensitivity(PLANE, "smooth", ["z"]), "has no parameter 'z'"),
+        (lambda: qd.sensitivity(PLANE, "smooth", []), "parameters must name at least one"),
+        (lambda: qd.sensitivity(PLANE, "smooth", ["weights"]), "another one has taken the place of weights"),
+        (lambda: qd.sensitivity(PLANE, "smooth", uncertainty={"x": -1.0}), "uncertainty of x must be a positive number"),
+        (lambda: qd.sensitivity(PLANE, "smooth", uncertainty={"x": "a"}), "uncertainty of x must be a positive number"),
+        (lambda: qd.sensitivity(PLANE, "smooth", ["x"], uncertainty={"y": 1.0}), "but y is none of x"),
+        (lambda: qd.sensitivity(PLANE, "smooth", samples=1), "samples must be an integer of at least 2, but was 1"),
+        (lambda: qd.sensitivity(PLANE, "smooth", seed=-1), "seed must be an integer of at least 0, but was -1"),
+        (lambda: qd.sensitivity(qd.models.LambdaSystem(), "populations"), "figure must be a real number"),
+        (lambda: qd.fisher_information(PLANE, {}), "measured must name at least one figure"),
+        (lambda: qd.fisher_information(PLANE, {"smooth": 0.0}), "the standard deviation of smooth must be a positive number"),
+        (lambda: qd.fisher_information(PLANE, {"smoth": 1.0}), "did you mean 'smooth'"),
+    ],
+)
+def test_refusals(call, text):
+    with pytest.raises(ValueError, match=text):
+        call()
+
+
+def test_another_kind_of_model():
+    with pytest.raises(TypeError, match="model must be a Model"):
+        qd.sensitivity(3, "x")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", list(qd.models.NAMES))
+def test_derivatives_of_every_figure_agree_with_differences(name):
+    """Fourth-order differences of every real scalar figure in every parameter: 1e-6 of the size that noise and kinks leave."""
+    import jax
+
+    kind = getattr(qd.models, qd.models.NAMES[name].split(":")[1])
+    model = kind()
+    found = qd.evaluate(model, gradient=True)
+    figures = tuple(found.gradients)
+    values = jax.jit(jax.vmap(variables(model, figures, False)))
+    for parameter, about in kind.parameters().items():
+        x = getattr(model, parameter)
+        if about.static or x is None or np.ndim(x):
+            continue
+        h = 1e-3 * (abs(float(x)) or 1.0)
+        steps = h * np.array([-2, -1, 1, 2])
+        if any(about.outside(float(x) + s) for s in steps):
+            continue
+        around = jax.tree.map(lambda *v: jnp.stack(v), *[model.replace(**{parameter: float(x) + s}) for s in steps])
+        at = values(around)
+        for figure in figures:
+            a, b, c, d = np.asarray(at[figure])
+            size = max(abs(found.figures[figure]) / h, abs(found.gradients[figure][parameter]))
+            slope = (a - 8 * b + 8 * c - d) / (12 * h)
+            assert slope == pytest.approx(found.gradients[figure][parameter], abs=1e-6 * size), (figure, parameter)
