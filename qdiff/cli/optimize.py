@@ -22,6 +22,9 @@ Over = Annotated[
     list[str] | None,
     typer.Option("--over", metavar="NAME=LOW:HIGH", help="Search this parameter between bounds; repeat for more. Default: the model's."),
 ]
+Tie = Annotated[
+    list[str] | None, typer.Option("--tie", metavar="NAME=OTHER", help="Keep a parameter equal to a searched one; repeat for more.")
+]
 Minimize = Annotated[bool, typer.Option("--minimize", help="Seek the least value instead of the largest.")]
 Starts = Annotated[int, typer.Option("--starts", help="How many points the search starts from.")]
 Seed = Annotated[int, typer.Option("--seed", help="Changes where it starts.")]
@@ -36,6 +39,7 @@ def optimize_command(
     model: ModelName,
     figure: FigureName,
     over: Over = None,
+    ties: Tie = None,
     sets: Sets = None,
     preset: Preset = None,
     minimize: Minimize = False,
@@ -52,12 +56,13 @@ def optimize_command(
         checked_names([figure], cls.figures(), "figure", cls)
         device = configured(cls, sets, preset)
         bounds = _bounds(over, cls)
+        equal = _ties(ties, cls)
         folder = _folder(out, model, figure)
 
         from ..studies.optimize import optimize
 
         with _progress(figure, steps) as report:
-            best = optimize(device, figure, bounds, minimize=minimize, starts=starts, seed=seed, steps=steps, callback=report)
+            best = optimize(device, figure, bounds, ties=equal, minimize=minimize, starts=starts, seed=seed, steps=steps, callback=report)
             report(len(best.trace["best"]), best.value, "done" if best.converged else "stopped")
         best.save(folder)
     if as_json:
@@ -80,6 +85,20 @@ def _bounds(over: list[str] | None, cls: type[Model]) -> dict[str, tuple[float, 
             raise BadInput(f"{name} must be searched between one pair of bounds, but --over gives it two")
         bounds[name] = (low, high)
     return bounds or None
+
+
+def _ties(entries: list[str] | None, cls: type[Model]) -> dict[str, str]:
+    """The pairs of NAME=OTHER strings."""
+    ties: dict[str, str] = {}
+    for entry in entries or []:
+        name, equals, other = (part.strip() for part in entry.partition("="))
+        if not (equals and name and other):
+            raise BadInput(f"--tie must be followed by NAME=OTHER, such as --tie x=y, but was {entry!r}")
+        checked_names([name, other], cls.parameters(), "parameter", cls)
+        if ties.get(name, other) != other:
+            raise BadInput(f"{name} must be tied to one parameter, but --tie gives it two")
+        ties[name] = other
+    return ties
 
 
 def _folder(out: pathlib.Path | None, model: str, figure: str) -> pathlib.Path:
@@ -129,11 +148,14 @@ def _tables(device: Model, best: Optimum, folder: pathlib.Path):
             rows += [(k, shown(a), shown(b), unit, _bound(best, k)) for k, a, b in zip(labels, before, value, strict=True)]
         else:
             rows.append((name, shown(before), shown(value), unit, _bound(best, name)))
+    for name, leader in best.ties.items():
+        rows.append((name, shown(getattr(device, name)), shown(best.parameters[leader]), about[name].unit, f"as {leader}"))
     unit = "" if best.figure.unit == "1" else f" {best.figure.unit}"
     sought = "Least" if best.minimize else "Largest"
     out.print(table(f"{sought} {best.figure.name}: {best.value:.12g}{unit}", ["parameter", "before", "best", "unit", "on bound"], rows))
     lines = [
         best.message,
+        f"second derivatives: {best.curvature['verdict']}",
         *(f"{name.replace('_', ' ')}: {note}" for name, note in best.notes.items()),
         f"gradient norm {best.gradient_norm:.2g} in the free directions (parameters scaled to run from 0 to 1)",
         f"{best.evaluations} evaluations; result.json, trace.csv and picture.png in {folder}",

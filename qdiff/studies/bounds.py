@@ -106,6 +106,33 @@ def prepared(model: Model, over: Mapping[str, Any] | None) -> Model:
     return model.replace(**{name: getattr(model, kind.parameters()[name].array or "")() for name in missing}) if missing else model
 
 
+def tied(model: Model, box: Box, ties: Mapping[str, str] | None) -> dict[str, str]:
+    """The ties, checked: each name a parameter that is not searched, kept equal to one that is.
+
+    Raises:
+        ValueError: an unknown name or a setting, a parameter that is searched itself, a leader that is not searched, of
+            another shape, or with bounds that are not physical for its follower.
+    """
+    kind, out = type(model), dict(ties or {})
+    known = kind.parameters()
+    for name, leader in out.items():
+        known_name(name, known, "parameter", kind.__name__)
+        known_name(leader, known, "parameter", kind.__name__)
+        what = f"ties[{name!r}]"
+        if known[name].static or known[name].choices:
+            raise ValueError(f"{what} must be a parameter that varies continuously, but {name} is a setting")
+        if name in box.names:
+            raise ValueError(f"{what} must be a parameter that is not searched itself, but `over` has {name}")
+        if leader not in box.names:
+            raise ValueError(f"{what} must be one of the searched parameters, {', '.join(box.names)}, but was {leader!r}")
+        if np.shape(getattr(model, name)) != np.shape(getattr(model, leader)) or getattr(model, name) is None:
+            raise ValueError(f"{what} must be of the shape of {leader}, {np.shape(getattr(model, leader))}, but {name} is not")
+        for bound in box.bounds[leader]:
+            if known[name].outside(bound):
+                raise ValueError(f"{what} must stay where {name} is physical, {known[name].bounds}, but {leader} runs to {bound:g}")
+    return out
+
+
 def _given(kind: type[Model], over) -> Mapping[str, Any]:
     """name -> bounds of a search, with the names checked."""
     if over is None:

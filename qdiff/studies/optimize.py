@@ -10,8 +10,8 @@ import numpy as np
 
 from ..models.base import Figure, Model, known_name
 from ..solvers.steady import SolveError
-from .bounds import Box, prepared
-from .polish import Polished, newton
+from .bounds import Box, prepared, tied
+from .polish import FLAT, Polished, free, newton
 from .search import Programs, Search, screened
 
 if TYPE_CHECKING:
@@ -28,9 +28,13 @@ class Optimum:
         figure: what was optimized: its name, symbol and unit. minimize: whether the least value was sought.
         value: the best value [the figure's unit].
         parameters: the searched parameters there, by name [their units]; of an array, a list.
+        ties: parameters that were kept equal to a searched one, name -> that one.
         model: the model with these parameters.
         at_bound: which of them are on a bound of the search, name -> "low" or "high"; of an array, "name[k]".
         converged: whether this is a local optimum within the bounds, to rounding. message: if not, why.
+        curvature: what the second derivatives say of the directions that no bound holds: "verdict", such as "maximum" or
+            "saddle point"; "eigenvalues" of the Hessian with respect to parameters that run from 0 to 1, the most curved
+            first [the figure's unit]; "flat", the directions in which it does not curve, each label -> share.
         gradient_norm: largest derivative of the figure, in the directions that no bound holds, with respect to
             parameters that run from 0 to 1 between their bounds [the figure's unit].
         evaluations: how many times the figure was computed.
@@ -45,10 +49,12 @@ class Optimum:
     minimize: bool
     value: float
     parameters: dict[str, Any]
+    ties: dict[str, str]
     model: Model
     at_bound: dict[str, str]
     converged: bool
     message: str
+    curvature: dict[str, Any]
     gradient_norm: float
     evaluations: int
     starts: dict[str, Any] = dataclasses.field(repr=False)
@@ -58,8 +64,8 @@ class Optimum:
 
     def record(self) -> dict[str, Any]:
         """The result without its history, as plain numbers, words and dictionaries."""
-        names = ("value", "parameters", "at_bound", "converged", "evaluations", "gradient_norm", "message", "minimize", "bounds", "notes")
-        return {"figure": self.figure.name, **{name: getattr(self, name) for name in names}}
+        names = ("value", "parameters", "ties", "at_bound", "converged", "message", "curvature", "gradient_norm", "evaluations", "minimize")
+        return {"figure": self.figure.name, **{name: getattr(self, name) for name in (*names, "bounds", "notes")}}
 
     def save(self, folder: str | os.PathLike):
         """Write result.json, trace.csv and picture.png into a folder, which is made if need be."""
@@ -73,6 +79,7 @@ def optimize(
     figure: str,
     over: Mapping[str, tuple[float, float]] | None = None,
     *,
+    ties: Mapping[str, str] | None = None,
     minimize: bool = False,
     starts: int = 16,
     seed: int = 0,
@@ -89,6 +96,7 @@ def optimize(
         figure: the name of one of its figures of merit, a real number.
         over: name -> (low, high) for each searched parameter, in its unit; by default the model's own search. Of an
             array every entry is searched, between the same bounds.
+        ties: name -> a searched parameter that it is kept equal to.
         minimize: seek the least value.
         starts, steps: how many starts, and how many evaluations of each before the best are polished.
         seed: of where they start.
@@ -98,7 +106,7 @@ def optimize(
         `Optimum`. An interrupt (Ctrl-C) ends the search early with what it has, and `converged` is False.
 
     Raises:
-        ValueError: an unknown figure or parameter, bounds that make no sense, a figure that is not a number.
+        ValueError: an unknown figure or parameter, bounds or ties that make no sense, a figure that is not a number.
         SolveError: the figure is NaN wherever the search looked.
 
     The figure must be differentiable twice, in forward and reverse mode. The optimum is local: the best of what the
@@ -124,12 +132,13 @@ def optimize(
     about = type(model).figures()[known_name(figure, type(model).figures(), "figure", type(model).__name__)]
     model = prepared(model, over)
     box = Box.of(model, over)
+    ties = tied(model, box, ties)
     for name, count, least in (("starts", starts, 1), ("steps", steps, 1), ("seed", seed, 0)):
         if isinstance(count, bool) or not isinstance(count, (int, np.integer)) or count < least:
             raise ValueError(f"{name} must be an integer of at least {least}, but was {count!r}")
     sign = 1 if minimize else -1
 
-    programs = Programs(model, figure, box, starts, sign)
+    programs = Programs(model, figure, box, starts, sign, ties)
     search = Search(screened(programs.slopes, starts, len(box.low), seed, model.screening))
     found: list[Polished] = []
     interrupted = False
@@ -146,16 +155,19 @@ def optimize(
 
     best = _best(found, search, interrupted)
     parameters = box.named(best.u)
-    optimum = model.replace(**parameters)
+    equal = {name: parameters[leader] for name, leader in ties.items()}
+    optimum = model.replace(**parameters, **equal)
     return Optimum(
         figure=about,
         minimize=minimize,
         value=sign * best.value + 0.0,  # no -0
         parameters=parameters,
+        ties=dict(ties),
         model=optimum,
         at_bound=box.touched(best.u),
         converged=best.converged,
         message=best.message,
+        curvature=_curvature(programs, best.u, search.scale, box.labels, "minimum" if minimize else "maximum"),
         gradient_norm=best.gradient_norm,
         evaluations=programs.evaluations,
         starts=_table(search, box, sign),
@@ -194,3 +206,22 @@ def _history(search: Search, sign: int) -> dict[str, np.ndarray]:
     finite = np.where(np.isfinite(values), values, np.inf).min(axis=1)
     best = np.minimum.accumulate(finite)
     return {"values": sign * values, "best": sign * np.where(np.isfinite(best), best, np.nan)}
+
+
+def _curvature(programs: Programs, u: np.ndarray, scale: float, labels: tuple[str, ...], what: str) -> dict[str, Any]:
+    """What the Hessian says of a point, for `Optimum.curvature`."""
+    value, g, H = programs.curvature(u)
+    on = free(u, g)
+    if not on.any():
+        return {"verdict": f"{what} in a corner: bounds hold every parameter", "eigenvalues": [], "flat": []}
+    H = H[np.ix_(on, on)]
+    if not (np.isfinite(value) and np.isfinite(H).all()):
+        return {"verdict": "the second derivatives are not finite numbers here", "eigenvalues": [], "flat": []}
+    values, vectors = np.linalg.eigh(H)
+    small = FLAT * max(np.abs(H).max(), scale)
+    names = [label for label, there in zip(labels, on, strict=True) if there]
+    flat = [dict(zip(names, v.tolist(), strict=True)) for v in vectors.T[np.abs(values) <= small]]
+    verdict = "saddle point" if values[0] < -small else what
+    if flat:
+        verdict += f", flat in {len(flat)} of {len(names)} free directions"
+    return {"verdict": verdict, "eigenvalues": (programs.sign * values[::-1]).tolist(), "flat": flat}

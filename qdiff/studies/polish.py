@@ -14,6 +14,7 @@ _GRADIENT = 1e-8  # of the scale of the values: a gradient below it vanishes
 _LOOSE = 1e-5  # of the scale: a gradient that may stay where values no longer resolve a step
 _ROUNDING = 1e-11  # of the value: a predicted change below it says nothing
 _PROBE = 1e-5  # how far from the optimum the gradient is compared with its own derivative
+FLAT = 1e-6  # of the largest curvature, or of the scale: a curvature below it is none
 _POLE = 1e9  # in scales: a value beyond it is running away
 _STEP = 1e-12  # the smallest step
 
@@ -61,7 +62,7 @@ def newton(function: Quadratic, u: np.ndarray, scale: float, iterations: int = 1
         if first - f > _POLE * scale:
             return Polished(u, f, norm, False, "not converged: the figure grows without bound here, as at a pole")
         step = _step(u, g, H, radius)
-        if norm <= small and _least_curvature(u, g, H) >= -1e-6 * max(np.abs(H).max(), scale):
+        if norm <= small and _least_curvature(u, g, H) >= -FLAT * max(np.abs(H).max(), scale):
             new = _sane(function(u + step))
             if np.isfinite(new[0]) and new[0] <= f + _rounding(f, scale) and free_norm(u + step, new[1]) < norm:
                 u, (f, g, H) = u + step, new
@@ -74,7 +75,7 @@ def newton(function: Quadratic, u: np.ndarray, scale: float, iterations: int = 1
             if not nan and free_norm(u + step, new[1]) < norm / 2 and new[0] <= f + _rounding(f, scale):
                 u, (f, g, H) = u + step, new
                 continue
-            if norm <= _LOOSE * scale and _least_curvature(u, g, H) >= -1e-6 * max(np.abs(H).max(), scale):
+            if norm <= _LOOSE * scale and _least_curvature(u, g, H) >= -FLAT * max(np.abs(H).max(), scale):
                 return _verified(function, u, f, g, H, scale)
         ratio = -1.0 if nan else (f - new[0]) / max(-predicted, 1e-300)
         length = np.linalg.norm(step)
@@ -103,9 +104,14 @@ def _held(u, g):
     return ((u <= 0) & (g > 0)) | ((u >= 1) & (g < 0))
 
 
+def free(u, g) -> np.ndarray:
+    """The variables that no bound holds, boolean (n,)."""
+    return ~_held(u, g)
+
+
 def _least_curvature(u, g, H) -> float:
-    free = ~_held(u, g)
-    return float(np.linalg.eigvalsh(H[np.ix_(free, free)])[0]) if free.any() else 0.0
+    on = free(u, g)
+    return float(np.linalg.eigvalsh(H[np.ix_(on, on)])[0]) if on.any() else 0.0
 
 
 def _sane(found):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import collections
 import concurrent.futures
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -30,19 +30,22 @@ class Programs:
 
     Args:
         model: the device. figure: name of a scalar figure. box: what varies. starts: the size of the batch.
-        sign: 1 to minimise, -1 to maximise.
+        sign: 1 to minimise, -1 to maximise. ties: parameter -> the searched one that it is equal to.
 
     Raises:
         ValueError: the figure is not a real scalar.
     """
 
-    def __init__(self, model: Model, figure: str, box: Box, starts: int, sign: int):
+    def __init__(self, model: Model, figure: str, box: Box, starts: int, sign: int, ties: Mapping[str, str]):
         names = box.names
+        followed = [*names, *ties]
 
         def loss(model, low, high, u):
             s = jnp.where(box.bend == 0, u, jnp.expm1(box.bend * u) / np.expm1(np.where(box.bend == 0, 1.0, box.bend)))
             x = low * (1 - s) + high * s
-            varied = eqx.tree_at(lambda m: [getattr(m, name) for name in names], model, box.split(x))
+            values = dict(zip(names, box.split(x), strict=True))
+            values |= {name: values[leader] for name, leader in ties.items()}
+            varied = eqx.tree_at(lambda m: [getattr(m, name) for name in followed], model, list(values.values()))
             with failures("nan"), sharing():
                 value = jnp.asarray(getattr(varied, figure)())
             if value.shape != () or not jnp.issubdtype(value.dtype, jnp.floating):
@@ -56,6 +59,7 @@ class Programs:
         def curvature(model, low, high, u):
             return second_order(partial(loss, model, low, high), u)
 
+        self.sign = sign
         self._inputs = (model, box.low, box.high)
         self._size = (starts, len(box.low))
         self._key = (
@@ -63,6 +67,7 @@ class Programs:
             str(jax.tree.map(jax.typeof, jax.tree.leaves(model))),
             figure,
             names,
+            tuple(sorted(ties.items())),
             starts,
             sign,
             box.bend.tobytes(),
