@@ -128,3 +128,18 @@ def test_the_default_search_in_a_process_of_its_own(process, tmp_path):
     assert found["value"] == pytest.approx(1.0610867933, abs=1e-9)
     assert found["parameters"] == pytest.approx({"chi": 0.849424, "B2": 8.923563, "lam": 0.030193}, abs=1e-5)
     assert found["converged"] is True and found["at_bound"] == {}
+
+
+@pytest.mark.parametrize(
+    ("tie", "message"),
+    [
+        (["T2"], "--tie must be followed by NAME=OTHER"),
+        (["T9=T1"], "LambdaSystem has no parameter 'T9'"),
+        (["T2=T1", "T2=rate"], "T2 must be tied to one parameter, but --tie gives it two"),
+        (["T2=rate"], "ties['T2'] must be one of the searched parameters, T1, but was 'rate'"),
+    ],
+)
+def test_bad_ties(qdiff, tmp_path, tie, message):
+    options = [word for entry in tie for word in ("--tie", entry)]
+    result = qdiff("optimize", "lambda-system", "force", "--over", "T1=1:2", *options, "--out", str(tmp_path / "out"))
+    assert result.exit_code == 2 and message in result.stderr and not (tmp_path / "out").exists()

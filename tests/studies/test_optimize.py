@@ -395,3 +395,39 @@ def test_a_picture_with_a_symbol_that_cannot_be_drawn(tmp_path):
     found.save(tmp_path)
     assert (tmp_path / "picture.png").stat().st_size > 10_000
     assert found.value == pytest.approx(0, abs=1e-20)
+
+
+def test_ties():
+    """A follower takes the value of its leader: the maximum of hill on the line y = x, and of a follower that is not searched."""
+    found = qd.optimize(Toy(), "hill", {"x": (0, 1)}, ties={"y": "x"}, starts=4)
+    # On y = x: 1 - (x - 3/10)^2 - 2 (x - 6/10)^2 + (x - 3/10)(x - 6/10), stationary at 4 x = 2.1.
+    assert found.parameters["x"] == pytest.approx(0.525, abs=1e-12) and found.ties == {"y": "x"} and found.converged
+    assert float(found.model.y) == found.parameters["x"] and found.value == pytest.approx(float(found.model.hill()), abs=1e-15)
+    assert found.curvature["eigenvalues"] == pytest.approx([-4.0], rel=1e-12) and found.curvature["verdict"] == "maximum"
+
+
+@pytest.mark.parametrize(
+    ("ties", "text"),
+    [
+        ({"z": "x"}, "Toy has no parameter 'z'"),
+        ({"y": "z"}, "Toy has no parameter 'z'"),
+        ({"size": "x"}, "size is a setting"),
+        ({"x": "y"}, "must be a parameter that is not searched itself"),
+        ({"y": "beta"}, "must be one of the searched parameters, x, but was 'beta'"),
+        ({"beta": "x"}, "must stay where beta is physical, above 0, but x runs to 0"),
+    ],
+)
+def test_ties_that_make_no_sense(ties, text):
+    with pytest.raises(ValueError, match=re.escape(text)):
+        qd.optimize(Toy(), "hill", {"x": (0, 1)}, ties=ties)
+
+
+def test_what_the_curvature_says():
+    """A flat direction, a saddle that is held by no bound, and a corner."""
+    valley = qd.optimize(Toy(), "valley", UNIT, starts=4)
+    assert valley.curvature["verdict"] == "maximum, flat in 1 of 2 free directions"
+    assert abs(valley.curvature["flat"][0]["y"]) == pytest.approx(1)
+    corner = qd.optimize(Toy(), "corner", UNIT, starts=4)
+    assert corner.curvature["verdict"].startswith("maximum in a corner")
+    hill = qd.optimize(Toy(), "hill", UNIT, starts=4)
+    assert hill.curvature["eigenvalues"] == pytest.approx([-3 - 2**0.5, -3 + 2**0.5], rel=1e-12)
