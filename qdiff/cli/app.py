@@ -1,4 +1,4 @@
-"""The command `qdiff`: models, show, evaluate, optimize, sensitivity, sweep, rerun."""
+"""The command `qdiff`: models, show, new, evaluate, optimize, sensitivity, sweep, rerun."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from ..solvers.progress import progress
 from .cache import use_compile_cache
 from .errors import guarded, show_tracebacks
 from .evaluate import evaluate_command
+from .new import new_command
 from .optimize import optimize_command
 from .sensitivity import sensitivity_command
 from .show import models_command, show_command
@@ -24,6 +25,7 @@ Compiled programs are kept in the user's cache folder; QDIFF_CACHE_DIR names ano
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=_HELP)
 app.command("models")(guarded(models_command))
 app.command("show")(guarded(show_command))
+app.command("new")(guarded(new_command))
 app.command("evaluate")(guarded(evaluate_command))
 app.command("optimize")(guarded(optimize_command))
 app.command("sensitivity")(guarded(sensitivity_command))

@@ -22,7 +22,7 @@ def use_compile_cache():
         return
     if os.access(folder, os.R_OK | os.W_OK | os.X_OK):
         os.environ["JAX_COMPILATION_CACHE_DIR"] = folder
-        os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.1")
+        os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
         _forget_old(folder)
 
 
