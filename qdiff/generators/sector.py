@@ -73,7 +73,7 @@ class Sector(Coordinates):
 
     # ---- run time ---------------------------------------------------------------------------------------
 
-    def _terms(self, motion: Lindblad):
+    def terms(self, motion: Lindblad):
         """The real numbers from which every generator entry is summed, and the rates behind them."""
         plan, kplan = self._plan, self._kplan
         jumps = [j for label in self.labels for j in motion.jumps[label]]
@@ -81,31 +81,32 @@ class Sector(Coordinates):
         rates = jnp.concatenate([jnp.atleast_1d(jnp.asarray(j.rate, float)) for j in jumps]) if jumps else jnp.zeros(0)
         # A negative rate is no decay and no solver may take it for one: NaN, and so is every derivative.
         rates = rates * jnp.where(rates >= 0, 1.0, jnp.nan)
-        loss = take(rates, kplan["rate"]) * take(values, kplan["p"]).conj() * take(values, kplan["q"])
+        loss = take(rates, kplan["rate"]) * _conj(take(values, kplan["p"])) * take(values, kplan["q"])
         loss = sum_into(loss, kplan["out"], int(kplan["size"][0]))
-        gain = take(rates, plan["rate"]) * take(values, plan["p"]) * take(values, plan["q"]).conj()
+        gain = take(rates, plan["rate"]) * take(values, plan["p"]) * _conj(take(values, plan["q"]))
         parts = [jnp.asarray(motion.H.values), loss, gain]
-        real = [jnp.real(p) for p in parts]
+        real = [jnp.real(p) if jnp.iscomplexobj(p) else p for p in parts]
         imag = [jnp.imag(p) if jnp.iscomplexobj(p) else jnp.zeros(0) for p in parts]
         return jnp.concatenate(real + imag)
 
     def values(self, motion: Lindblad):
         """The generator's entries (nnz,) [rate]."""
         plan = self._plan
-        terms = plan["weight"] * take(self._terms(motion), plan["term"])
+        terms = plan["weight"] * take(self.terms(motion), plan["term"])
         return sum_into(terms, plan["out"], self.target.size)
 
     def act_by_label(self, motion: Lindblad, x):
         """L_b x for every bath b, shape (n_labels, size) [rate]."""
-        return jnp.stack([self.act_of(motion, x, label) for label in self.labels])
+        terms = self.terms(motion)
+        return jnp.stack([self.act_of(terms, x, label) for label in self.labels])
 
-    def act_of(self, motion: Lindblad, x, label: str):
-        """L_b x of one bath (size,) [rate]."""
+    def act_of(self, terms, x, label: str):
+        """L_b x of one bath (size,) [rate], from the `terms` of a generator."""
         plan = self._plan
         on = np.flatnonzero(plan["label"] == self.labels.index(label))
         out = plan["out"][on]
-        terms = plan["weight"][on] * take(self._terms(motion), plan["term"][on]) * take(x, self.source[out])
-        return sum_into(terms, self.target[out], self.size)
+        change = plan["weight"][on] * take(terms, plan["term"][on]) * take(x, self.source[out])
+        return sum_into(change, self.target[out], self.size)
 
     def gains(self, motion: Lindblad, bath: str):
         """What the jumps of one bath add to x: the static places `target`, `source` and `jump` (the number of the jump,
@@ -116,8 +117,12 @@ class Sector(Coordinates):
         plan, b = self._plan, self.labels.index(bath)
         on = np.flatnonzero((plan["label"] == b) & (plan["jump"] >= 0))
         first = sum(np.size(j.rate) for label in self.labels[:b] for j in motion.jumps[label])
-        values = plan["weight"][on] * take(self._terms(motion), plan["term"][on])
+        values = plan["weight"][on] * take(self.terms(motion), plan["term"][on])
         return self.target[plan["out"][on]], self.source[plan["out"][on]], plan["jump"][on] - first, values
+
+
+def _conj(x):
+    return x.conj() if jnp.iscomplexobj(x) else x
 
 
 # ---- trace time -----------------------------------------------------------------------------------------

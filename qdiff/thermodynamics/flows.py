@@ -91,10 +91,11 @@ def _moved(motion: Lindblad, state: State, op: Operator, is_hermitian: bool) -> 
     sector = state.sector
     parts = [op] if is_hermitian else [(op + op.dag) * 0.5, (op - op.dag) * -0.5j]
     weights = [sector.covector(part) for part in parts]
+    terms = sector.terms(motion)
 
     def of(label):
         # Each bath by itself, so that a program computes only what it returns.
-        moved = sector.act_of(motion, state.x, label)
+        moved = sector.act_of(terms, state.x, label)
         real, *imaginary = [jnp.dot(weight, moved) for weight in weights]
         return real + 1j * imaginary[0] if imaginary else real
 
