@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .common import BadInput, Debug, Json, ModelName, Preset, Sets, checked_names, configured, dump, load_model
+from .common import BadInput, Debug, Json, ModelName, Preset, Sets, bad_values, checked_names, configured, dump, load_model
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,6 +24,10 @@ Over = Annotated[
 ]
 Tie = Annotated[
     list[str] | None, typer.Option("--tie", metavar="NAME=OTHER", help="Keep a parameter equal to a searched one; repeat for more.")
+]
+Constraint = Annotated[
+    list[str] | None,
+    typer.Option("--constraint", metavar="INEQUALITY", help='Of the parameters, such as "x**2 + y**2 <= 1"; repeat for more.'),
 ]
 Minimize = Annotated[bool, typer.Option("--minimize", help="Seek the least value instead of the largest.")]
 Starts = Annotated[int, typer.Option("--starts", help="How many points the search starts from.")]
@@ -40,6 +44,7 @@ def optimize_command(
     figure: FigureName,
     over: Over = None,
     ties: Tie = None,
+    constraints: Constraint = None,
     sets: Sets = None,
     preset: Preset = None,
     minimize: Minimize = False,
@@ -57,12 +62,17 @@ def optimize_command(
         device = configured(cls, sets, preset)
         bounds = _bounds(over, cls)
         equal = _ties(ties, cls)
+        with bad_values():
+            from ..studies.constraints import constraints_of
+
+            constraints_of(cls, constraints)
         folder = _folder(out, model, figure)
 
         from ..studies.optimize import optimize
 
         with _progress(figure, steps) as report:
-            best = optimize(device, figure, bounds, ties=equal, minimize=minimize, starts=starts, seed=seed, steps=steps, callback=report)
+            options = {"minimize": minimize, "starts": starts, "seed": seed, "steps": steps, "callback": report}
+            best = optimize(device, figure, bounds, ties=equal, constraints=constraints, **options)
             report(len(best.trace["best"]), best.value, "done" if best.converged else "stopped")
         best.save(folder)
     if as_json:
@@ -155,6 +165,7 @@ def _tables(device: Model, best: Optimum, folder: pathlib.Path):
     out.print(table(f"{sought} {best.figure.name}: {best.value:.12g}{unit}", ["parameter", "before", "best", "unit", "on bound"], rows))
     lines = [
         best.message,
+        *(f"held by the constraint {text}" for text in best.active),
         f"second derivatives: {best.curvature['verdict']}",
         *(f"{name.replace('_', ' ')}: {note}" for name, note in best.notes.items()),
         f"gradient norm {best.gradient_norm:.2g} in the free directions (parameters scaled to run from 0 to 1)",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,12 +11,15 @@ import numpy as np
 from ..models.base import Figure, Model, known_name
 from ..solvers.steady import SolveError
 from .bounds import Box, prepared, tied
+from .constrained import polished
+from .constraints import constraints_of
 from .polish import FLAT, Polished, free, newton
 from .search import Programs, Search, screened
 
 if TYPE_CHECKING:
     import os
 
+_LEAD = 1e3  # how much a constraint that is broken by one weighs, in spreads of the figure over the starts
 _POLISHED = 4  # how many different candidates are taken to convergence
 
 
@@ -31,6 +34,7 @@ class Optimum:
         ties: parameters that were kept equal to a searched one, name -> that one.
         model: the model with these parameters.
         at_bound: which of them are on a bound of the search, name -> "low" or "high"; of an array, "name[k]".
+        active: which constraints hold the optimum.
         converged: whether this is a local optimum within the bounds, to rounding. message: if not, why.
         curvature: what the second derivatives say of the directions that no bound holds: "verdict", such as "maximum" or
             "saddle point"; "eigenvalues" of the Hessian with respect to parameters that run from 0 to 1, the most curved
@@ -52,6 +56,7 @@ class Optimum:
     ties: dict[str, str]
     model: Model
     at_bound: dict[str, str]
+    active: list[str]
     converged: bool
     message: str
     curvature: dict[str, Any]
@@ -64,8 +69,8 @@ class Optimum:
 
     def record(self) -> dict[str, Any]:
         """The result without its history, as plain numbers, words and dictionaries."""
-        names = ("value", "parameters", "ties", "at_bound", "converged", "message", "curvature", "gradient_norm", "evaluations", "minimize")
-        return {"figure": self.figure.name, **{name: getattr(self, name) for name in (*names, "bounds", "notes")}}
+        names = "value parameters ties at_bound active converged message curvature gradient_norm evaluations minimize bounds notes"
+        return {"figure": self.figure.name, **{name: getattr(self, name) for name in names.split()}}
 
     def save(self, folder: str | os.PathLike):
         """Write result.json, trace.csv and picture.png into a folder, which is made if need be."""
@@ -80,6 +85,7 @@ def optimize(
     over: Mapping[str, tuple[float, float]] | None = None,
     *,
     ties: Mapping[str, str] | None = None,
+    constraints: Iterable[str | Callable] | str | None = None,
     minimize: bool = False,
     starts: int = 16,
     seed: int = 0,
@@ -97,6 +103,8 @@ def optimize(
         over: name -> (low, high) for each searched parameter, in its unit; by default the model's own search. Of an
             array every entry is searched, between the same bounds.
         ties: name -> a searched parameter that it is kept equal to.
+        constraints: inequalities such as "x**2 + y**2 <= 1" of the parameters (numbers, + - * / **, sqrt, exp, log, sin,
+            cos, tan, tanh, abs), or differentiable functions of the model whose value must not be positive.
         minimize: seek the least value.
         starts, steps: how many starts, and how many evaluations of each before the best are polished.
         seed: of where they start.
@@ -133,24 +141,35 @@ def optimize(
     model = prepared(model, over)
     box = Box.of(model, over)
     ties = tied(model, box, ties)
+    limits = constraints_of(type(model), constraints)
     for name, count, least in (("starts", starts, 1), ("steps", steps, 1), ("seed", seed, 0)):
         if isinstance(count, bool) or not isinstance(count, (int, np.integer)) or count < least:
             raise ValueError(f"{name} must be an integer of at least {least}, but was {count!r}")
     sign = 1 if minimize else -1
 
-    programs = Programs(model, figure, box, starts, sign, ties)
+    programs = Programs(model, figure, box, starts, sign, ties, [limit.function for limit in limits])
     search = Search(screened(programs.slopes, starts, len(box.low), seed, model.screening))
+    if limits:
+        first = programs.slopes(search.points)[0]
+        spread = np.ptp(first[np.isfinite(first)]) if np.isfinite(first).any() else 1.0
+        programs.weight = _LEAD * float(spread or 1.0)
     found: list[Polished] = []
     interrupted = False
     try:
-        search.run(programs.slopes, steps, (lambda step, value: callback(step, sign * value)) if callback else lambda *_: None)
+        report = (lambda step, value: callback(step, sign * value)) if callback else lambda *_: None
+        search.run(programs.slopes, steps, report, programs.allowed)
         for u in search.candidates(_POLISHED):
-            found.append(newton(programs.curvature, u, search.scale))
+            if limits:
+                found.append(polished(programs.curvature, programs.limits, u, search.scale))
+            else:
+                found.append(newton(programs.curvature, u, search.scale))
     except KeyboardInterrupt:
         if not np.isfinite(search.best).any():
             raise
         interrupted = True
     if not np.isfinite(search.best).any():
+        if limits and np.isfinite(search.history).any():
+            raise ValueError("constraints must leave something to search, but none of the points that were tried keeps to them")
         raise SolveError(f"{figure} is not a finite number at any of the {starts} starts: narrow the bounds `over`, or take more starts")
 
     best = _best(found, search, interrupted)
@@ -165,6 +184,7 @@ def optimize(
         ties=dict(ties),
         model=optimum,
         at_bound=box.touched(best.u),
+        active=[limit.text for limit, value in zip(limits, programs.limits(best.u)[0], strict=True) if value > -1e-9],
         converged=best.converged,
         message=best.message,
         curvature=_curvature(programs, best.u, search.scale, box.labels, "minimum" if minimize else "maximum"),
@@ -180,7 +200,8 @@ def optimize(
 def _best(found: list[Polished], search: Search, interrupted: bool) -> Polished:
     """The least value; of those equal to rounding, one that has converged."""
     k = int(np.argmin(search.best))
-    reached = Polished(search.where[k], float(search.best[k]), np.nan, False, "not converged: interrupted before the polish")
+    why = "no step from where the search ended was better" if found else "interrupted before the polish"
+    reached = Polished(search.where[k], float(search.best[k]), np.nan, False, f"not converged: {why}")
     known = [p for p in found if np.isfinite(p.value)]
     least = min([p.value for p in known] + [reached.value])
     near = 1e-12 * max(abs(least), search.scale)

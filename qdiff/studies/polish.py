@@ -10,7 +10,7 @@ import numpy as np
 # u (n,) -> value, gradient (n,), Hessian (n, n) of what is minimised.
 Quadratic = Callable[[np.ndarray], tuple[float, np.ndarray, np.ndarray]]
 
-_GRADIENT = 1e-8  # of the scale of the values: a gradient below it vanishes
+GRADIENT = 1e-8  # of the scale of the values: a gradient below it vanishes
 _LOOSE = 1e-5  # of the scale: a gradient that may stay where values no longer resolve a step
 _ROUNDING = 1e-11  # of the value: a predicted change below it says nothing
 _PROBE = 1e-5  # how far from the optimum the gradient is compared with its own derivative
@@ -57,7 +57,7 @@ def newton(function: Quadratic, u: np.ndarray, scale: float, iterations: int = 1
     first, radius, undefined = f, 0.1, False
     scale = scale or free_norm(u, g) or abs(f)
     for _ in range(iterations):
-        small = _GRADIENT * scale + 1e-14 * abs(f)
+        small = GRADIENT * scale + 1e-14 * abs(f)
         norm = free_norm(u, g)
         if first - f > _POLE * scale:
             return Polished(u, f, norm, False, "not converged: the figure grows without bound here, as at a pole")

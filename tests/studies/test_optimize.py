@@ -431,3 +431,64 @@ def test_what_the_curvature_says():
     assert corner.curvature["verdict"].startswith("maximum in a corner")
     hill = qd.optimize(Toy(), "hill", UNIT, starts=4)
     assert hill.curvature["eigenvalues"] == pytest.approx([-3 - 2**0.5, -3 + 2**0.5], rel=1e-12)
+
+
+class Disk(qd.Model):
+    x: float = qd.parameter(0.0, low=-3, high=3)
+    y: float = qd.parameter(0.0)
+    sites: int = qd.setting(3)
+
+    @scalar
+    def height(self):
+        return self.x + 2 * self.y
+
+    @scalar
+    def hill(self):
+        return -((self.x - 0.3) ** 2) - (self.y - 0.2) ** 2
+
+    @scalar
+    def hole(self):
+        return (self.x - 0.1) ** 2 + self.y**2
+
+
+SQUARE = {"x": (-2, 2), "y": (-2, 2)}
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_an_optimum_on_a_constraint(seed):
+    """x + 2 y on the unit disk is sqrt 5, from a string and from a function; with a second constraint, in their corner."""
+    for constraint in ("x**2 + y**2 <= 1", lambda m: m.x**2 + m.y**2 - 1):
+        found = qd.optimize(Disk(), "height", SQUARE, constraints=[constraint], seed=seed, starts=8)
+        assert found.converged and found.value == pytest.approx(5**0.5, abs=1e-12) and len(found.active) == 1
+        assert found.parameters == pytest.approx({"x": 5**-0.5, "y": 2 * 5**-0.5}, abs=1e-9)
+    found = qd.optimize(Disk(), "height", SQUARE, constraints=["x**2 + y**2 <= 1", "y <= 0.5 * x"], seed=seed, starts=8)
+    assert found.converged and found.active == ["x**2 + y**2 <= 1", "y <= 0.5 * x"]
+    assert found.parameters == pytest.approx({"x": 2 * 5**-0.5, "y": 5**-0.5}, abs=1e-9)
+
+
+def test_constraints_that_do_not_hold_the_optimum():
+    """Inside the disk the answer is that without it; a maximum on its edge that is not the only one is found as well."""
+    found = qd.optimize(Disk(), "hill", SQUARE, constraints="sqrt(x**2 + y**2) - 1 <= 0", starts=8)
+    assert found.converged and found.active == [] and found.parameters == pytest.approx({"x": 0.3, "y": 0.2}, abs=1e-12)
+    edge = qd.optimize(Disk(), "hole", SQUARE, constraints="1 >= x**2 + y**2", starts=8)
+    assert edge.converged and edge.value == pytest.approx(1.21, abs=1e-12) and edge.parameters["x"] == pytest.approx(-1, abs=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("constraint", "text"),
+    [
+        ("x + y", "constraints must be inequalities such as"),
+        ("x < 1", "constraints must be inequalities such as"),
+        ("0 <= x <= 1", "constraints must be inequalities such as"),
+        ("x <= ", "constraints must be inequalities such as"),
+        ("__import__('os') <= 1", "constraints must be inequalities such as"),
+        ("x.real <= 1", "constraints must be inequalities such as"),
+        ("z <= 1", "Disk has no parameter 'z'"),
+        ("sites <= 1", "sites is not"),
+        (3, "constraints must be inequalities such as"),
+        ("x >= 5", "must leave something to search"),
+    ],
+)
+def test_constraints_that_make_no_sense(constraint, text):
+    with pytest.raises(ValueError, match=re.escape(text)):
+        qd.optimize(Disk(), "height", SQUARE, constraints=[constraint], starts=4, steps=10)
