@@ -143,3 +143,13 @@ def test_bad_ties(qdiff, tmp_path, tie, message):
     options = [word for entry in tie for word in ("--tie", entry)]
     result = qdiff("optimize", "lambda-system", "force", "--over", "T1=1:2", *options, "--out", str(tmp_path / "out"))
     assert result.exit_code == 2 and message in result.stderr and not (tmp_path / "out").exists()
+
+
+def test_constraints(qdiff, tmp_path):
+    """The force is proportional to rate^2: rate is as large as omega1 allows. What is no inequality is refused before anything runs."""
+    options = ["--over", "rate=0.1:2", "--over", "omega1=0.9:1.1", "--starts", "4", "--json"]
+    result = qdiff("optimize", "lambda-system", "force", "--constraint", "rate + omega1 <= 2", *options, "--out", str(tmp_path / "a"))
+    found = json.loads(result.stdout)
+    assert found["active"] == ["rate + omega1 <= 2"] and sum(found["parameters"].values()) == pytest.approx(2, abs=1e-12)
+    result = qdiff("optimize", "lambda-system", "force", "--constraint", "rate", *options, "--out", str(tmp_path / "b"))
+    assert result.exit_code == 2 and "constraints must be inequalities" in result.stderr and not (tmp_path / "b").exists()
