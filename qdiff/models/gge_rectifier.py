@@ -245,7 +245,7 @@ class RashbaRectifier(_GibbsChain):
         return {
             "equilibrium": Channel(tilt=self.beta * bands.energy),
             "up": Channel(bands.up, bands.up),
-            "down": Channel(bands.up[::-1], bands.up[::-1]),
+            "down": Channel(bands.down, bands.down),
         }
 
     def _velocities(self, modes):
@@ -259,7 +259,7 @@ class RashbaRectifier(_GibbsChain):
     def _velocities_down(self, modes):
         """Eq. (C6): hops that arrive as spin down."""
         b = Bands.at(self, modes)
-        return 2 * (self.J * modes.sin - self.alpha_y * modes.cos) * b.up[::-1] + b.flips
+        return 2 * (self.J * modes.sin - self.alpha_y * modes.cos) * b.down + b.flips
 
     _velocity: ClassVar[dict] = {"current": _velocities, "current_up": _velocities_up, "current_down": _velocities_down}
     _many_body = rashba_chain
@@ -299,13 +299,14 @@ class Bands(eqx.Module):
 
     Attributes:
         energy: -2 J cos k +- E, E^2 = d^2 + o^2, d = 2 alpha_y sin k + h, o = 2 alpha_z sin k [energy].
-        up: the share of spin up; that of spin down is the other band's [1].
+        up, down: the shares of spin up and spin down [1].
         velocity: d energy/dk [energy].
         flips: what the hops that flip the spin add to the current of either spin [energy].
     """
 
     energy: jax.Array
     up: jax.Array
+    down: jax.Array
     velocity: jax.Array
     flips: jax.Array
 
@@ -323,11 +324,11 @@ class Bands(eqx.Module):
         # The smaller share without subtraction: 1 - |x| = w^2/(1 + |x|).
         large = (1 + jnp.abs(x)) / 2
         small = w**2 / (4 * large)
-        up = jnp.where(x >= 0, jnp.stack([large, small]), jnp.stack([small, large]))
+        up, down = jnp.where(x >= 0, large, small), jnp.where(x >= 0, small, large)
         flips = z * c * w
-        spread = 2 * y * c * x + 2 * flips
-        sign = np.array([[1.0], [-1.0]])
-        return cls(-2 * model.J * c + sign * E, up, 2 * model.J * s + sign * spread, sign * flips)
+        spread, middle, slow = 2 * y * c * x + 2 * flips, -2 * model.J * c, 2 * model.J * s
+        pairs = (middle + E, middle - E), (up, down), (down, up), (slow + spread, slow - spread), (flips, -flips)
+        return cls(*map(jnp.stack, pairs))
 
 
 def _hypot(x, y):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any
 
 import equinox as eqx
 import jax
@@ -16,8 +15,8 @@ from .refusal import refuse
 from .roots import Root, implicit, search
 from .steady import _precision
 
-# Sites that are summed at a time: enough for all cores to share, few enough for the memory.
-_PORTION = 2**20
+# Sites that are summed at a time: on a CPU, what is computed on the way fits into a cache; elsewhere, into the memory.
+_PORTION, _TIMES_MORE_ELSEWHERE = 2**14, 64
 
 # Exponents beyond this belong to channels of rate zero. Those only matter to the derivative in their rate, which for
 # tilts beyond the smaller bound is larger than e^340.
@@ -50,8 +49,8 @@ class Ensemble(eqx.Module):
         return self._modes()[1]
 
     def _modes(self):
-        balance = Balance(self.moments, self.channels, self.channels.modes, self.filling)
-        return tuple(x.reshape(self.channels.shape) for x in (balance.n, balance.lagrange))
+        bands = balances(self.moments, self.channels, self.channels.modes, self.filling)
+        return tuple(jnp.stack(each).reshape(self.channels.shape) for each in zip(*((b.n, b.lagrange) for b in bands), strict=True))
 
     def mean(self, weights: Callable):
         """<w n>, the sum over all modes per site of weights times occupations, without any array of all modes.
@@ -63,10 +62,11 @@ class Ensemble(eqx.Module):
 
         def part(given, modes, valid):
             moments, channels = given
-            balance = Balance(moments, channels, modes, filling, valid)
+            bands = balances(moments, channels, modes, filling, valid)
             w = jnp.asarray(weights(channels.parameters, modes))
             lead = w.ndim - len(channels.shape)
-            return balance.flat(w, lead) @ balance.counted(balance.n)
+            each = jnp.unstack(w.reshape(*w.shape[:lead], len(bands), w.shape[-1]), axis=-2)
+            return sum(w @ b.counted(b.n) for w, b in zip(each, bands, strict=True))
 
         return total(part, (self.moments, channels), channels.modes) / channels.sites
 
@@ -74,8 +74,8 @@ class Ensemble(eqx.Module):
         """How many modes no channel touches: their occupation is not determined, and set to the mean one."""
 
         def part(given, modes, valid):
-            balance = Balance(given[0], given[1], modes, self.filling, valid)
-            return jnp.sum(balance.counted(balance.untouched.astype(float)))
+            bands = balances(given[0], given[1], modes, self.filling, valid)
+            return sum(jnp.sum(b.counted(b.untouched.astype(float))) for b in bands)
 
         return total(part, (self.moments, self.channels), self.channels.modes)
 
@@ -144,22 +144,33 @@ def _weights(channels: Channels, modes) -> list[Channel]:
     return [bounded(rate, channel) for rate, channel in zip(channels.rates, channels.named(modes).values(), strict=True)]
 
 
+def balances(moments, channels: Channels, modes, filling, valid=None) -> list[Balance]:
+    """Each band of one portion: loops over separate arrays run on the vector units, those over the bands of one do not."""
+    named = _weights(channels, modes)
+    shape = shape_of(named, jax.tree.leaves(modes)[0].shape[-1])
+    bands = math.prod(shape[:-1])
+
+    def split(part):
+        if part is None or jnp.ndim(part) < 2:
+            return [part] * bands
+        return jnp.unstack(jnp.broadcast_to(part, shape).reshape(bands, -1))
+
+    parts = zip(*(zip(split(c.gain), split(c.loss), split(c.tilt), strict=True) for c in named), strict=True)
+    return [Balance(moments, channels.rates, band, filling / bands, shape[-1], valid) for band in parts]
+
+
 class Balance:
-    """The modes of one portion, all flattened (m,), in balance with given moments.
+    """The modes (m,) of one band and portion, in balance with given moments.
 
     With c = (log X + log Y)/2 and d_q = (tilt_q + log Y - log X)/2 a channel gains gain e^{c-d} and loses loss e^{c+d}.
     Everything is kept relative to e^m, m_q the largest |d_q|, so that exponents of several hundred are fine; m cancels.
     """
 
-    def __init__(self, moments, channels: Channels, modes, filling, valid=None):
-        named = _weights(channels, modes)
-        every = range(len(named))
-        self.shape = shape_of(named, jax.tree.leaves(modes)[0].shape[-1])
-        self.valid = None if valid is None else jnp.broadcast_to(valid, self.shape).reshape(-1)
-        rates = channels.rates
+    def __init__(self, moments, rates, channels, mean, width, valid=None):
+        self.width, self.valid = width, valid
+        every = range(len(channels))
         c, mu = (moments[0] + moments[1]) / 2, moments[0] - moments[1]
-        parts = zip(*((w.gain, w.loss, w.tilt) for w in named), strict=True)
-        gains, losses, tilts = ([self.flat(part) for part in each] for each in parts)
+        gains, losses, tilts = map(list, zip(*channels, strict=True))
         # Each of these is wanted many times, and costs more than to fetch it.
         gains, losses, tilts = lax.optimization_barrier((gains, losses, tilts))
         tilted = [k for k in every if tilts[k] is not None]
@@ -170,9 +181,8 @@ class Balance:
         into, out = [strong[k] * gains[k] for k in every], [strong[k] * losses[k] for k in every]
         gain = sum(i * e for i, e in zip(into, self.down, strict=True))
         loss = sum(o * e for o, e in zip(out, self.up, strict=True))
-        total = jnp.broadcast_to(gain + loss, (math.prod(self.shape),))
+        total = jnp.broadcast_to(gain + loss, (width,))
         self.untouched = total == 0
-        mean = filling / math.prod(self.shape[:-1])
         over = jnp.where(self.untouched, 0.0, 1 / jnp.where(self.untouched, 1.0, total))
         self.over = lax.optimization_barrier(over)
         self.n = jnp.where(self.untouched, mean, gain * self.over)
@@ -198,18 +208,9 @@ class Balance:
         """lambda (m,)."""
         return jnp.log(self.loss) - jnp.log(self.gain)
 
-    def flat(self, part, lead: int = 0) -> Any:
-        """A number, or an array over the portion's modes as (..., m)."""
-        if part is None:
-            return None
-        part = jnp.asarray(part)
-        if part.ndim == 0:
-            return part
-        return jnp.broadcast_to(part, (*part.shape[:lead], *self.shape)).reshape(*part.shape[:lead], -1)
-
     def counted(self, x):
         """x, without the modes that only pad the last portion."""
-        x = jnp.broadcast_to(x, (math.prod(self.shape),))
+        x = jnp.broadcast_to(x, (self.width,))
         return x if self.valid is None else x * self.valid
 
 
@@ -236,7 +237,8 @@ def _exp(x):
 def total(part: Callable, given, modes):
     """The sum of part(given, modes, valid) over portions of the modes, differentiable in `given` with one portion's memory."""
     n = jax.tree.leaves(modes)[0].shape[-1]
-    portions = -(-n // _PORTION)
+    most = _PORTION if jax.default_backend() == "cpu" else _PORTION * _TIMES_MORE_ELSEWHERE
+    portions = -(-n // most)
     if portions == 1:
         return part(given, modes, None)
     length = -(-n // portions)
@@ -273,12 +275,13 @@ def _residual(x, given):
 
     def part(given, modes, valid):
         moments, channels, filling = given
-        b = Balance(moments, channels, modes, filling, valid)
-        C = moments.shape[1]
-        back = [jnp.sum(b.counted(b.losses[k] * b.filled[k])) for k in range(C)] + [
-            jnp.sum(b.counted(b.gains[k] * b.empty[k])) for k in range(C)
-        ]
-        return jnp.stack([*back, jnp.sum(b.counted(b.n))])
+
+        def sums(b):
+            out = [loss * n for loss, n in zip(b.losses, b.filled, strict=True)]
+            into = [gain * n for gain, n in zip(b.gains, b.empty, strict=True)]
+            return jnp.stack([jnp.sum(b.counted(x)) for x in (*out, *into, b.n)])
+
+        return sum(map(sums, balances(moments, channels, modes, filling, valid)))
 
     moments = x[:-1].reshape(2, -1)
     sums = total(part, (moments, channels, filling), channels.modes) / channels.sites
@@ -298,15 +301,14 @@ def _newton(x, channels, filling, modes):
     C = moments.shape[1]
     rates, c = channels.rates, (moments[0] + moments[1]) / 2
 
-    def part(given, modes, valid):
-        b = Balance(given[0], given[1], modes, filling, valid)
+    def products(b):
         left = [b.losses[k] * b.up[k] * b.over for k in range(C)] + [b.gains[k] * b.down[k] * b.over for k in range(C)]
-        # Separate loops over separate arrays run on the vector units; one loop that fills a matrix does not.
-        left = jnp.stack(lax.optimization_barrier([b.counted(part) for part in (*left, b.one, 1.0)]))
+        left = _matrix([b.counted(part) for part in (*left, b.one, 1.0)])
         right = [b.gains[k] * b.empty[k] for k in range(C)] + [b.losses[k] * b.filled[k] for k in range(C)]
-        width = left.shape[1]
-        right = jnp.stack(lax.optimization_barrier([jnp.broadcast_to(r, (width,)) for r in [*right, b.n]]))
-        return left @ right.T
+        return left @ _matrix([jnp.broadcast_to(r, left.shape[1:]) for r in [*right, b.n]]).T
+
+    def part(given, modes, valid):
+        return sum(map(products, balances(*given, modes, filling, valid)))
 
     S = total(part, (moments, channels), modes) / jax.tree.leaves(modes)[0].shape[-1]
     sums = jnp.concatenate([S[-1, C : 2 * C], S[-1, :C], S[-1, -1:]])
@@ -318,6 +320,15 @@ def _newton(x, channels, filling, modes):
     upper = moved[: 2 * C] * (sign / sums[: 2 * C])[:, None] - jnp.eye(2 * C)
     J = jnp.zeros((2 * C + 1, 2 * C + 1)).at[: 2 * C, : 2 * C].set(upper).at[: 2 * C, -1].set(sign / 2).at[-1, : 2 * C].set(moved[-1])
     return f, J
+
+
+def _matrix(rows):
+    """These rows as a matrix, one written after the other: a loop over all of them at once is not vectorised."""
+    rows = lax.optimization_barrier(rows)
+    matrix = jnp.zeros((len(rows), rows[0].size))
+    for k, row in enumerate(rows):
+        matrix = lax.dynamic_update_slice(matrix, row[None], (k, 0))
+    return lax.optimization_barrier(matrix)
 
 
 def _solve(given) -> Root:
