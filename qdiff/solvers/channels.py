@@ -308,7 +308,7 @@ def _newton(x, channels, filling, modes):
         return left @ _matrix([jnp.broadcast_to(r, left.shape[1:]) for r in [*right, b.n]]).T
 
     def part(given, modes, valid):
-        return sum(map(products, balances(*given, modes, filling, valid)))
+        return sum(map(products, balances(given[0], given[1], modes, filling, valid)))
 
     S = total(part, (moments, channels), modes) / jax.tree.leaves(modes)[0].shape[-1]
     sums = jnp.concatenate([S[-1, C : 2 * C], S[-1, :C], S[-1, -1:]])
