@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -19,7 +20,7 @@ from jax.interpreters import ad, batching, mlir
 from jaxtyping import Array, Inexact, Int, Shaped
 
 
-def take(values: Shaped[Array, "size *r"] | Shaped[np.ndarray, "size *r"], at: np.ndarray):
+def take(values: Shaped[Array, "size *r"] | Shaped[np.ndarray, "size *r"], at: np.ndarray) -> Any:
     """values[at], for integers `at` (terms,) that are not negative; NumPy in, NumPy out."""
     if isinstance(values, np.ndarray):
         return values[at]
