@@ -43,7 +43,7 @@ class Bands(eqx.Module):
 
     def zeeman(self, k):
         """The components of Delta_k [energy]."""
-        return tuple(e - 2 * d * sincos(k)[0] for e, d in zip(self.field, self.spin_orbit, strict=True))
+        return tuple(kept(e - 2 * d * sincos(k)[0]) for e, d in zip(self.field, self.spin_orbit, strict=True))
 
     def splitting(self, k):
         """D = |Delta_k|, half the distance of the bands [energy]."""
@@ -60,7 +60,7 @@ class Bands(eqx.Module):
         D = jnp.sqrt(jnp.where(touching, 1.0, square))
         other = _unit(*self.spin_orbit)
         h = tuple(jnp.where(touching, o, c / D) for c, o in zip((x, z), other, strict=True))
-        return jnp.where(touching, 0.0, D), h
+        return kept(jnp.where(touching, 0.0, D)), tuple(map(kept, h))
 
     def along(self, k):
         """A = h . d cos k, the part of the velocity that is diagonal in the bands [energy]."""
