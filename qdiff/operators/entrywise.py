@@ -178,13 +178,15 @@ def _apply(eqn, operands):
             index = jnp.asarray(_dense(operands[1], eqn.invars[1].aval))
             at = np.asarray(eqn.primitive.bind(jnp.asarray(a), index, jnp.asarray(b), **eqn.params))
         return [_picked(at, entries)]
-    if all(v.aval.shape in ((), eqn.outvars[0].aval.shape) for v in eqn.invars) and len(eqn.outvars) == 1 and name not in _SEVERAL:
+    shapes = {eqn.outvars[0].aval.shape} | ({()} if name in _BROADCASTING else set())
+    if all(v.aval.shape in shapes for v in eqn.invars) and len(eqn.outvars) == 1 and name not in _SEVERAL:
         return [_elementwise(lambda *x: _bound(eqn, x), eqn, operands)]
     return _batched(eqn, operands)
 
 
 _CALLS = ("jit", "pjit", "closed_call", "core_call", "remat", "remat2", "checkpoint")
 _MOVES = ("broadcast_in_dim", "reshape", "transpose", "squeeze", "expand_dims", "slice", "rev", "gather", "dynamic_slice", "copy")
+_BROADCASTING = ("div", "max", "min", "pow", "rem", "atan2", "eq", "ne", "lt", "le", "gt", "ge", "and", "or", "xor", "select_n", "clamp")
 _SEVERAL = ("cumsum", "cumprod", "cummax", "cummin", "sort", "while", "scan", "cond", "custom_jvp_call", "custom_vjp_call", "reduce_max")
 
 

@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
-from jax.sharding import PartitionSpec
+from jax.sharding import Mesh, PartitionSpec
 
 from ..generators.momentum import BlochModel, Blocks, from_covector, from_state, places, response
 from ..operators.entrywise import unique
@@ -19,7 +19,8 @@ from ..operators.trig import kept
 from . import lanes
 from .steady import _precision
 
-_CHUNK = 8192  # momenta whose arrays fit into a core's cache
+# Momenta whose arrays fit into the cache of a core, and few enough for XLA to leave each loop to one core; on a GPU, enough to fill it.
+_CHUNK, _CHUNK_GPU = 1024, 2**22
 _UNROLLED = 4  # unknowns up to which the elimination is written out
 
 
@@ -102,7 +103,7 @@ def _times(a, b):
     return 0.0 if isinstance(a, float) and a == 0 else a * b
 
 
-def mean_velocity(model: BlochModel, k, log_weight: Callable, *, chunk: int = _CHUNK):
+def mean_velocity(model: BlochModel, k, log_weight: Callable, *, chunk: int | None = None):
     """The mean of Tr[v rho_k] over momenta with the weights exp(log_weight(k, parameters)), which need no normalisation.
 
         <v> = sum_k w_k Tr[v rho_k] / sum_k w_k
@@ -110,7 +111,8 @@ def mean_velocity(model: BlochModel, k, log_weight: Callable, *, chunk: int = _C
     Args:
         model: a `BlochModel`. k: (points,); split among all devices that JAX sees.
         log_weight: (k, parameters) -> the logarithm of the weight, any offset.
-        chunk: how many momenta are worked on at once. Memory beyond k does not grow with the number of points.
+        chunk: how many momenta are worked on at once, by default as many as suits the device. Memory beyond k does not
+            grow with the number of points.
 
     Returns:
         A scalar.
@@ -128,12 +130,13 @@ def mean_velocity(model: BlochModel, k, log_weight: Callable, *, chunk: int = _C
     return weighted_mean(terms, model.parameters, k, chunk=chunk)
 
 
-def weighted_mean(terms: Callable, parameters, k, *, chunk: int = _CHUNK):
+def weighted_mean(terms: Callable, parameters, k, *, chunk: int | None = None):
     """sum_k w f / sum_k w over an array k (points,), where terms(parameters, k) gives (log w, f), arrays like k.
 
     In chunks and on all devices; as `mean_velocity`.
     """
     size, devices = k.shape[0], jax.devices()
+    chunk = chunk or (_CHUNK if devices[0].platform == "cpu" else _CHUNK_GPU)
     chunk = min(chunk, -(-size // len(devices)))
     rows = -(-size // chunk)
     rows += -rows % len(devices)
@@ -151,18 +154,18 @@ class _Sum:
 
     def __call__(self, parameters, k):
         @jax.custom_jvp
-        def total(parameters):
+        def total(parameters, k):
             return self._over(self._value, parameters, k)
 
         @total.defjvp
         def _(primals, tangents):
-            (parameters,), (change,) = primals, tangents
+            (parameters, k), (change, _) = primals, tangents
             value, slope = self._over(self._value_and_slope, parameters, k)
             leaves = zip(jax.tree.leaves(slope), jax.tree.leaves(change), strict=True)
             moved = [jnp.tensordot(s, jnp.asarray(c, float), jnp.ndim(c)) for s, c in leaves if jnp.result_type(c) != jax.dtypes.float0]
             return value, sum(moved, jnp.zeros(2))
 
-        return total(parameters)
+        return total(parameters, k)
 
     def _weights(self, log_weight, first):
         """exp(log w - shift), zero for what only fills up the last chunk, and the shift, the largest log w."""
@@ -207,7 +210,7 @@ class _Sum:
             top = lax.pmax(shift, "k")
             return jax.tree.map(lambda x: lax.psum(x * jnp.exp(shift - top), "k"), values)
 
-        mesh = jax.make_mesh((len(self.devices),), ("k",), devices=self.devices)
+        mesh = Mesh(np.array(self.devices), ("k",))
         starts = jnp.arange(len(self.devices)) * per_device
         over, all_ = PartitionSpec("k"), PartitionSpec()
         return jax.shard_map(shared, mesh=mesh, in_specs=(all_, over, over), out_specs=all_, check_vma=False)(parameters, k, starts)

@@ -5,6 +5,7 @@ linear algebra of the scattering model, panel quadrature, matrix exponentials, c
 """
 
 import json
+import math
 from pathlib import Path
 
 import jax
@@ -167,7 +168,7 @@ def test_drift_diffusion(name):
     free = model.momentum_distribution("drift-diffusion", current=False)
     assert close(free.weight @ model.bloch_functions(free.k)["vbar"], entry["v_zero_flux_S20"], entry["abs_acc"])
     density = qd.stationary_density(model.drift_diffusion())
-    strength = 2 * float(ap.factorial(exponent(name))) * 0.02 ** (exponent(name) + 1) / (2 * np.pi)
+    strength = 2 * float(math.factorial(exponent(name))) * 0.02 ** (exponent(name) + 1) / (2 * np.pi)
     assert close(density.loop, entry["loop_integral"], 1e-13)
     assert close(density.current / strength, -entry["flux_F_over_Ip"], 1e-16, 1e-9)
     for cells, value in entry["SG"].items():
