@@ -242,7 +242,7 @@ def _hermitian(x, n, half):
     return out
 
 
-def response(entries: Entries, moved: Entries, X, Y):
+def response(entries: Entries, moved: Entries, X, Y) -> Any:
     """How the mean velocity of a stationary state X changes with the entries, to first order: Tr[V' X] - Tr[Y L'[X]].
 
     Args:
