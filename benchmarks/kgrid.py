@@ -7,7 +7,7 @@ form, and NumPy's `linalg.solve` of the same 4x4 blocks in one batch (the solve 
 machine reads k and writes r_z, 16 bytes a momentum, once, at its copying speed. A ratio is peer seconds over qdiff seconds
 for value and gradient together.
 
-    python benchmarks/kgrid.py [--json] [--device cpu|gpu] [--most 1000000]
+    python benchmarks/kgrid.py [--json] [--device cpu|gpu] [--devices 2] [--most 1000000]
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ def arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--device", choices=("cpu", "gpu"), default="cpu")
+    parser.add_argument("--devices", type=int, help="how many devices to split the CPU into (one a core)")
     parser.add_argument("--most", type=int, help="the largest number of momenta (1e6 on a CPU, 1e8 on a GPU)")
     return parser.parse_args()
 
@@ -96,13 +97,13 @@ def main():
 
     import qdiff as qd
 
+    if given.device == "cpu":
+        jax.config.update("jax_num_cpu_devices", given.devices or os.cpu_count())
     most = given.most or (10**8 if given.device == "gpu" else 10**6)
     model = qd.models.ActiveParticle(dT=0.5)
-    # On a GPU a chunk must fill the whole of it.
-    chunk = 2**22 if given.device == "gpu" else 2**13
 
     def velocity(model, k):
-        return qd.mean_velocity(model.bloch_model(), k, lambda k, bands: bands.log_weight(k), chunk=chunk)
+        return qd.mean_velocity(model.bloch_model(), k, lambda k, bands: bands.log_weight(k))
 
     seconds, compile_seconds, memory, rate = {}, {}, {}, {}
     sizes = [10**e for e in range(3, 9) if 10**e <= most]

@@ -41,15 +41,44 @@ def thermal(x: ArrayLike) -> Float[Array, "..."]:
         >>> float(thermal(0.0)), float(thermal(-800.0)), float(thermal(800.0))
         (1.0, 800.0, 0.0)
     """
-    x = jnp.asarray(x, float)
-    small = jnp.abs(x) < _SWITCH
-    series = jnp.polyval(jnp.asarray(_EVEN[::-1]), jnp.where(small, x, 0.0) ** 2) - jnp.where(small, x, 0.0) / 2
+    return _thermal(jnp.asarray(x, float))
+
+
+@jax.custom_jvp
+def _thermal(x):
+    small, inner, size = _parts(x)
+    series = _horner(_EVEN, inner**2) - inner / 2
     # |x| in the exponential, so that neither sign overflows; x < 0 follows from f(-x) = f(x) + x.
     # Beyond 800, where x e^-x underflows, only the latter is left, also at an infinite x.
-    size = jnp.where(small, 1.0, jnp.minimum(jnp.abs(x), 800.0))
-    decay = jnp.exp(-size)
-    large = size * decay / -jnp.expm1(-size) + jnp.maximum(-x, 0.0)
+    large = size * jnp.exp(-size) / -jnp.expm1(-size) + jnp.maximum(-x, 0.0)
     return jnp.where(small, series, large)
+
+
+@_thermal.defjvp
+def _(primals, tangents):
+    return _thermal(primals[0]), _slope(primals[0]) * tangents[0]
+
+
+def _slope(x):
+    """The derivative, which differentiating the series and the closed form would find with twice the operations."""
+    small, inner, size = _parts(x)
+    series = inner * _horner([2 * k * c for k, c in enumerate(_EVEN)][1:], inner**2) - 0.5
+    rest = -jnp.expm1(-size)
+    large = jnp.exp(-size) / rest * (1 - size / rest)
+    return jnp.where(small, series, jnp.where(x < 0, -1 - large, large))
+
+
+def _parts(x):
+    """Whether the series is used, its argument, and the one of the closed form."""
+    small = jnp.abs(x) < _SWITCH
+    return small, jnp.where(small, x, 0.0), jnp.where(small, 1.0, jnp.minimum(jnp.abs(x), 800.0))
+
+
+def _horner(coefficients, x):
+    total = coefficients[-1]
+    for c in coefficients[-2::-1]:
+        total = total * x + c
+    return total
 
 
 def bose(x: ArrayLike) -> Float[Array, "..."]:

@@ -69,16 +69,32 @@ class BlochModel(eqx.Module):
         """dH/dk (n, n) at one momentum."""
         return jax.jvp(lambda k: self.parts(k)[0], (k,), (jnp.ones_like(k),))[1]
 
-    def blocks(self, k) -> Blocks:
-        """Generators and velocities of all momenta k (any shape), entry by entry."""
+    def entries(self, k) -> Entries:
+        """What `parts` and `velocity` give at all momenta k (any shape), entry by entry."""
 
         def local(k, parameters):
             model = BlochModel(self.function, parameters)
             (H, rates, A), (slope, _, _) = jax.jvp(model.parts, (k,), (jnp.ones_like(k),))
             return H, rates, A, slope
 
-        H, rates, A, slope = entrywise(local, (self.parameters,), k)
-        return Blocks(_generator(H, rates, A), _covector(slope), H.shape[0])
+        return Entries(*entrywise(local, (self.parameters,), k))
+
+    def blocks(self, k) -> Blocks:
+        """Generators and velocities of all momenta k (any shape), entry by entry."""
+        return self.entries(k).blocks()
+
+
+class Entries(NamedTuple):
+    """H (n, n), rates [()], jump operators [(n, n)] and dH/dk (n, n) of many momenta as object arrays, whose entries are
+    numbers known now, arrays over the momenta, or `Pair`s of these."""
+
+    H: np.ndarray
+    rates: list
+    jumps: list
+    slope: np.ndarray
+
+    def blocks(self) -> Blocks:
+        return Blocks(_generator(self.H, self.rates, self.jumps), _covector(self.slope), self.H.shape[0])
 
 
 class Blocks(NamedTuple):
@@ -179,3 +195,70 @@ def _covector(V):
         else:
             out[r] = mul(2.0, real(V[j, i])) if kind == 0 else mul(-2.0, imag(V[j, i]))
     return out
+
+
+# ---- small matrices of entries -------------------------------------------------------------------------------
+
+
+def product(a, b):
+    """a b for object arrays (n, n)."""
+    n = a.shape[0]
+    out = np.empty((n, n), object)
+    for i, j in np.ndindex(n, n):
+        out[i, j] = _sum(mul(a[i, m], b[m, j]) for m in range(n))
+    return out
+
+
+def adjoint(a):
+    out = np.empty(a.shape[::-1], object)
+    for i, j in np.ndindex(*a.shape):
+        out[j, i] = conj(a[i, j])
+    return out
+
+
+def trace_of(a, b):
+    """Tr[a b]."""
+    return _sum(mul(a[i, j], b[j, i]) for i, j in np.ndindex(*a.shape))
+
+
+def from_state(x, n: int):
+    """The Hermitian matrix with coordinates x, as an object array."""
+    return _hermitian(x, n, 1.0)
+
+
+def from_covector(y, n: int):
+    """The Hermitian matrix Y with Tr[Y rho] = y . x, as an object array."""
+    return _hermitian(y, n, 0.5)
+
+
+def _hermitian(x, n, half):
+    out = np.full((n, n), 0.0, object)
+    for c, (i, j, part) in zip(x, places(n), strict=True):
+        if i == j:
+            out[i, i] = c
+        else:
+            out[i, j] = add(out[i, j], mul(half, c) if part == 0 else Pair(0.0, mul(half, c)))
+            out[j, i] = conj(out[i, j])
+    return out
+
+
+def response(entries: Entries, moved: Entries, X, Y) -> Any:
+    """How the mean velocity of a stationary state X changes with the entries, to first order: Tr[V' X] - Tr[Y L'[X]].
+
+    Args:
+        moved: the change of each entry. Y: the adjoint solution, L^T Y = V up to a constant.
+    """
+    P = product(X, Y)
+    half = np.empty(P.shape, object)
+    for at in np.ndindex(*P.shape):
+        half[at] = mul(0.5, add(P[at], conj(P[at[::-1]])))
+    total = sub(real(trace_of(moved.slope, X)), mul(2.0, imag(trace_of(moved.H, P))))
+    for rate, a, rate_moved, a_moved in zip(entries.rates, entries.jumps, moved.rates, moved.jumps, strict=True):
+        # Tr[Y D[a] X] = Tr[a^dag T].
+        before, after = product(product(Y, a), X), product(a, half)
+        T = np.empty(P.shape, object)
+        for at in np.ndindex(*P.shape):
+            T[at] = sub(before[at], after[at])
+        total = sub(total, mul(rate_moved[()], real(trace_of(adjoint(a), T))))
+        total = sub(total, mul(mul(2.0, rate[()]), real(trace_of(adjoint(a_moved), T))))
+    return total

@@ -60,7 +60,7 @@ class Bands(eqx.Module):
         D = jnp.sqrt(jnp.where(touching, 1.0, square))
         other = _unit(*self.spin_orbit)
         h = tuple(jnp.where(touching, o, c / D) for c, o in zip((x, z), other, strict=True))
-        return jnp.where(touching, 0.0, D), h
+        return kept(jnp.where(touching, 0.0, D)), tuple(map(kept, h))
 
     def along(self, k):
         """A = h . d cos k, the part of the velocity that is diagonal in the bands [energy]."""
@@ -172,3 +172,19 @@ def _coth_ratio(D, T, other):
     colder = gap >= 0
     up, down = jnp.where(colder, gap, 0.0), jnp.where(colder, 0.0, gap)
     return jnp.where(colder, thermal(x) * thermal(-y) / thermal(-up), thermal(y) * thermal(-x) / thermal(down))
+
+
+def master_equation(k, bands: Bands):
+    """H_k and the jumps of both baths, in the basis of sigma_z."""
+    x, z = bands.zeeman(k)
+    hx, hz = bands.direction(k)
+    eps = bands.dispersion(k)
+    H = jnp.array([[eps - z, -x], [-x, eps + z]])
+    # |up><down| = (e . sigma + i sigma_y)/2 with e = (h_z, 0, -h_x).
+    lower = jnp.array([[-hx, hz + 1], [hz - 1, hx]]) / 2
+    D = bands.splitting(k)
+    jumps = {}
+    for name, xi, T in zip(("hot", "cold"), bands.couplings(k), bands.temperatures(), strict=True):
+        up = xi * T * kept(thermal(2 * D / T)) / (2 * D)
+        jumps[name] = [(up + xi, lower), (up, lower.T)]
+    return H, jumps

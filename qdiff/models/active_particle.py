@@ -9,7 +9,6 @@ Gamma^2 in (10); and with the flux around the ring that (S20) leaves out.
 
 from __future__ import annotations
 
-from math import factorial
 from typing import Any, NamedTuple
 
 import equinox as eqx
@@ -19,25 +18,17 @@ import numpy as np
 from jax import lax
 from jax.core import Tracer
 
-from ..baths.occupation import omega_bose, thermal
 from ..generators.drift_diffusion import DriftDiffusion, finite_volumes, momenta
 from ..generators.momentum import BlochModel
-from ..generators.scattering import Scattering, ahead, overlaps, reach_of
-from ..operators.trig import kept
+from ..generators.scattering import Scattering, reach_of
 from ..solvers.drift_diffusion import Density, evolve_cells, stationary_density
 from ..solvers.rate_evolution import checked_times
 from ..solvers.refusal import refuse
 from ..solvers.scattering import driven_scattering, evolve_scattering, slowest_scattering
-from .active_bands import Bands
+from .active_bands import Bands, master_equation
+from .active_phonons import RANGES, Phonons
 from .base import Model, compile_method, figure, parameter, setting, shared
 
-# Jumps by more than this many ranges q_0 have e^-45 = 3e-20 of the largest rate.
-_RANGES = 45
-
-_STALE = (
-    "phonon_range is more than 1.5 times the one that this device was made with, which decides how far phonons scatter: "
-    "make it with the largest",
-)
 _COLD = ("T must be above |dT|/2, or the cold bath has a temperature below zero",)
 _NO_OPTIMUM = ("the speed has no maximum between the coldest and the hottest temperature that were looked at",)
 
@@ -129,7 +120,7 @@ class ActiveParticle(Model):
                 raise ValueError(f"bias_ratio must be between -2 and 2, both excluded, but was {float(self.bias_ratio)!r}")
         elif not isinstance(self.T, Tracer) and not isinstance(self.dT, Tracer) and not abs(float(self.dT)) / 2 < float(self.T):
             raise ValueError(f"T must be above |dT|/2 = {abs(float(self.dT)) / 2!r}, but was {float(self.T)!r}")
-        longest = np.inf if isinstance(self.phonon_range, Tracer) else _RANGES * float(self.phonon_range)
+        longest = np.inf if isinstance(self.phonon_range, Tracer) else RANGES * float(self.phonon_range)
         object.__setattr__(self, "_reach", reach_of(self.points, min(longest, 2 * np.pi)))
 
     def replace(self, **changes):
@@ -153,7 +144,7 @@ class ActiveParticle(Model):
 
     def bloch_model(self) -> BlochModel:
         """The master equation of each momentum, Eqs. (2), (3): jumps |up><down| and back, by the hot and the cold bath."""
-        return BlochModel(_local, self.bands())
+        return BlochModel(master_equation, self.bands())
 
     def _bias(self):
         return self.T * self.bias_ratio if self.dT is None else jnp.asarray(self.dT, float)
@@ -168,57 +159,18 @@ class ActiveParticle(Model):
         """k_j = -pi + 2 pi j/N (points,)."""
         return jnp.asarray(momenta(self.points))
 
+    def _phonons(self) -> Phonons:
+        return Phonons(self.phonon_coupling, self.phonon_range, self.phonon_cutoff, self.phonon_exponent, self.spin_flips)
+
     @shared
     def scattering(self) -> Scattering:
         """The rate equation of the populations of both bands, up and down: phonons, and flips of the spin by its baths."""
-        bands, k = self.bands(), self.momenta
-        reach = self._reach
-        q = 2 * np.pi * np.arange(-reach, reach + 1) / self.points
-        beyond = jnp.exp(-(reach + 1) * 2 * np.pi / self.points / self.phonon_range) > 1e-13
-        scale = refuse(jnp.asarray(self.phonon_range, float), _STALE, beyond & (reach < (self.points - 1) // 2))
-        D, eps = bands.splitting(k), bands.dispersion(k)
-        energy = jnp.stack([eps - D, eps + D])
-        gain = ahead(energy, reach)[:, :, None] - energy
-        same, flip = overlaps(bands.direction(k), reach)
-        flip = flip if self.spin_flips else jnp.zeros_like(flip)
-        overlap = jnp.stack([jnp.stack([same, flip], axis=1), jnp.stack([flip, same], axis=1)], axis=1)
-        size = np.where(q == 0, np.inf, np.abs(q))
-        coupling = self.phonon_coupling / self.points * jnp.exp(-size / scale)
-        rate = coupling[:, None, None, None] * overlap * omega_bose(gain, 1 / bands.T) * self._density(gain)
-        down, up = bands.flips(k)
-        return Scattering(rate.at[reach, 1, 0].add(down).at[reach, 0, 1].add(up))
-
-    def _density(self, omega):
-        """|omega|^(p - 2), the phonons' density of states over omega^2 [energy^(p - 2)]."""
-        p = self.phonon_exponent
-        if p == 1:
-            return 1 / jnp.sqrt(omega**2 + self.phonon_cutoff**2)
-        return jnp.abs(omega) ** (p - 2) if p == 3 else omega ** (p - 2)
+        return self._phonons().scattering(self.bands(), self.momenta, self._reach)
 
     @shared
     def drift_diffusion(self) -> DriftDiffusion:
         """The limit of short-ranged and weak phonons, Eq. (7), (S18), (S19)."""
-        bands, p = self.bands(), self.phonon_exponent
-        # The mean of lambda_q q^p over q.
-        strength = self.phonon_coupling * factorial(p) * self.phonon_range ** (p + 1) / (2 * jnp.pi)
-
-        def parts(k):
-            """Group velocities and polarisation, and |u|^(p - 2), |w|^(p - 2): both times |u w| for p = 1."""
-            u, w = bands.group_velocities(k)
-            a, b = jnp.abs(u), jnp.abs(w)
-            powers = (b, a) if p == 1 else (a ** (p - 2), b ** (p - 2)) if p == 3 else (u ** (p - 2), w ** (p - 2))
-            return u, w, bands.polarisation(k), powers
-
-        def slope(k):
-            u, w, r, (a, b) = parts(k)
-            drift = (1 + r) * u * a + (1 - r) * w * b + bands.T * bands.polarisation_slope(k) * (a - b)
-            return drift / (bands.T * ((1 + r) * a + (1 - r) * b))
-
-        def resistance(k):
-            u, w, r, (a, b) = parts(k)
-            return 2 * (a * b if p == 1 else 1.0) / (strength * bands.T * ((1 + r) * a + (1 - r) * b))
-
-        return DriftDiffusion(slope, resistance, tuple(lambda k, s=s: bands.group_velocities(k)[s] for s in (0, 1)))
+        return self._phonons().drift_diffusion(self.bands())
 
     @shared
     def _relaxed(self):
@@ -492,22 +444,6 @@ class ActiveParticle(Model):
         """The smallest splitting, and a warning where that is below the damping."""
         caution = self.caution()
         return {"smallest_splitting": self.smallest_splitting(), **({"warning": caution} if caution else {})}
-
-
-def _local(k, bands: Bands):
-    """H_k and the jumps of both baths, in the basis of sigma_z."""
-    x, z = bands.zeeman(k)
-    hx, hz = bands.direction(k)
-    eps = bands.dispersion(k)
-    H = jnp.array([[eps - z, -x], [-x, eps + z]])
-    # |up><down| = (e . sigma + i sigma_y)/2 with e = (h_z, 0, -h_x).
-    lower = jnp.array([[-hx, hz + 1], [hz - 1, hx]]) / 2
-    D = bands.splitting(k)
-    jumps = {}
-    for name, xi, T in zip(("hot", "cold"), bands.couplings(k), bands.temperatures(), strict=True):
-        up = xi * T * kept(thermal(2 * D / T)) / (2 * D)
-        jumps[name] = [(up + xi, lower), (up, lower.T)]
-    return H, jumps
 
 
 def _share(hot, cold):

@@ -19,7 +19,7 @@ import numpy as np
 from jax.core import ShapedArray, Tracer
 from jax.extend.core import Literal
 
-from .trig import kept
+from .trig import kept, sincos
 
 
 class Pair(NamedTuple):
@@ -57,7 +57,62 @@ def entrywise(function: Callable, arguments, batch) -> Any:
     spread = [jnp.broadcast_to(leaf.reshape(leaf.shape + (1,) * jnp.ndim(batch)), leaf.shape + jnp.shape(batch)) for leaf in leaves]
     inputs = [_cells(batch, ())] + [_cells(leaf, shape.shape) for leaf, shape in zip(spread, shapes, strict=True)]
     out = _evaluate(closed.jaxpr, [_constant(c) for c in closed.consts], inputs)
-    return jax.tree.unflatten(out_tree[0], out)
+    known: dict[int, Any] = {}
+    return jax.tree.unflatten(out_tree[0], [_mapped(lambda part: _once(part, known), cells) for cells in out])
+
+
+def _mapped(function, cells):
+    """An object array of function(part) for all real parts of entries that are not known now."""
+
+    def of(part):
+        return part if _is_known(part) else function(part)
+
+    out = np.empty(cells.shape, object)
+    for at in np.ndindex(*cells.shape):
+        e = cells[at]
+        out[at] = Pair(of(e.re), of(e.im)) if isinstance(e, Pair) else of(e)
+    return out
+
+
+def _once(part, known: dict):
+    """An array that is computed once, wherever it is used, and its derivative likewise; the same one for the same `part`."""
+    if not jnp.issubdtype(jnp.result_type(part), jnp.floating):
+        return part
+    if id(part) not in known:
+        known[id(part)] = part, kept(part)
+    return known[id(part)][1]
+
+
+def unique(tree) -> tuple[list, Callable]:
+    """The arrays in a pytree of object arrays, each once; and a function that puts others in their places.
+
+    That function has an argument `known` for what takes the place of numbers known now, by default themselves.
+    """
+    places: dict[int, int] = {}
+    arrays: list = []
+
+    def note(part):
+        if id(part) not in places:
+            places[id(part)] = len(arrays)
+            arrays.append(part)
+        return places[id(part)]
+
+    cells, structure = jax.tree.flatten(tree)
+    numbered = [_mapped(lambda part: _Place(note(part)), c) for c in cells]
+
+    def again(others, known=None):
+        def fill(e):
+            if isinstance(e, Pair):
+                return Pair(fill(e.re), fill(e.im))
+            return others[e.number] if isinstance(e, _Place) else e if known is None else known
+
+        return jax.tree.unflatten(structure, [_picked(np.arange(c.size).reshape(c.shape), [fill(e) for e in c.ravel()]) for c in numbered])
+
+    return arrays, again
+
+
+class _Place(NamedTuple):
+    number: int
 
 
 def _cells(array, shape):
@@ -123,14 +178,19 @@ def _apply(eqn, operands):
             index = jnp.asarray(_dense(operands[1], eqn.invars[1].aval))
             at = np.asarray(eqn.primitive.bind(jnp.asarray(a), index, jnp.asarray(b), **eqn.params))
         return [_picked(at, entries)]
-    if all(v.aval.shape == eqn.outvars[0].aval.shape for v in eqn.invars) and len(eqn.outvars) == 1 and name not in _SEVERAL:
+    shapes = {eqn.outvars[0].aval.shape} | ({()} if name in _BROADCASTING else set())
+    if all(v.aval.shape in shapes for v in eqn.invars) and len(eqn.outvars) == 1 and name not in _SEVERAL:
         return [_elementwise(lambda *x: _bound(eqn, x), eqn, operands)]
     return _batched(eqn, operands)
 
 
 _CALLS = ("jit", "pjit", "closed_call", "core_call", "remat", "remat2", "checkpoint")
 _MOVES = ("broadcast_in_dim", "reshape", "transpose", "squeeze", "expand_dims", "slice", "rev", "gather", "dynamic_slice", "copy")
+_BROADCASTING = ("div", "max", "min", "pow", "rem", "atan2", "eq", "ne", "lt", "le", "gt", "ge", "and", "or", "xor", "select_n", "clamp")
 _SEVERAL = ("cumsum", "cumprod", "cummax", "cummin", "sort", "while", "scan", "cond", "custom_jvp_call", "custom_vjp_call", "reduce_max")
+
+
+_CIRCULAR = ("sin", "cos")
 
 
 def _is_known(entry) -> bool:
@@ -199,9 +259,9 @@ def _bound(eqn, entries):
             known = [jnp.asarray(_dense(_single(e), aval)) for e, aval in zip(entries, avals, strict=True)]
             return _constant(np.asarray(eqn.primitive.bind(*known, **eqn.params)))[()]
     arrays = [_array(e, v.aval.dtype) for e, v in zip(entries, eqn.invars, strict=True)]
+    if eqn.primitive.name in _CIRCULAR and not jnp.iscomplexobj(arrays[0]):
+        return sincos(arrays[0])[_CIRCULAR.index(eqn.primitive.name)]
     out = eqn.primitive.bind(*jnp.broadcast_arrays(*arrays), **eqn.params)
-    if eqn.primitive.name in ("sin", "cos", "tan"):
-        out = kept(out)
     return Pair(jnp.real(out), jnp.imag(out)) if jnp.iscomplexobj(out) else out
 
 

@@ -11,14 +11,16 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
-from jax.sharding import PartitionSpec
+from jax.sharding import Mesh, PartitionSpec
 
-from ..generators.momentum import BlochModel, Blocks, places
+from ..generators.momentum import BlochModel, Blocks, from_covector, from_state, places, response
+from ..operators.entrywise import unique
 from ..operators.trig import kept
 from . import lanes
 from .steady import _precision
 
-_CHUNK = 8192  # momenta whose arrays fit into a core's cache
+# Momenta whose arrays fit into the cache of a core, and few enough for XLA to leave each loop to one core; on a GPU, enough to fill it.
+_CHUNK, _CHUNK_GPU = 1024, 2**22
 _UNROLLED = 4  # unknowns up to which the elimination is written out
 
 
@@ -62,15 +64,46 @@ def _velocities(model, k):
 
 def _velocity(model, k):
     blocks = model.blocks(k)
-    _, x = _steady(blocks)
-    return sum(_times(v, c) for v, c in zip(blocks.velocity, x, strict=True))
+    return _dot(blocks.velocity, _steady(blocks)[1])
+
+
+def _dot(v, x):
+    return sum(_times(a, b) for a, b in zip(v, x, strict=True))
+
+
+def _adjoint_velocity(function):
+    """`_velocity` of parameters and k, with derivatives by the adjoint state: the generator is assembled and solved once,
+    and what is differentiated is `function` alone."""
+
+    @jax.custom_jvp
+    def velocity(parameters, k):
+        return _velocity(BlochModel(function, parameters), k)
+
+    @velocity.defjvp
+    def _(primals, tangents):
+        rebuild: list = []
+
+        def local(parameters, k):
+            arrays, again = unique(BlochModel(function, parameters).entries(k))
+            rebuild[:] = [again]
+            return arrays
+
+        values, changes = jax.jvp(local, primals, tangents)
+        entries, moved = rebuild[0](values), rebuild[0](changes, known=0.0)
+        blocks = entries.blocks()
+        x, y = _both_states(blocks)
+        n = blocks.size
+        change = response(entries, moved, from_state(x, n), from_covector(y, n))
+        return _dot(blocks.velocity, x), jnp.broadcast_to(change, primals[1].shape)
+
+    return velocity
 
 
 def _times(a, b):
     return 0.0 if isinstance(a, float) and a == 0 else a * b
 
 
-def mean_velocity(model: BlochModel, k, log_weight: Callable, *, chunk: int = _CHUNK):
+def mean_velocity(model: BlochModel, k, log_weight: Callable, *, chunk: int | None = None):
     """The mean of Tr[v rho_k] over momenta with the weights exp(log_weight(k, parameters)), which need no normalisation.
 
         <v> = sum_k w_k Tr[v rho_k] / sum_k w_k
@@ -78,7 +111,8 @@ def mean_velocity(model: BlochModel, k, log_weight: Callable, *, chunk: int = _C
     Args:
         model: a `BlochModel`. k: (points,); split among all devices that JAX sees.
         log_weight: (k, parameters) -> the logarithm of the weight, any offset.
-        chunk: how many momenta are worked on at once. Memory beyond k does not grow with the number of points.
+        chunk: how many momenta are worked on at once, by default as many as suits the device. Memory beyond k does not
+            grow with the number of points.
 
     Returns:
         A scalar.
@@ -88,19 +122,21 @@ def mean_velocity(model: BlochModel, k, log_weight: Callable, *, chunk: int = _C
     """
     _precision()
     k = lax.stop_gradient(_checked(k))
+    velocity = _adjoint_velocity(model.function)
 
     def terms(parameters, k):
-        return log_weight(k, parameters), _velocity(BlochModel(model.function, parameters), k)
+        return log_weight(k, parameters), velocity(parameters, k)
 
     return weighted_mean(terms, model.parameters, k, chunk=chunk)
 
 
-def weighted_mean(terms: Callable, parameters, k, *, chunk: int = _CHUNK):
+def weighted_mean(terms: Callable, parameters, k, *, chunk: int | None = None):
     """sum_k w f / sum_k w over an array k (points,), where terms(parameters, k) gives (log w, f), arrays like k.
 
     In chunks and on all devices; as `mean_velocity`.
     """
     size, devices = k.shape[0], jax.devices()
+    chunk = chunk or (_CHUNK if devices[0].platform == "cpu" else _CHUNK_GPU)
     chunk = min(chunk, -(-size // len(devices)))
     rows = -(-size // chunk)
     rows += -rows % len(devices)
@@ -118,18 +154,18 @@ class _Sum:
 
     def __call__(self, parameters, k):
         @jax.custom_jvp
-        def total(parameters):
+        def total(parameters, k):
             return self._over(self._value, parameters, k)
 
         @total.defjvp
         def _(primals, tangents):
-            (parameters,), (change,) = primals, tangents
+            (parameters, k), (change, _) = primals, tangents
             value, slope = self._over(self._value_and_slope, parameters, k)
             leaves = zip(jax.tree.leaves(slope), jax.tree.leaves(change), strict=True)
             moved = [jnp.tensordot(s, jnp.asarray(c, float), jnp.ndim(c)) for s, c in leaves if jnp.result_type(c) != jax.dtypes.float0]
             return value, sum(moved, jnp.zeros(2))
 
-        return total(parameters)
+        return total(parameters, k)
 
     def _weights(self, log_weight, first):
         """exp(log w - shift), zero for what only fills up the last chunk, and the shift, the largest log w."""
@@ -146,11 +182,11 @@ class _Sum:
 
     def _value_and_slope(self, parameters, k, first):
         """Besides, the derivatives of both sums in the parameters: d sum w = sum w dlog w, d sum w f = sum (w f dlog w + w df)."""
-        (log_weight, f), pull_back = jax.vjp(lambda p: self.terms(p, k), parameters)
+        log_weight, of_weight = jax.vjp(lambda p: self.terms(p, k)[0], parameters)
+        f, of_term = jax.vjp(lambda p: self.terms(p, k)[1], parameters)
         w, shift = self._weights(log_weight, first)
-        of_weight = pull_back((w, jnp.zeros_like(f)))[0]
-        of_both = pull_back((w * f, w))[0]
-        slope = jax.tree.map(lambda *x: jnp.stack(x), of_weight, of_both)
+        of_both = jax.tree.map(jnp.add, of_weight(w * f)[0], of_term(w)[0])
+        slope = jax.tree.map(lambda *x: jnp.stack(x), of_weight(w)[0], of_both)
         return shift, (jnp.stack([jnp.sum(w), jnp.sum(w * f)]), slope)
 
     def _over(self, one, parameters, k):
@@ -174,7 +210,7 @@ class _Sum:
             top = lax.pmax(shift, "k")
             return jax.tree.map(lambda x: lax.psum(x * jnp.exp(shift - top), "k"), values)
 
-        mesh = jax.make_mesh((len(self.devices),), ("k",), devices=self.devices)
+        mesh = Mesh(np.array(self.devices), ("k",))
         starts = jnp.arange(len(self.devices)) * per_device
         over, all_ = PartitionSpec("k"), PartitionSpec()
         return jax.shard_map(shared, mesh=mesh, in_specs=(all_, over, over), out_specs=all_, check_vma=False)(parameters, k, starts)
@@ -198,21 +234,40 @@ def _checked(k):
 
 
 def _steady(blocks: Blocks) -> tuple[int, list[Any]]:
-    """The coordinates of the stationary state of every block.
+    """The coordinates of the stationary state of every block."""
+    A, right = _reduced(blocks)
+    return blocks.size, _whole(_solved(A, right), blocks.size)
 
-    The last population is one minus the others, and its equation, minus the sum of theirs, is left out.
-    """
+
+def _both_states(blocks: Blocks) -> tuple[list[Any], list[Any]]:
+    """The coordinates x of the stationary states, and y with G^T y = velocity, up to a constant; the latter with y = 0 for the
+    last population."""
+    n, c = blocks.size, blocks.velocity
+    A, right = _reduced(blocks)
+    last = n - 1
+    reduced = [_minus(c[r], c[last]) if r < n else c[r] for r in range(n * n) if r != last]
+    reduced = tuple(_array(e, right[0].shape) for e in reduced)
+    solve, solve_T = _solvers(A)
+    y = solve_T(reduced)
+    return _whole(solve(right), n), [*map(kept, y[:last]), 0.0, *map(kept, y[last:])]
+
+
+def _whole(x, n):
+    last = n - 1
+    x = [kept(e) for e in x]
+    rest = 1.0 - functools.reduce(lambda a, b: a + b, x[:last])
+    return [*x[:last], rest, *x[last:]]
+
+
+def _reduced(blocks: Blocks):
+    """A and b of A z = b: the last population is one minus the others, and its equation, minus the sum of theirs, is left out."""
     n, G = blocks.size, blocks.generator
     last = n - 1
     keep = [r for r in range(n * n) if r != last]
     A = [[_minus(G[r, c], G[r, last]) if c < n else G[r, c] for c in keep] for r in keep]
     right = [_minus(0.0, G[r, last]) for r in keep]
     shape = np.broadcast_shapes(*(np.shape(e) for row in A for e in row))
-    A = tuple(tuple(_array(e, shape) for e in row) for row in A)
-    right = tuple(_array(e, shape) for e in right)
-    x = _solved(A, right)
-    rest = 1.0 - functools.reduce(lambda a, b: a + b, x[:last])
-    return n, [*x[:last], rest, *x[last:]]
+    return tuple(tuple(_array(e, shape) for e in row) for row in A), tuple(_array(e, shape) for e in right)
 
 
 def _array(entry, shape):
@@ -228,24 +283,38 @@ def _minus(a, b):
 
 def _solved(A, right):
     """x with A x = right, for a tuple of rows of arrays; by the implicit function theorem where it is differentiated."""
+    return _solvers(A)[0](right)
+
+
+def _solvers(A):
+    """right -> x with A x = right, and with A^T x = right, from one factorisation."""
     fixed = jax.tree.map(lax.stop_gradient, A)
+    columns = tuple(zip(*A, strict=True))
 
-    def apply(x):
-        return tuple(functools.reduce(lambda s, t: s + t, [a * b for a, b in zip(row, x, strict=True)]) for row in A)
+    def times(rows):
+        return lambda x: tuple(functools.reduce(lambda s, t: s + t, [a * b for a, b in zip(row, x, strict=True)]) for row in rows)
 
-    if len(right) <= _UNROLLED:
+    if len(A) <= _UNROLLED:
         factors = _factor(fixed)
-        return lax.custom_linear_solve(apply, right, lambda _, r: _forth(factors, r), lambda _, r: _back(factors, r))
+        forth, back = (lambda _, r: _forth(factors, r)), (lambda _, r: _back(factors, r))
+    else:
+        # One level of a block tridiagonal matrix, whose elimination is a loop: written out, it would take long to compile.
+        M = jnp.stack([jnp.stack([jnp.ravel(e) for e in row]) for row in fixed])[None]
+        packed = lanes.factor(M[:, 0, :0], M, jnp.zeros_like(M), (), jnp.asarray(True))
 
-    # One level of a block tridiagonal matrix, whose elimination is a loop: written out, it would take long to compile.
-    M = jnp.stack([jnp.stack([jnp.ravel(e) for e in row]) for row in fixed])[None]
-    packed = lanes.factor(M[:, 0, :0], M, jnp.zeros_like(M), (), jnp.asarray(True))
+        def through(solve, r):
+            x = solve(packed, (), jnp.stack([jnp.ravel(e) for e in r])[None])[0]
+            return tuple(x[i].reshape(e.shape) for i, e in enumerate(r))
 
-    def through(solve, r):
-        x = solve(packed, (), jnp.stack([jnp.ravel(e) for e in r])[None])[0]
-        return tuple(x[i].reshape(e.shape) for i, e in enumerate(r))
+        forth, back = (lambda _, r: through(lanes.solve, r)), (lambda _, r: through(lanes.solve_T, r))
 
-    return lax.custom_linear_solve(apply, right, lambda _, r: through(lanes.solve, r), lambda _, r: through(lanes.solve_T, r))
+    def solve(right):
+        return lax.custom_linear_solve(times(A), right, forth, back)
+
+    def solve_T(right):
+        return lax.custom_linear_solve(times(columns), right, back, forth)
+
+    return solve, solve_T
 
 
 def _factor(A):
