@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import pathlib
+import re
 import sys
 from typing import TYPE_CHECKING, Annotated
 
@@ -17,7 +18,12 @@ if TYPE_CHECKING:
     from ..models.base import Model
     from ..studies.optimize import Optimum
 
-FigureName = Annotated[str, typer.Argument(metavar="FIGURE", help="A figure of merit that `qdiff show MODEL` lists.")]
+FigureName = Annotated[
+    str,
+    typer.Argument(
+        metavar="FIGURE", help='A figure of merit that `qdiff show MODEL` lists, or a formula, such as "0.3*rectification + 0.7*heat_flow".'
+    ),
+]
 Over = Annotated[
     list[str] | None,
     typer.Option("--over", metavar="NAME=LOW:HIGH", help="Search this parameter between bounds; repeat for more. Default: the model's."),
@@ -33,10 +39,15 @@ Minimize = Annotated[bool, typer.Option("--minimize", help="Seek the least value
 Starts = Annotated[int, typer.Option("--starts", help="How many points the search starts from.")]
 Seed = Annotated[int, typer.Option("--seed", help="Changes where it starts.")]
 Steps = Annotated[int, typer.Option("--steps", help="Steps along the gradient before Newton's method.")]
+Optimizer = Annotated[
+    str, typer.Option("--optimizer", metavar="NAME", help="The optax rule of the starts, such as nadam or sgd.")
+]
+Polish = Annotated[str, typer.Option("--polish", metavar="newton|quasi-newton", help="With the exact Hessian, or with gradients alone.")]
 Out = Annotated[
     pathlib.Path | None,
     typer.Option("--out", metavar="DIR", help="Where result.json, trace.csv and picture.png go. Default: a new folder here."),
 ]
+Resume = Annotated[bool, typer.Option("--resume", help="Go on with the search in the folder --out, after a kill or Ctrl-C.")]
 
 
 def optimize_command(
@@ -51,14 +62,20 @@ def optimize_command(
     starts: Starts = 16,
     seed: Seed = 0,
     steps: Steps = 60,
+    optimizer: Optimizer = "adam",
+    polish: Polish = "newton",
     out: Out = None,
+    resume: Resume = False,
     as_json: Json = False,
     debug: Debug = False,
 ):
     """Find the parameters, within bounds, at which a figure of merit is largest (or least). Ctrl-C keeps the best so far."""
     with contextlib.redirect_stdout(sys.stderr):  # what a user's model prints is not the result
         cls = load_model(model)
-        checked_names([figure], cls.figures(), "figure", cls)
+        with bad_values():
+            from ..studies.objective import objective
+
+            objective(cls, figure)
         device = configured(cls, sets, preset)
         bounds = _bounds(over, cls)
         equal = _ties(ties, cls)
@@ -66,15 +83,15 @@ def optimize_command(
             from ..studies.constraints import constraints_of
 
             constraints_of(cls, constraints)
-        folder = _folder(out, model, figure)
+        folder = _folder(out, model, figure, resume)
 
         from ..studies.optimize import optimize
 
         with _progress(figure, steps) as report:
-            options = {"minimize": minimize, "starts": starts, "seed": seed, "steps": steps, "callback": report}
-            best = optimize(device, figure, bounds, ties=equal, constraints=constraints, **options)
+            options = {"minimize": minimize, "starts": starts, "seed": seed, "steps": steps, "optimizer": optimizer, "polish": polish}
+            files = {"out": folder, "resume": resume}
+            best = optimize(device, figure, bounds, ties=equal, constraints=constraints, callback=report, **options, **files)
             report(len(best.trace["best"]), best.value, "done" if best.converged else "stopped")
-        best.save(folder)
     if as_json:
         typer.echo(dump({**best.record(), "out": str(folder)}))
     else:
@@ -111,18 +128,24 @@ def _ties(entries: list[str] | None, cls: type[Model]) -> dict[str, str]:
     return ties
 
 
-def _folder(out: pathlib.Path | None, model: str, figure: str) -> pathlib.Path:
+def _folder(out: pathlib.Path | None, model: str, figure: str, resume: bool) -> pathlib.Path:
     """The folder to write into: the given one, unless it has files of another run, or a new one here."""
+    from ..studies.journal import Journal
     from ..studies.optimum_files import FILES
 
+    if out is None and resume:
+        raise BadInput("--resume needs --out, the folder of the search to go on with")
     if out is not None:
         if out.exists() and not out.is_dir():
             raise BadInput(f"--out must be a folder, but {out} is a file")
-        if there := [name for name in FILES if (out / name).exists()]:
+        if resume and not (out / Journal.NAME).exists():
+            raise BadInput(f"--resume needs a search to go on with, but {out} has no {Journal.NAME}")
+        there = [name for name in FILES if (out / name).exists()]
+        if there and not resume:
             raise BadInput(f"--out must be a folder without the files of another run, but {out} has {', '.join(there)}")
         return out
     kind = model.rpartition(":")[2] if ":" in model else model
-    name, k = f"qdiff-out-{kind}-{figure}", 1
+    name, k = f"qdiff-out-{kind}-{re.sub('[^A-Za-z0-9_]+', '-', figure).strip('-')[:60]}", 1
     while (folder := pathlib.Path(name if k == 1 else f"{name}-{k}")).exists() and (not folder.is_dir() or any(folder.iterdir())):
         k += 1
     return folder

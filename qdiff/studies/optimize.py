@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import dataclasses
+import os
+import pathlib
 from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from ..models.base import Figure, Model, known_name
+from ..models.base import Figure, Model
 from ..solvers.steady import SolveError
 from .bounds import Box, prepared, tied
 from .constrained import polished
 from .constraints import constraints_of
+from .journal import Journal, untracked
+from .objective import objective
 from .polish import FLAT, Polished, free, newton
-from .search import Programs, Search, screened
-
-if TYPE_CHECKING:
-    import os
+from .quasi import quasi_newton
+from .record import model_record
+from .search import Programs, Search, rule, screened
 
 _LEAD = 1e3  # how much a constraint that is broken by one weighs, in spreads of the figure over the starts
+_UNKNOWN: dict[str, Any] = {"verdict": "not examined: a quasi-Newton search knows no second derivatives", "eigenvalues": [], "flat": []}
 _POLISHED = 4  # how many different candidates are taken to convergence
 
 
@@ -81,7 +85,7 @@ class Optimum:
 
 def optimize(
     model: Model,
-    figure: str,
+    figure: str | Mapping[str, float] | Callable,
     over: Mapping[str, tuple[float, float]] | None = None,
     *,
     ties: Mapping[str, str] | None = None,
@@ -90,6 +94,10 @@ def optimize(
     starts: int = 16,
     seed: int = 0,
     steps: int = 60,
+    optimizer: Any = "adam",
+    polish: str = "newton",
+    out: str | os.PathLike | None = None,
+    resume: bool = False,
     callback: Callable[[int, float], object] | None = None,
 ) -> Optimum:
     """The parameters within bounds at which a figure of merit is largest (or least).
@@ -99,22 +107,31 @@ def optimize(
 
     Args:
         model: the device; parameters that are not searched keep its values.
-        figure: the name of one of its figures of merit, a real number.
+        figure: the name of one of its figures of merit, a real number; a formula of figures and parameters, such as
+            "0.3*rectification + 0.7*heat_flow"; weights of a sum of figures, name -> number; or a differentiable function
+            of the model.
         over: name -> (low, high) for each searched parameter, in its unit; by default the model's own search. Of an
             array every entry is searched, between the same bounds.
         ties: name -> a searched parameter that it is kept equal to.
-        constraints: inequalities such as "x**2 + y**2 <= 1" of the parameters (numbers, + - * / **, sqrt, exp, log, sin,
-            cos, tan, tanh, abs), or differentiable functions of the model whose value must not be positive.
+        constraints: inequalities such as "x**2 + y**2 <= 1" of parameters and figures (numbers, + - * / **, sqrt, exp,
+            log, sin, cos, tan, tanh, abs), or differentiable functions of the model whose value must not be positive.
         minimize: seek the least value.
         starts, steps: how many starts, and how many evaluations of each before the best are polished.
         seed: of where they start.
+        optimizer: what the starts move by: an optax rule by name (adabelief, adagrad, adam, adamax, amsgrad, lion,
+            nadam, radam, rmsprop, rprop, sgd, sign_sgd, yogi), its rate falling from a tenth of the box, or an
+            `optax.GradientTransformation` of parameters that run from 0 to 1.
+        polish: "newton", with the exact Hessian, or "quasi-newton", with gradients alone, for many parameters.
+        out: a folder for `Optimum.save`, which also keeps every evaluation as it is made (journal.jsonl).
+        resume: go on with what `out` has of the same search: the same optimum, to the last digit.
         callback: called after each step with the number of steps done and the best value so far.
 
     Returns:
         `Optimum`. An interrupt (Ctrl-C) ends the search early with what it has, and `converged` is False.
 
     Raises:
-        ValueError: an unknown figure or parameter, bounds or ties that make no sense, a figure that is not a number.
+        ValueError: an unknown figure or parameter, bounds or ties that make no sense, a figure that is not a number, a
+            folder with another search or an unfinished one.
         SolveError: the figure is NaN wherever the search looked.
 
     The figure must be differentiable twice, in forward and reverse mode. The optimum is local: the best of what the
@@ -137,32 +154,58 @@ def optimize(
     """
     if not isinstance(model, Model):
         raise ValueError(f"model must be a qdiff.Model, but was {model!r}")
-    about = type(model).figures()[known_name(figure, type(model).figures(), "figure", type(model).__name__)]
+    kind = type(model)
+    sought = objective(kind, figure)
     model = prepared(model, over)
     box = Box.of(model, over)
     ties = tied(model, box, ties)
-    limits = constraints_of(type(model), constraints)
+    limits = constraints_of(kind, constraints)
     for name, count, least in (("starts", starts, 1), ("steps", steps, 1), ("seed", seed, 0)):
         if isinstance(count, bool) or not isinstance(count, (int, np.integer)) or count < least:
             raise ValueError(f"{name} must be an integer of at least {least}, but was {count!r}")
+    if polish not in ("newton", "quasi-newton"):
+        raise ValueError(f"polish must be 'newton' or 'quasi-newton', but was {polish!r}")
+    rule(optimizer, steps)
     sign = 1 if minimize else -1
+    journal: Any = untracked
+    if out is not None:
+        record = {
+            "study": "optimize",
+            **model_record(model),
+            "figure": sought.about.name,
+            "over": {name: list(pair) for name, pair in box.bounds.items()},
+            "ties": ties,
+            "constraints": [limit.text for limit in limits],
+            "minimize": bool(minimize),
+            "starts": int(starts),
+            "seed": int(seed),
+            "steps": int(steps),
+            "optimizer": optimizer if isinstance(optimizer, str) else "one's own",
+            "polish": polish,
+        }
+        journal = Journal(pathlib.Path(out), record, resume)
+    elif resume:
+        raise ValueError("out must be given, the folder of the search to go on with")
 
-    programs = Programs(model, figure, box, starts, sign, ties, [limit.function for limit in limits])
+    exact = polish == "newton"
+    programs = Programs(model, [sought], box, starts, sign, ties, limits, second=exact, journal=journal)
     search = Search(screened(programs.slopes, starts, len(box.low), seed, model.screening))
     if limits:
         first = programs.slopes(search.points)[0]
         spread = np.ptp(first[np.isfinite(first)]) if np.isfinite(first).any() else 1.0
-        programs.weight = _LEAD * float(spread or 1.0)
+        programs.penalty = _LEAD * float(spread or 1.0)
     found: list[Polished] = []
     interrupted = False
     try:
         report = (lambda step, value: callback(step, sign * value)) if callback else lambda *_: None
-        search.run(programs.slopes, steps, report, programs.allowed)
+        search.run(programs.slopes, steps, report, programs.allowed, optimizer)
         for u in search.candidates(_POLISHED):
-            if limits:
-                found.append(polished(programs.curvature, programs.limits, u, search.scale))
+            if not exact:
+                found.append(quasi_newton(programs.one, programs.limits if limits else None, u, search.scale))
+            elif limits:
+                found.append(polished(programs.one, programs.limits, u, search.scale))
             else:
-                found.append(newton(programs.curvature, u, search.scale))
+                found.append(newton(programs.one, u, search.scale))
     except KeyboardInterrupt:
         if not np.isfinite(search.best).any():
             raise
@@ -170,14 +213,17 @@ def optimize(
     if not np.isfinite(search.best).any():
         if limits and np.isfinite(search.history).any():
             raise ValueError("constraints must leave something to search, but none of the points that were tried keeps to them")
-        raise SolveError(f"{figure} is not a finite number at any of the {starts} starts: narrow the bounds `over`, or take more starts")
+        if isinstance(journal, Journal):
+            journal.discard()
+        what = f"{sought.about.name} is not a finite number at any of the {starts} starts"
+        raise SolveError(f"{what}: narrow the bounds `over`, or take more starts")
 
     best = _best(found, search, interrupted)
     parameters = box.named(best.u)
     equal = {name: parameters[leader] for name, leader in ties.items()}
     optimum = model.replace(**parameters, **equal)
-    return Optimum(
-        figure=about,
+    result = Optimum(
+        figure=sought.about,
         minimize=minimize,
         value=sign * best.value + 0.0,  # no -0
         parameters=parameters,
@@ -187,7 +233,7 @@ def optimize(
         active=[limit.text for limit, value in zip(limits, programs.limits(best.u)[0], strict=True) if value > -1e-9],
         converged=best.converged,
         message=best.message,
-        curvature=_curvature(programs, best.u, search.scale, box.labels, "minimum" if minimize else "maximum"),
+        curvature=_curvature(programs, best.u, search.scale, box.labels, "minimum" if minimize else "maximum") if exact else _UNKNOWN,
         gradient_norm=best.gradient_norm,
         evaluations=programs.evaluations,
         starts=_table(search, box, sign),
@@ -195,6 +241,9 @@ def optimize(
         bounds=box.bounds,
         notes=optimum.notes(),
     )
+    if out is not None:
+        result.save(out)
+    return result
 
 
 def _best(found: list[Polished], search: Search, interrupted: bool) -> Polished:
@@ -231,7 +280,7 @@ def _history(search: Search, sign: int) -> dict[str, np.ndarray]:
 
 def _curvature(programs: Programs, u: np.ndarray, scale: float, labels: tuple[str, ...], what: str) -> dict[str, Any]:
     """What the Hessian says of a point, for `Optimum.curvature`."""
-    value, g, H = programs.curvature(u)
+    value, g, H = programs.one(u)
     on = free(u, g)
     if not on.any():
         return {"verdict": f"{what} in a corner: bounds hold every parameter", "eigenvalues": [], "flat": []}

@@ -26,7 +26,6 @@ def save(optimum: Optimum, folder: str | os.PathLike):
     """
     folder = pathlib.Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "result.json").write_text(json.dumps(_plain({**optimum.record(), "starts": optimum.starts}), indent=1) + "\n")
     values = optimum.trace["values"]
     with open(folder / "trace.csv", "w", newline="") as file:
         write = csv.writer(file)
@@ -34,6 +33,10 @@ def save(optimum: Optimum, folder: str | os.PathLike):
         for step, (best, row) in enumerate(zip(optimum.trace["best"].tolist(), values.tolist(), strict=True), start=1):
             write.writerow([step, *(repr(x) if math.isfinite(x) else "" for x in [best, *row])])
     picture(optimum, folder / "picture.png")
+    # Last and at once, so that where it is, the others are.
+    fresh = folder / "result.json.new"
+    fresh.write_text(json.dumps(_plain({**optimum.record(), "starts": optimum.starts}), indent=1) + "\n")
+    os.replace(fresh, folder / "result.json")
 
 
 def _plain(x) -> Any:

@@ -17,27 +17,47 @@ import numpy as np
 from ..models.base import Model, sharing
 from ..solvers.steady import failures
 from .bounds import Box
+from .constraints import Constraint
+from .journal import untracked
+from .objective import Objective
 
 # At the first of XLA's levels both programs run as fast as at its default, and compile in four fifths of the time.
 _COMPILER: dict[str, Any] = {"xla_backend_optimization_level": 1}
 
 
 class Programs:
-    """The compiled functions of one search: what is minimised is the figure times `sign`.
+    """The compiled functions of one search: what is minimised is a weighted sum of objectives times `sign`.
 
-    Two programs are compiled, at the same time: value and gradient of all starts in one batch (reverse mode), and
-    value, gradient and Hessian of one point (forward over forward mode). Failed solves are NaN in both.
+    Two programs are compiled, at the same time, when the first of them is needed: values and gradients of all starts in
+    one batch (reverse mode), and value, gradient and Hessian of one point (forward over forward mode). Failed solves are
+    NaN in both.
 
     Args:
-        model: the device. figure: name of a scalar figure. box: what varies. starts: the size of the batch.
+        model: the device. objectives: what is summed. box: what varies. starts: the size of the batch.
         sign: 1 to minimise, -1 to maximise. ties: parameter -> the searched one that it is equal to.
         limits: functions of the model that must not be positive. The batch's gradients, not its values, lead back to there.
+        weights: of the objectives, one row for each start (starts, k); by default ones.
+        second: whether the program of one point has the Hessian.
+        journal: keeps the evaluations, or finds them.
 
-    Raises:
-        ValueError: the figure is not a real scalar.
+    Attributes:
+        parts: of the last batch, the value of every objective (starts, k).
     """
 
-    def __init__(self, model: Model, figure: str, box: Box, starts: int, sign: int, ties: Mapping[str, str], limits: Sequence[Callable]):
+    def __init__(
+        self,
+        model: Model,
+        objectives: Sequence[Objective],
+        box: Box,
+        starts: int,
+        sign: int,
+        ties: Mapping[str, str],
+        limits: Sequence[Constraint],
+        *,
+        weights: np.ndarray | None = None,
+        second: bool = True,
+        journal: Callable = untracked,
+    ):
         names = box.names
         followed = [*names, *ties]
 
@@ -48,80 +68,105 @@ class Programs:
             values |= {name: values[leader] for name, leader in ties.items()}
             return eqx.tree_at(lambda m: [getattr(m, name) for name in followed], model, list(values.values()))
 
-        def loss(model, low, high, u):
+        def loss(model, low, high, weights, u):
             varied = at(model, low, high, u)
             with failures("nan"), sharing():
-                value = jnp.asarray(getattr(varied, figure)())
-            if value.shape != () or not jnp.issubdtype(value.dtype, jnp.floating):
-                what = f"{figure} has shape {value.shape} and type {value.dtype}"
-                raise ValueError(f"figure must be a real number to be optimized, but {what}")
-            return sign * value
+                parts = jnp.stack([of(varied) for of in objectives])
+            # A weight of zero takes a part away also where that part is not a number.
+            return sign * jnp.sum(jnp.where(weights == 0, 0.0, weights * parts)), parts
 
-        def led(weight, model, low, high, u):
-            value = loss(model, low, high, u)
+        def led(penalty, model, low, high, weights, u):
+            value, parts = loss(model, low, high, weights, u)
             if not limits:
-                return value, value
+                return value, (value, parts)
             beyond = jnp.maximum(kept(model, low, high, u), 0)
-            return value + weight * jnp.sum(beyond**2), value
+            return value + penalty * jnp.sum(beyond**2), (value, parts)
 
-        def slopes(weight, model, low, high, us):
-            (_, values), gradients = jax.vmap(jax.value_and_grad(partial(led, weight, model, low, high), has_aux=True))(us)
-            return values, gradients
+        def slopes(penalty, model, low, high, weights, us):
+            one = jax.value_and_grad(partial(led, penalty, model, low, high), argnums=1, has_aux=True)
+            (_, (values, parts)), gradients = jax.vmap(one)(weights, us)
+            return values, gradients, parts
 
         def kept(model, low, high, u):
             with failures("nan"), sharing():
-                return jnp.stack([jnp.asarray(f(at(model, low, high, u)), float).reshape(()) for f in limits])
+                varied = at(model, low, high, u)
+                return jnp.stack([jnp.asarray(limit.function(varied), float).reshape(()) for limit in limits])
 
-        def curvature(model, low, high, u):
-            return second_order(partial(loss, model, low, high), u)
+        def at_one(model, low, high, weights, u):
+            def of(u):
+                return loss(model, low, high, weights, u)[0]
+
+            return second_order(of, u) if second else jax.value_and_grad(of)(u)
 
         self.sign = sign
+        self.weights = np.ones((starts, len(objectives))) if weights is None else np.asarray(weights, float)
+        self._programs = (slopes, at_one)
         self._inputs = (model, box.low, box.high)
         self._size = (starts, len(box.low))
         self._key = (
             jax.tree.structure(model),
             str(jax.tree.map(jax.typeof, jax.tree.leaves(model))),
-            figure,
+            tuple(of.key for of in objectives),
             names,
             tuple(sorted(ties.items())),
-            tuple(limits),
+            tuple(limit.key for limit in limits),
             starts,
             sign,
+            second,
             box.bend.tobytes(),
         )
+        self._journal = journal
+        self.evaluations, self.penalty = 0, 0.0
+        self.parts = np.full((starts, len(objectives)), np.nan)
+        self._limits = jax.jit(lambda u: (kept(*self._inputs, u), *_twice(partial(kept, *self._inputs), u))) if limits else None
+        self._limits_of_many = jax.jit(jax.vmap(partial(kept, *self._inputs))) if limits else None
+
+    def _compiled(self, which: int):
         if self._key not in _compiled:
             # Compiling takes far longer than tracing, and lets other threads run; tracing stays in this one.
+            slopes, at_one = self._programs
             pool = concurrent.futures.ThreadPoolExecutor(2)
-            first = pool.submit(jax.jit(slopes).lower(0.0, *self._inputs, np.zeros(self._size)).compile, _COMPILER)
-            second = pool.submit(jax.jit(curvature).lower(*self._inputs, np.zeros(len(box.low))).compile, _COMPILER)
+            us, weights = np.zeros(self._size), self.weights
+            first = pool.submit(jax.jit(slopes).lower(0.0, *self._inputs, weights, us).compile, _COMPILER)
+            second = pool.submit(jax.jit(at_one).lower(*self._inputs, weights[0], us[0]).compile, _COMPILER)
             pool.shutdown(wait=False)
             _compiled[self._key] = (first, second)
             while len(_compiled) > 8:
                 _compiled.popitem(last=False)
-        self._slopes, self._curvature = _compiled[self._key]
-        self.evaluations, self.weight = 0, 0.0
-        self._limits = jax.jit(lambda u: (kept(*self._inputs, u), *_twice(partial(kept, *self._inputs), u))) if limits else None
-        self._limits_of_many = jax.jit(jax.vmap(partial(kept, *self._inputs))) if limits else None
+        return _compiled[self._key][which].result()
 
     def slopes(self, us: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Values (starts,) and gradients (starts, n) at the points us (starts, n)."""
-        out = jax.device_get(self._slopes.result()(self.weight, *self._inputs, us))
+
+        def compute(penalty, weights, us):
+            return jax.device_get(self._compiled(0)(float(penalty), *self._inputs, weights, us))
+
+        values, gradients, self.parts = self._journal("slopes", compute, self.penalty, self.weights, us)
         self.evaluations += len(us)
-        return out
+        return values, gradients
 
     def limits(self, u: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Values (k,), Jacobian (k, n) and Hessians (k, n, n) of what must not be positive, at the point u (n,)."""
-        return jax.device_get(self._limits(u)) if self._limits else (np.zeros(0), np.zeros((0, u.size)), np.zeros((0, u.size, u.size)))
+        if self._limits is None:
+            return np.zeros(0), np.zeros((0, u.size)), np.zeros((0, u.size, u.size))
+        return tuple(self._journal("limits", lambda u: jax.device_get(self._limits(u)), u))
 
     def allowed(self, us: np.ndarray) -> np.ndarray:
         """At which points us (m, n) nothing is positive that must not be, (m,)."""
-        return np.all(jax.device_get(self._limits_of_many(us)) <= 0, axis=1) if self._limits_of_many else np.ones(len(us), bool)
+        if self._limits_of_many is None:
+            return np.ones(len(us), bool)
+        (values,) = self._journal("allowed", lambda us: [jax.device_get(self._limits_of_many(us))], us)
+        return np.all(values <= 0, axis=1)
 
-    def curvature(self, u: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
-        """Value, gradient (n,) and Hessian (n, n) at the point u (n,)."""
-        out = jax.device_get(self._curvature.result()(*self._inputs, u))
+    def one(self, u: np.ndarray, weights: np.ndarray | None = None) -> tuple:
+        """Value, gradient (n,) and Hessian (n, n), with `second`, at the point u (n,), with the first start's weights or others (k,)."""
+
+        def compute(weights, u):
+            return jax.device_get(self._compiled(1)(*self._inputs, weights, u))
+
+        found = self._journal("one", compute, self.weights[0] if weights is None else weights, u)
         self.evaluations += 1
-        return out
+        return (float(found[0]), *found[1:])
 
 
 def _twice(function, u):
@@ -147,9 +192,31 @@ def second_order(f, u):
     return value, gradient, (H + H.T) / 2
 
 
+# optax's rules that move every coordinate by its own gradients, so that starts do not mix, and shrink no parameter.
+OPTIMIZERS = tuple("adabelief adagrad adam adamax amsgrad lion nadam radam rmsprop rprop sgd sign_sgd yogi".split())
+
+
+def rule(optimizer, steps: int):
+    """The optax transformation of a name, with steps that shrink from a tenth of the box; or one's own.
+
+    Raises:
+        ValueError: neither one of `OPTIMIZERS` nor an `optax.GradientTransformation`.
+    """
+    import optax
+
+    pace = optax.cosine_decay_schedule(0.1, steps, 0.02)
+    if isinstance(optimizer, str) and optimizer == "adam":
+        return optax.adam(pace, b1=0.9, b2=0.98, eps=1e-100)
+    if isinstance(optimizer, str) and optimizer in OPTIMIZERS:
+        return getattr(optax, optimizer)(0.1 if optimizer == "rprop" else pace)
+    if isinstance(optimizer, optax.GradientTransformation):
+        return optimizer
+    raise ValueError(f"optimizer must be one of {', '.join(OPTIMIZERS)}, or an optax.GradientTransformation, but was {optimizer!r}")
+
+
 @dataclasses.dataclass
 class Search:
-    """The first stage: every start follows its gradient in the box, with Adam and projection.
+    """The first stage: every start follows its gradient in the box, by an optax rule with projection.
 
     A start whose value or gradient is not a number goes halfway back to its best point (and stays where it is if
     it has none), without touching the others.
@@ -170,25 +237,33 @@ class Search:
         self.first = np.full(len(self.points), np.nan)
         self.where = self.points.copy()
 
-    def run(self, slopes: Callable, steps: int, report: Callable[[int, float], object], allowed: Callable | None = None):
+    def run(
+        self,
+        slopes: Callable,
+        steps: int,
+        report: Callable[[int, float], object],
+        allowed: Callable | None = None,
+        optimizer: Any = "adam",
+    ):
         """Evaluate `steps` times and move in between.
 
         Args:
             slopes: us (starts, n) -> values and gradients.
             allowed: us -> boolean (starts,), which points count; by default all.
             report: called with the number of evaluations of each start and the least value after each.
+            optimizer: as of `rule`.
         """
-        import optax
-
-        rule = optax.adam(optax.cosine_decay_schedule(0.1, steps, 0.02), b1=0.9, b2=0.98, eps=1e-100)
-        update = jax.jit(rule.update)
-        us, state = self.points, rule.init(jnp.asarray(self.points))
+        descent = rule(optimizer, steps)
+        update = jax.jit(descent.update)
+        us, state, unit = self.points, descent.init(jnp.asarray(self.points)), 1.0
         for step in range(steps):
             values, gradients = slopes(us)
             good = np.isfinite(values) & np.isfinite(gradients).all(axis=1)
+            if step == 0 and good.any() and (spread := np.ptp(values[good])) > 0:
+                unit = 2.0 ** np.floor(np.log2(spread))  # the steps do not depend on the figure's unit; a power of two rounds nothing
             self._note(us, values, allowed(us) if allowed else True)
             report(step + 1, float(self.best.min()))
-            move, state = update(np.where(good[:, None], gradients, 0.0), state)
+            move, state = update(np.where(good[:, None], gradients, 0.0) / unit, state, us)
             back = (us + self.where) / 2
             us = np.where(good[:, None], np.clip(us + np.asarray(move), 0, 1), back)
 

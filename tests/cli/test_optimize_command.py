@@ -30,7 +30,7 @@ class Hill(qd.Model):
     def nowhere(self):
         return self.x * jnp.nan
 '''
-FILES = ["picture.png", "result.json", "trace.csv"]
+FILES = ["journal.jsonl", "picture.png", "result.json", "trace.csv"]
 FAST = ("--starts", "4", "--steps", "10")
 
 
@@ -153,3 +153,17 @@ def test_constraints(qdiff, tmp_path):
     assert found["active"] == ["rate + omega1 <= 2"] and sum(found["parameters"].values()) == pytest.approx(2, abs=1e-12)
     result = qdiff("optimize", "lambda-system", "force", "--constraint", "rate", *options, "--out", str(tmp_path / "b"))
     assert result.exit_code == 2 and "constraints must be inequalities" in result.stderr and not (tmp_path / "b").exists()
+
+
+def test_resume(qdiff, hill, tmp_path):
+    """A search that was cut short ends as the whole one; what cannot be resumed is refused."""
+    args = ("optimize", hill, "2*height - x", "--json", *FAST)
+    assert qdiff(*args, "--out", "whole").exit_code == 0
+    os.mkdir("cut")
+    journal = pathlib.Path("whole", "journal.jsonl").read_bytes()
+    pathlib.Path("cut", "journal.jsonl").write_bytes(journal[: len(journal) // 2])
+    assert qdiff(*args, "--out", "cut", "--resume").exit_code == 0
+    assert pathlib.Path("cut", "result.json").read_bytes() == pathlib.Path("whole", "result.json").read_bytes()
+    refused = [(), ("--out", "cut"), ("--out", "new", "--resume"), ("--resume",), ("--out", "cut", "--resume", "--seed", "3")]
+    codes = [qdiff(*args, *more).exit_code for more in refused]
+    assert codes == [0, 2, 2, 2, 2]

@@ -6,11 +6,12 @@ import re
 
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 
 import qdiff as qd
 from qdiff.studies.polish import newton, trust_region
-from qdiff.studies.search import Search, spread
+from qdiff.studies.search import OPTIMIZERS, Search, spread
 
 UNIT = {"x": (0, 1), "y": (0, 1)}
 
@@ -483,7 +484,7 @@ def test_constraints_that_do_not_hold_the_optimum():
         ("x <= ", "constraints must be inequalities such as"),
         ("__import__('os') <= 1", "constraints must be inequalities such as"),
         ("x.real <= 1", "constraints must be inequalities such as"),
-        ("z <= 1", "Disk has no parameter 'z'"),
+        ("z <= 1", "Disk has no figure or parameter 'z'"),
         ("sites <= 1", "sites is not"),
         (3, "constraints must be inequalities such as"),
         ("x >= 5", "must leave something to search"),
@@ -492,3 +493,73 @@ def test_constraints_that_do_not_hold_the_optimum():
 def test_constraints_that_make_no_sense(constraint, text):
     with pytest.raises(ValueError, match=re.escape(text)):
         qd.optimize(Disk(), "height", SQUARE, constraints=[constraint], starts=4, steps=10)
+
+
+@pytest.mark.parametrize(
+    "given",
+    ["0.25*hill - 2*hole", {"hill": 0.25, "hole": -2.0}, lambda m: 0.25 * m.hill() - 2 * m.hole()],
+    ids=["formula", "weights", "function"],
+)
+def test_sums_of_figures(given):
+    """-((x - 0.3)^2 + (y - 0.2)^2)/4 - 2 ((x - 0.1)^2 + y^2) is largest where 9 x = 1.1, 9 y = 0.2."""
+    found = qd.optimize(Disk(), given, SQUARE, starts=4)
+    assert found.converged and found.parameters == pytest.approx({"x": 1.1 / 9, "y": 0.2 / 9}, abs=1e-12)
+
+
+def test_a_constraint_on_a_figure():
+    """x + 2 y where the hill is at least -1: the point of a unit disk about (0.3, 0.2) that is farthest along (1, 2)."""
+    found = qd.optimize(Disk(), "height", SQUARE, constraints="hill >= -1", starts=4)
+    assert found.parameters == pytest.approx({"x": 0.3 + 5**-0.5, "y": 0.2 + 2 * 5**-0.5}, abs=1e-9) and found.active == ["hill >= -1"]
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_optimizers_by_name(name):
+    """Each of them comes near the bottom of a bowl, one of four starts within a hundredth of its depth, whatever its unit."""
+    for unit in (1e-12, 1e12):
+
+        def bowl(us, unit=unit):
+            away = us - [0.3, 0.6]
+            return unit * (away**2).sum(axis=1), 2 * unit * away
+
+        search = Search(spread(4, 2, 0))
+        search.run(bowl, 60, lambda *_: None, optimizer=name)
+        assert search.best.min() < 1e-2 * unit * 0.58 and len(search.history) == 60
+
+
+def test_an_optimizer_of_ones_own():
+    found = qd.optimize(Disk(), "hill", SQUARE, optimizer=optax.chain(optax.clip(1.0), optax.sgd(0.05)), starts=4)
+    assert found.trace["best"][-1] > -1e-3 and found.converged
+
+
+def test_quasi_newton():
+    """Without second derivatives: the valley, a bound, a disk, and no claim at a kink."""
+    options = {"polish": "quasi-newton", "starts": 8}
+    valley = qd.optimize(Toy(), "rosenbrock", {"x": (-2, 2), "y": (-2, 2)}, minimize=True, **options)
+    assert valley.converged and valley.parameters == pytest.approx({"x": 1, "y": 1}, abs=1e-4) and valley.value < 1e-9
+    corner = qd.optimize(Toy(), "corner", UNIT, **options)
+    assert corner.converged and corner.at_bound == {"x": "high", "y": "low"} and corner.curvature["verdict"].startswith("not examined")
+    disk = qd.optimize(Disk(), "height", SQUARE, constraints="x**2 + y**2 <= 1", **options)
+    assert disk.converged and disk.value == pytest.approx(5**0.5, abs=1e-8) and disk.active == ["x**2 + y**2 <= 1"]
+    kink = qd.optimize(Disk(), lambda m: -abs(m.x - 0.3) - m.y**2, SQUARE, **options)
+    assert not kink.converged and kink.value > -1e-6
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"optimizer": "adamx"}, "optimizer must be one of adabelief"),
+        ({"optimizer": 3}, "optimizer must be one of adabelief"),
+        ({"polish": "no"}, "polish must be 'newton' or 'quasi-newton', but was 'no'"),
+        ({"figure": "hill +"}, "figure must be a figure's name or a formula (numbers, names"),
+        ({"figure": "hill.real"}, "figure must be a figure's name or a formula"),
+        ({"figure": "hill * __import__('os')"}, "figure must be a figure's name or a formula"),
+        ({"figure": "(" * 500 + "hill" + ")" * 500}, "figure must be a figure's name or a formula"),
+        ({"figure": "hill * z"}, "Disk has no figure or parameter 'z'"),
+        ({"figure": {"hll": 1.0}}, "Disk has no figure 'hll'; did you mean 'hill'"),
+        ({"figure": {"hill": "a"}}, "figure must be weights, name -> number"),
+        ({"figure": 3}, "figure must be a figure's name or a formula"),
+    ],
+)
+def test_choices_that_make_no_sense(change, message):
+    with pytest.raises(ValueError, match=re.escape(message)):
+        qd.optimize(Disk(), **{"figure": "hill", "over": SQUARE, **change})

@@ -1,5 +1,6 @@
 """Derivatives, error bars, remarks on kinks and edges, and Fisher information: closed forms, differences, sampling."""
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -132,26 +133,31 @@ def test_another_kind_of_model():
 @pytest.mark.slow
 @pytest.mark.parametrize("name", list(qd.models.NAMES))
 def test_derivatives_of_every_figure_agree_with_differences(name):
-    """Fourth-order differences of every real scalar figure in every parameter: 1e-6 of the size that noise and kinks leave."""
-    import jax
+    """Fourth-order differences of every real scalar figure in every parameter, to 1e-6 of its size.
 
+    With one of three steps: a figure may have kinks less than a thousandth apart (ergotropies), and the error of a value
+    tells in the shortest.
+    """
     kind = getattr(qd.models, qd.models.NAMES[name].split(":")[1])
     model = kind()
     found = qd.evaluate(model, gradient=True)
     figures = tuple(found.gradients)
     values = jax.jit(jax.vmap(variables(model, figures, False)))
+    wrong = []
     for parameter, about in kind.parameters().items():
         x = getattr(model, parameter)
         if about.static or x is None or np.ndim(x):
             continue
-        h = 1e-3 * (abs(float(x)) or 1.0)
-        steps = h * np.array([-2, -1, 1, 2])
-        if any(about.outside(float(x) + s) for s in steps):
+        size = abs(float(x)) or 1.0
+        h = size * np.array([1e-3, 1e-4, 1e-5])
+        steps = h[:, None] * [-2, -1, 1, 2]
+        if any(about.outside(float(x) + s) for s in steps[0]):
             continue
-        around = jax.tree.map(lambda *v: jnp.stack(v), *[model.replace(**{parameter: float(x) + s}) for s in steps])
+        around = jax.tree.map(lambda *v: jnp.stack(v), *[model.replace(**{parameter: float(x) + s}) for s in steps.ravel()])
         at = values(around)
         for figure in figures:
-            a, b, c, d = np.asarray(at[figure])
-            size = max(abs(found.figures[figure]) / h, abs(found.gradients[figure][parameter]))
-            slope = (a - 8 * b + 8 * c - d) / (12 * h)
-            assert slope == pytest.approx(found.gradients[figure][parameter], abs=1e-6 * size), (figure, parameter)
+            a, b, c, d = np.asarray(at[figure]).reshape(3, 4).T
+            slope, want = (a - 8 * b + 8 * c - d) / (12 * h), found.gradients[figure][parameter]
+            if not np.any(np.abs(slope - want) <= 1e-6 * max(abs(want), abs(found.figures[figure]) / size)):
+                wrong.append((figure, parameter, want, slope))
+    assert not wrong

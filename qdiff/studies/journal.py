@@ -1,0 +1,81 @@
+"""What an optimisation has computed so far, on disk as it goes: a search that runs again finds its numbers there."""
+
+from __future__ import annotations
+
+import json
+import pathlib
+from collections.abc import Callable
+
+import numpy as np
+
+
+class Journal:
+    """The file journal.jsonl of a folder: one line for the study, then one for each evaluation.
+
+    A search does the same steps whenever it is run, so one that was killed is resumed by running it again: the
+    evaluations that it had made are looked up by their exact inputs, and only the others are computed. A line that a
+    kill cut off is dropped.
+
+    Args:
+        folder: where; it is made if need be. record: what is computed, as JSON. resume: whether to use what is there.
+
+    Raises:
+        ValueError: the folder has a journal and `resume` is not set, or the journal is of another study, or damaged.
+    """
+
+    NAME = "journal.jsonl"
+
+    def __init__(self, folder: pathlib.Path, record: dict, resume: bool):
+        if folder.exists() and not folder.is_dir():
+            raise ValueError(f"out must be a folder, but {folder} is a file")
+        self._path = folder / self.NAME
+        self._known: dict[str, list[np.ndarray]] = {}
+        record = json.loads(json.dumps(record))
+        if self._path.exists():
+            if not resume:
+                raise ValueError(f"out has an unfinished or finished study in {self._path}: resume it, or give another folder")
+            self._read(record)
+        self._record = record
+
+    def _read(self, record: dict):
+        text = self._path.read_bytes()
+        whole = text[: text.rfind(b"\n") + 1]
+        try:
+            lines = [json.loads(line) for line in whole.splitlines()]
+            for line in lines[1:]:
+                self._known[line["at"]] = [np.asarray(x, float) for x in line["found"]]
+            old = lines[0]["study"] if lines else record
+        except (ValueError, KeyError, TypeError):
+            raise ValueError(f"{self._path} is damaged: give another folder, or delete it and start again") from None
+        if differing := [name for name in sorted({*old, *record}) if old.get(name) != record.get(name)]:
+            raise ValueError(f"the study in {self._path} must be the same as this one, but differs in {', '.join(differing)}")
+        if len(whole) < len(text):
+            with open(self._path, "r+b") as file:
+                file.truncate(len(whole))
+
+    def _append(self, line: dict):
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        with open(self._path, "a") as file:
+            if not file.tell():
+                file.write(json.dumps({"study": self._record}) + "\n")
+            file.write(json.dumps(line) + "\n")
+
+    def discard(self):
+        """Delete the file, and its folder if nothing else is in it."""
+        self._path.unlink(missing_ok=True)
+        if self._path.parent.is_dir() and not any(self._path.parent.iterdir()):
+            self._path.parent.rmdir()
+
+    def __call__(self, name: str, compute: Callable, *inputs) -> list[np.ndarray]:
+        """compute(*inputs), arrays, or what it was when it was computed before under this name."""
+        at = " ".join([name, *(np.ascontiguousarray(x, float).tobytes().hex() for x in inputs)])
+        if at not in self._known:
+            found = [np.asarray(x) for x in compute(*inputs)]
+            self._append({"at": at, "found": [x.tolist() for x in found]})
+            self._known[at] = found
+        return self._known[at]
+
+
+def untracked(name: str, compute: Callable, *inputs) -> list[np.ndarray]:
+    """As a journal that keeps nothing."""
+    return [np.asarray(x) for x in compute(*inputs)]

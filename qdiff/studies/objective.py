@@ -1,0 +1,68 @@
+"""What a search is after: a figure of merit, a formula of several, or a function of the model."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Hashable, Mapping
+from typing import Any
+
+import jax.numpy as jnp
+
+from ..models.base import Figure, Model, known_name
+from .expressions import ALLOWED, formula, parsed
+
+
+@dataclasses.dataclass(frozen=True)
+class Objective:
+    """A real number that a model has.
+
+    Attributes:
+        about: its name, symbol and unit. key: the same for the same objective. function: model -> the number.
+    """
+
+    about: Figure
+    key: Hashable
+    function: Callable[[Model], Any]
+
+    def __call__(self, model: Model):
+        """The number, ().
+
+        Raises (while tracing):
+            ValueError: it is not a real number.
+        """
+        value = jnp.asarray(self.function(model))
+        if value.shape != () or not jnp.issubdtype(value.dtype, jnp.floating):
+            what = f"{self.about.name} has shape {value.shape} and type {value.dtype}"
+            raise ValueError(f"figure must be a real number to be optimized, but {what}")
+        return value
+
+
+def objective(kind: type[Model], given: str | Mapping[str, float] | Callable) -> Objective:
+    """The objective of a search.
+
+    Args:
+        given: the name of a figure; a formula of figures and parameters such as "0.3*rectification + 0.7*heat_flow"; weights,
+            name -> number, of a sum of figures; or a differentiable function of the model.
+
+    Raises:
+        ValueError: an unknown name, or none of these.
+    """
+    if callable(given):
+        name = getattr(given, "__name__", "objective")
+        return Objective(Figure(name, "F", "1", "", (given.__doc__ or "").partition("\n")[0]), given, given)
+    if isinstance(given, Mapping):
+        names = [known_name(name, kind.figures(), "figure", kind.__name__) for name in given]
+        try:
+            given = " + ".join(f"{float(weight)!r}*{name}" for name, weight in zip(names, given.values(), strict=True))
+        except (TypeError, ValueError):
+            raise ValueError(f"figure must be weights, name -> number, if it is a dictionary, but was {given!r}") from None
+    what = f"figure must be a figure's name or a formula ({ALLOWED}), but was {given!r}"
+    if not isinstance(given, str):
+        raise ValueError(what)
+    if given.isidentifier():
+        about = kind.figures()[known_name(given, kind.figures(), "figure", kind.__name__)]
+        return Objective(about, given, lambda model: getattr(model, given)())
+    tree = parsed(given)
+    if tree is None:
+        raise ValueError(what)
+    return Objective(Figure(given, "F", "1", "", f"the formula {given}"), given, formula(kind, tree, "figure", what))
