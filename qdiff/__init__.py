@@ -61,6 +61,7 @@ _HOME = {
     "studies.rerun": ["Comparison", "rerun"],
     "studies.sensitivity": ["sensitivity", "Sensitivity"],
     "studies.sweep": ["sweep"],
+    "studies.tradeoff": ["tradeoff", "Tradeoff"],
 }
 _WHERE = {name: module for module, names in _HOME.items() for name in names}
 

@@ -1,4 +1,4 @@
-"""The command `qdiff`: models, show, new, evaluate, optimize, sensitivity, sweep, rerun."""
+"""The command `qdiff`: models, show, new, evaluate, optimize, tradeoff, sensitivity, sweep, rerun."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from .optimize import optimize_command
 from .sensitivity import sensitivity_command
 from .show import models_command, show_command
 from .sweep import rerun_command, sweep_command
+from .tradeoff import tradeoff_command
 
 _HELP = """Differentiable open quantum systems and quantum thermodynamics.
 
@@ -28,6 +29,7 @@ app.command("show")(guarded(show_command))
 app.command("new")(guarded(new_command))
 app.command("evaluate")(guarded(evaluate_command))
 app.command("optimize")(guarded(optimize_command))
+app.command("tradeoff")(guarded(tradeoff_command))
 app.command("sensitivity")(guarded(sensitivity_command))
 app.command("sweep")(guarded(sweep_command))
 app.command("rerun")(guarded(rerun_command))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import pathlib
 from collections.abc import Callable
 
@@ -74,6 +75,19 @@ class Journal:
             self._append({"at": at, "found": [x.tolist() for x in found]})
             self._known[at] = found
         return self._known[at]
+
+
+def kept(out: str | os.PathLike | None, record: dict, resume: bool) -> Callable:
+    """The journal of a study in the folder `out`, or what keeps nothing if it is None.
+
+    Raises:
+        ValueError: as of `Journal`; `resume` without `out`.
+    """
+    if out is not None:
+        return Journal(pathlib.Path(out), record, resume)
+    if resume:
+        raise ValueError("out must be given, the folder of the search to go on with")
+    return untracked
 
 
 def untracked(name: str, compute: Callable, *inputs) -> list[np.ndarray]:

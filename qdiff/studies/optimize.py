@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import os
-import pathlib
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -15,12 +14,12 @@ from ..solvers.steady import SolveError
 from .bounds import Box, prepared, tied
 from .constrained import polished
 from .constraints import constraints_of
-from .journal import Journal, untracked
+from .journal import Journal, kept
 from .objective import objective
 from .polish import FLAT, Polished, free, newton
 from .quasi import quasi_newton
 from .record import model_record
-from .search import Programs, Search, rule, screened
+from .search import Programs, Search, counted, rule, screened
 
 _LEAD = 1e3  # how much a constraint that is broken by one weighs, in spreads of the figure over the starts
 _UNKNOWN: dict[str, Any] = {"verdict": "not examined: a quasi-Newton search knows no second derivatives", "eigenvalues": [], "flat": []}
@@ -160,32 +159,26 @@ def optimize(
     box = Box.of(model, over)
     ties = tied(model, box, ties)
     limits = constraints_of(kind, constraints)
-    for name, count, least in (("starts", starts, 1), ("steps", steps, 1), ("seed", seed, 0)):
-        if isinstance(count, bool) or not isinstance(count, (int, np.integer)) or count < least:
-            raise ValueError(f"{name} must be an integer of at least {least}, but was {count!r}")
+    counted(starts=starts, steps=steps, seed=seed)
     if polish not in ("newton", "quasi-newton"):
         raise ValueError(f"polish must be 'newton' or 'quasi-newton', but was {polish!r}")
     rule(optimizer, steps)
     sign = 1 if minimize else -1
-    journal: Any = untracked
-    if out is not None:
-        record = {
-            "study": "optimize",
-            **model_record(model),
-            "figure": sought.about.name,
-            "over": {name: list(pair) for name, pair in box.bounds.items()},
-            "ties": ties,
-            "constraints": [limit.text for limit in limits],
-            "minimize": bool(minimize),
-            "starts": int(starts),
-            "seed": int(seed),
-            "steps": int(steps),
-            "optimizer": optimizer if isinstance(optimizer, str) else "one's own",
-            "polish": polish,
-        }
-        journal = Journal(pathlib.Path(out), record, resume)
-    elif resume:
-        raise ValueError("out must be given, the folder of the search to go on with")
+    record = {
+        "study": "optimize",
+        **model_record(model),
+        "figure": sought.about.name,
+        "over": {name: list(pair) for name, pair in box.bounds.items()},
+        "ties": ties,
+        "constraints": [limit.text for limit in limits],
+        "minimize": bool(minimize),
+        "starts": int(starts),
+        "seed": int(seed),
+        "steps": int(steps),
+        "optimizer": optimizer if isinstance(optimizer, str) else "one's own",
+        "polish": polish,
+    }
+    journal = kept(out, record, resume)
 
     exact = polish == "newton"
     programs = Programs(model, [sought], box, starts, sign, ties, limits, second=exact, journal=journal)

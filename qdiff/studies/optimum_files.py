@@ -33,10 +33,14 @@ def save(optimum: Optimum, folder: str | os.PathLike):
         for step, (best, row) in enumerate(zip(optimum.trace["best"].tolist(), values.tolist(), strict=True), start=1):
             write.writerow([step, *(repr(x) if math.isfinite(x) else "" for x in [best, *row])])
     picture(optimum, folder / "picture.png")
-    # Last and at once, so that where it is, the others are.
-    fresh = folder / "result.json.new"
-    fresh.write_text(json.dumps(_plain({**optimum.record(), "starts": optimum.starts}), indent=1) + "\n")
-    os.replace(fresh, folder / "result.json")
+    write_json({**optimum.record(), "starts": optimum.starts}, folder / "result.json")  # last: where it is, the others are
+
+
+def write_json(record: dict, path: pathlib.Path):
+    """The record as JSON, the file whole or not at all."""
+    fresh = path.with_name(path.name + ".new")
+    fresh.write_text(json.dumps(_plain(record), indent=1) + "\n")
+    os.replace(fresh, path)
 
 
 def _plain(x) -> Any:
@@ -57,8 +61,8 @@ def picture(optimum: Optimum, path: str | os.PathLike):
     from matplotlib.ticker import MaxNLocator
 
     about, trace, units = optimum.figure, optimum.trace, type(optimum.model).parameters()
-    label = _symbol(about) + _unit(about.unit, "  ")
-    best = _by_label(optimum.parameters)
+    label = symbol(about) + unit_text(about.unit, "  ")
+    best = by_label(optimum.parameters)
     rows = max(2, math.ceil(len(best) / 2))
     fig = Figure(figsize=(11, 1.6 + 1.5 * rows), layout=ConstrainedLayoutEngine(w_pad=0.12, h_pad=0.08))
     FigureCanvasAgg(fig)
@@ -92,7 +96,7 @@ def picture(optimum: Optimum, path: str | os.PathLike):
         axis.set_ylim(low - 0.06 * (high - low), high + 0.06 * (high - low))
         for bound in (low, high):
             axis.axhline(bound, color="0.5", lw=0.6, ls=":")
-        axis.set_ylabel(name + _unit(units[parameter].unit, "\n"), fontsize=9)
+        axis.set_ylabel(name + unit_text(units[parameter].unit, "\n"), fontsize=9)
         axis.tick_params(labelsize=8, labelbottom=k == len(names) - 1)
         if k == 0:
             axis.set_title("where each start ended (line: from where it began)", fontsize=10)
@@ -103,7 +107,7 @@ def picture(optimum: Optimum, path: str | os.PathLike):
     fig.savefig(path, dpi=130)
 
 
-def _by_label(parameters) -> dict[str, float]:
+def by_label(parameters) -> dict[str, Any]:
     """Every number by its label, which for an entry of an array is "name[k]"."""
     out = {}
     for name, value in parameters.items():
@@ -111,7 +115,7 @@ def _by_label(parameters) -> dict[str, float]:
     return out
 
 
-def _symbol(about) -> str:
+def symbol(about) -> str:
     """The figure's symbol as mathematics; its name, if matplotlib cannot draw the symbol."""
     from matplotlib.mathtext import MathTextParser
 
@@ -122,7 +126,7 @@ def _symbol(about) -> str:
     return f"${about.symbol}$"
 
 
-def _unit(unit: str, before: str) -> str:
+def unit_text(unit: str, before: str) -> str:
     powers = re.sub(r"\^(-?[0-9]+)", r"$^{\1}$", unit)
     return "" if unit == "1" else f"{before}[{powers}]"
 

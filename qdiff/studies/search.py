@@ -149,13 +149,15 @@ class Programs:
         """Values (k,), Jacobian (k, n) and Hessians (k, n, n) of what must not be positive, at the point u (n,)."""
         if self._limits is None:
             return np.zeros(0), np.zeros((0, u.size)), np.zeros((0, u.size, u.size))
-        return tuple(self._journal("limits", lambda u: jax.device_get(self._limits(u)), u))
+        limits = self._limits
+        return tuple(self._journal("limits", lambda u: jax.device_get(limits(u)), u))
 
     def allowed(self, us: np.ndarray) -> np.ndarray:
         """At which points us (m, n) nothing is positive that must not be, (m,)."""
         if self._limits_of_many is None:
             return np.ones(len(us), bool)
-        (values,) = self._journal("allowed", lambda us: [jax.device_get(self._limits_of_many(us))], us)
+        limits = self._limits_of_many
+        (values,) = self._journal("allowed", lambda us: [jax.device_get(limits(us))], us)
         return np.all(values <= 0, axis=1)
 
     def one(self, u: np.ndarray, weights: np.ndarray | None = None) -> tuple:
@@ -288,6 +290,13 @@ class Search:
             if np.isfinite(self.best[k]) and all(np.abs(self.where[k] - c).max() > apart for c in chosen):
                 chosen.append(self.where[k])
         return chosen[:count]
+
+
+def counted(*, starts: int, steps: int, seed: int):
+    """Raises ValueError unless they are integers of at least 1, 1 and 0."""
+    for name, count, least in (("starts", starts, 1), ("steps", steps, 1), ("seed", seed, 0)):
+        if isinstance(count, bool) or not isinstance(count, (int, np.integer)) or count < least:
+            raise ValueError(f"{name} must be an integer of at least {least}, but was {count!r}")
 
 
 def screened(slopes: Callable, starts: int, n: int, seed: int, times: int) -> np.ndarray:

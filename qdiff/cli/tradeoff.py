@@ -1,0 +1,98 @@
+"""`qdiff tradeoff`: the best compromises between two figures of merit."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from .common import Debug, Json, ModelName, Preset, Sets, bad_values, configured, dump, load_model
+from .searching import (
+    Constraint,
+    FigureName,
+    Optimizer,
+    Out,
+    Over,
+    Resume,
+    Seed,
+    Steps,
+    Tie,
+    bounds_of,
+    folder_of,
+    objective_checked,
+    progress,
+    ties_of,
+)
+
+if TYPE_CHECKING:
+    import pathlib
+
+    from ..studies.tradeoff import Tradeoff
+
+Other = Annotated[str, typer.Argument(metavar="OTHER", help='The figure to give up for it, or a formula, such as "-heat_flow".')]
+Weights = Annotated[int, typer.Option("--weights", help="How many values of alpha, evenly from 0 to 1.")]
+Starts = Annotated[int, typer.Option("--starts", help="How many points the search of each alpha starts from.")]
+
+
+def tradeoff_command(
+    model: ModelName,
+    figure: FigureName,
+    other: Other,
+    over: Over = None,
+    weights: Weights = 21,
+    ties: Tie = None,
+    constraints: Constraint = None,
+    sets: Sets = None,
+    preset: Preset = None,
+    starts: Starts = 4,
+    seed: Seed = 0,
+    steps: Steps = 60,
+    optimizer: Optimizer = "adam",
+    out: Out = None,
+    resume: Resume = False,
+    as_json: Json = False,
+    debug: Debug = False,
+):
+    """Find the parameters at which alpha FIGURE + (1 - alpha) OTHER is largest, for all alpha at once."""
+    with contextlib.redirect_stdout(sys.stderr):  # what a user's model prints is not the result
+        cls = load_model(model)
+        objective_checked(cls, figure)
+        objective_checked(cls, other)
+        device = configured(cls, sets, preset)
+        bounds = bounds_of(over, cls)
+        equal = ties_of(ties, cls)
+        with bad_values():
+            from ..studies.constraints import constraints_of
+
+            constraints_of(cls, constraints)
+        from ..studies.tradeoff import tradeoff
+        from ..studies.tradeoff_files import FILES
+
+        folder = folder_of(out, FILES, model, f"{figure}-{other}", resume)
+        with progress("the best sum", steps) as report:
+            options = {"weights": weights, "starts": starts, "seed": seed, "steps": steps, "optimizer": optimizer}
+            files = {"out": folder, "resume": resume}
+            curve = tradeoff(device, figure, other, bounds, ties=equal, constraints=constraints, callback=report, **options, **files)
+    if as_json:
+        typer.echo(dump({**curve.record(), "out": str(folder)}))
+    else:
+        _table(curve, folder)
+
+
+def _table(curve: Tradeoff, folder: pathlib.Path):
+    from ..studies.optimum_files import by_label
+    from .tables import console, shown, table
+
+    columns = by_label({name: values if values.ndim == 1 else list(values.T) for name, values in curve.parameters.items()})
+    names = ["alpha", *(about.name for about in curve.figures), *columns, "remark"]
+    rows = []
+    for k, alpha in enumerate(curve.weights):
+        remark = "" if curve.converged[k] else curve.messages[k]
+        if not curve.efficient[k]:
+            remark = "surpassed by another row" + (f"; {remark}" if remark else "")
+        rows.append([shown(x) for x in (alpha, *curve.values[k], *(values[k] for values in columns.values()))] + [remark])
+    out = console()
+    out.print(table("Largest alpha F + (1 - alpha) G", names, rows))
+    out.print(f"{curve.evaluations} evaluations; result.json, curve.csv and picture.png in {folder}", markup=False)

@@ -1,0 +1,58 @@
+"""`qdiff tradeoff`: what it prints and writes."""
+
+import json
+import os
+
+import pytest
+
+SOURCE = '''
+import qdiff as qd
+
+
+class Ridge(qd.Model):
+    """Two hills."""
+
+    x: float = qd.parameter(0.0, unit="length", search=(-1, 2))
+
+    @qd.figure(symbol="f", unit="energy", source="none")
+    def left(self):
+        return 1 - self.x**2
+
+    @qd.figure(symbol="g", unit="energy", source="none")
+    def right(self):
+        return 1 - (self.x - 1) ** 2
+'''
+FAST = ("--weights", "3", "--starts", "2", "--steps", "10")
+
+
+@pytest.fixture
+def ridge(write, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return write(SOURCE) + ":Ridge"
+
+
+def test_json_and_table(qdiff, ridge):
+    result = qdiff("tradeoff", ridge, "left", "right", "--json", *FAST)
+    assert result.exit_code == 0, result.stderr
+    found = json.loads(result.stdout)
+    assert found["parameters"]["x"] == pytest.approx([1.0, 0.5, 0.0], abs=1e-9) and found["out"] == "qdiff-out-Ridge-left-right"
+    assert sorted(os.listdir(found["out"])) == ["curve.csv", "journal.jsonl", "picture.png", "result.json"]
+    result = qdiff("tradeoff", ridge, "left", "0.5*right", "--out", "here", *FAST)
+    assert result.exit_code == 0 and "Largest alpha F + (1 - alpha) G" in result.stdout and "picture.png in here" in result.stdout
+    assert qdiff("tradeoff", ridge, "left", "0.5*right", "--out", "here", *FAST).exit_code == 2
+    assert qdiff("tradeoff", ridge, "left", "0.5*right", "--out", "here", "--resume", *FAST).exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        (["left", "rigt"], "Ridge has no figure 'rigt'; did you mean 'right'? It has left, right"),
+        (["left", "right", "--weights", "1"], "weights must be at least 2 values of alpha, or a list of them, but was 1"),
+        (["left", "right", "--over", "x"], "--over must be followed by NAME=LOW:HIGH, such as --over x=0:1, but was 'x'"),
+        (["left", "right", "--optimizer", "best"], "optimizer must be one of adabelief"),
+    ],
+)
+def test_bad_input(qdiff, ridge, args, message):
+    result = qdiff("tradeoff", ridge, *args, "--json")
+    assert (result.exit_code, result.stdout) == (2, "") and f"qdiff: {message}" in result.stderr
+    assert os.listdir() == ["device.py"] or sorted(os.listdir()) == ["__pycache__", "device.py"]
