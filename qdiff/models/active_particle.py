@@ -24,7 +24,8 @@ from ..generators.scattering import Scattering, reach_of
 from ..solvers.drift_diffusion import Density, evolve_cells, stationary_density
 from ..solvers.rate_evolution import checked_times
 from ..solvers.refusal import refuse
-from ..solvers.scattering import driven_scattering, evolve_scattering, slowest_scattering
+from ..solvers.scattering import driven_scattering, evolve_scattering
+from ..solvers.slowest import slowest_scattering
 from .active_bands import Bands, master_equation
 from .active_phonons import RANGES, Phonons
 from .base import Model, compile_method, figure, parameter, setting, shared

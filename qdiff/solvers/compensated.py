@@ -33,7 +33,7 @@ def _two_product(a, b):
     return p, ((ah * bh - p) + ah * bl + al * bh) + al * bl
 
 
-def _total(high: Float[Array, "n k *lanes"], low: Float[Array, "n k *lanes"]) -> Float[Array, "n *lanes"]:
+def total(high: Float[Array, "n k *lanes"], low: Float[Array, "n k *lanes"]) -> Float[Array, "n *lanes"]:
     """Sum over the second axis, pairwise."""
     while high.shape[1] > 1:
         if high.shape[1] % 2:
@@ -64,7 +64,7 @@ class Conserving:
     def __init__(self, sector, values: Float[Array, "nnz *lanes"], transposed: bool = False):
         on = np.flatnonzero(sector.is_population[sector.target])
         column = _gathered(_padded(take(values, on)), _rows(sector.source[on], sector.size))
-        defect = _total(column, jnp.zeros_like(column))
+        defect = total(column, jnp.zeros_like(column))
         self.correction = jnp.where(_along(sector.is_population, defect), -defect, 0.0)
         out, into = (sector.source, sector.target) if transposed else (sector.target, sector.source)
         table = _rows(out, sector.size)
@@ -73,7 +73,7 @@ class Conserving:
 
     def __call__(self, x: Float[Array, "n *lanes"]) -> Float[Array, "n *lanes"]:
         """G x (size,), rounded once at the end."""
-        return _total(*_two_product(self._entries, jnp.concatenate([_gathered(x, self._into), x[:, None]], axis=1)))
+        return total(*_two_product(self._entries, jnp.concatenate([_gathered(x, self._into), x[:, None]], axis=1)))
 
 
 def _gathered(x, table):
