@@ -144,7 +144,7 @@ def test_killed_at_any_moment(tmp_path):
     script = tmp_path / "run.py"
     script.write_text(SCRIPT)
     computed = 0
-    for _ in range(4):
+    for _ in range(20):
         with subprocess.Popen([sys.executable, str(script), str(out)], stdout=subprocess.PIPE, text=True) as process:
             assert process.stdout is not None
             first = process.stdout.readline()
