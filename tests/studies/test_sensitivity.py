@@ -158,6 +158,7 @@ def test_derivatives_of_every_figure_agree_with_differences(name):
         for figure in figures:
             a, b, c, d = np.asarray(at[figure]).reshape(3, 4).T
             slope, want = (a - 8 * b + 8 * c - d) / (12 * h), found.gradients[figure][parameter]
-            if not np.any(np.abs(slope - want) <= 1e-6 * max(abs(want), abs(found.figures[figure]) / size)):
+            known = 1e-6 * max(abs(want), abs(found.figures[figure]) / size) + 2e-15 / h  # values that vanish are rounded at one
+            if not np.any(np.abs(slope - want) <= known):
                 wrong.append((figure, parameter, want, slope))
     assert not wrong
