@@ -48,7 +48,7 @@ class FiniteVolumes:
         return self.up.shape[-1]
 
     @property
-    def momenta(self) -> np.ndarray:
+    def momenta(self) -> jax.Array:
         """The centres of the cells (n,), from -pi up."""
         return momenta(self.size)
 
@@ -58,16 +58,16 @@ class FiniteVolumes:
         return jnp.roll(flow, 1) - flow
 
 
-def momenta(n: int) -> np.ndarray:
-    """k_j = -pi + 2 pi j/n, j = 0 .. n - 1."""
-    return -np.pi + 2 * np.pi * np.arange(n) / n
+def momenta(n: int) -> jax.Array:
+    """k_j = -pi + 2 pi j/n, j = 0 .. n - 1. Counted by the program: of a constant, XLA evaluates all functions while compiling."""
+    return -np.pi + 2 * np.pi * jnp.arange(n) / n
 
 
 def finite_volumes(equation: DriftDiffusion, cells: int) -> FiniteVolumes:
     """The equation on `cells` volumes: slope and resistance are taken as constant from one centre to the next."""
     h = 2 * np.pi / cells
     middle = momenta(cells) + h / 2
-    fall = equation.slope(jnp.asarray(middle)) * h
-    speed = 1 / (equation.resistance(jnp.asarray(middle)) * h**2)
+    fall = equation.slope(middle) * h
+    speed = 1 / (equation.resistance(middle) * h**2)
     up, down = speed * thermal(fall), speed * thermal(-fall)
     return FiniteVolumes(up, jnp.roll(down, 1))

@@ -158,7 +158,7 @@ class ActiveParticle(Model):
     @property
     def momenta(self) -> jax.Array:
         """k_j = -pi + 2 pi j/N (points,)."""
-        return jnp.asarray(momenta(self.points))
+        return momenta(self.points)
 
     def _phonons(self) -> Phonons:
         return Phonons(self.phonon_coupling, self.phonon_range, self.phonon_cutoff, self.phonon_exponent, self.spin_flips)
@@ -304,7 +304,7 @@ class ActiveParticle(Model):
     @compile_method
     def _trace_drift_diffusion(self, times):
         volumes, bands = finite_volumes(self.drift_diffusion(), self.cells), self.bands()
-        k = jnp.asarray(volumes.momenta)
+        k = volumes.momenta
         return evolve_cells(volumes, jax.nn.softmax(bands.log_weight(k)), times) @ bands.mean_velocity(k)
 
     def velocity_correlation(self, times, distribution: str = "thermal"):

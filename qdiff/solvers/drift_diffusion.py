@@ -114,7 +114,7 @@ def _edges(kinks, panels: int):
 def _zeros(f):
     """The first zeros of f on the ring where it changes its sign; -pi in the places of those that are not there."""
     # Not a grid on which the zeros of a sine would lie.
-    grid = -np.pi + 2 * np.pi * (np.arange(_GRID + 1) + 0.3183) / _GRID
+    grid = -np.pi + 2 * np.pi * (jnp.arange(_GRID + 1) + 0.3183) / _GRID
     value = f(jnp.asarray(grid))
     crossing = jnp.sign(value[:-1]) * jnp.sign(value[1:]) < 0
     at = jnp.nonzero(crossing, size=_KINKS, fill_value=_GRID)[0]
