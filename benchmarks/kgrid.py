@@ -5,7 +5,8 @@ state, and the velocity is summed with thermal weights: `qd.mean_velocity`. Time
 and the value with the gradient in all parameters. Peers, at 1e6 momenta and for the value alone: NumPy's vectorised closed
 form, and NumPy's `linalg.solve` of the same 4x4 blocks in one batch (the solve only). The bound is the time in which this
 machine reads k and writes r_z, 16 bytes a momentum, once, at its copying speed. A ratio is peer seconds over qdiff seconds
-for value and gradient together.
+for value and gradient together. Beside them, without a peer: the relaxed velocity of the scattering model at 1000 momenta
+with phonons of range 0.02, and the velocity of drift and diffusion on 1e5 cells, value and gradient.
 
     python benchmarks/kgrid.py [--json] [--device cpu|gpu] [--devices 2] [--most 1000000]
 """
@@ -117,6 +118,13 @@ def main():
         seconds[f"value and gradient {N:.0e}"] = median_seconds(both)
         rate[f"value and gradient {N:.0e}"] = N / seconds[f"value and gradient {N:.0e}"]
         memory[f"qdiff {N:.0e}"] = peak_mb()
+    short, fine = qd.models.ActiveParticle(points=1000, phonon_range=0.02), qd.models.ActiveParticle(cells=10**5)
+    for name, figure, particle in (
+        ("scattering 1000", "velocity_relaxed", short),
+        ("drift-diffusion 1e5", "velocity_drift_diffusion", fine),
+    ):
+        both, compile_seconds[name] = compiled(jax.value_and_grad(lambda m, figure=figure: getattr(m, figure)()), particle)
+        seconds[f"{name}, value and gradient"] = median_seconds(both)
     N = min(10**6, sizes[-1])
     k = np.linspace(-np.pi, np.pi, N, endpoint=False)
     ours = f"value and gradient {N:.0e}"

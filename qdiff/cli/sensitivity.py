@@ -92,3 +92,5 @@ def _tables(cls: type[Model], found: Sensitivity):
     for label in labels:
         if label in found.remarks:
             out.print(f"{label}: {found.remarks[label]}", markup=False)
+    if found.warning:
+        out.print(f"warning: {found.warning}", markup=False)

@@ -58,12 +58,15 @@ def sweep_command(
             failed = int((data.failure != 0).sum())
             found = {"out": str(out), "points": int(data.failure.size), "failed": failed, "shape": dict(data.failure.sizes)}
             reasons = [text for key, text in data.failure.attrs.items() if key.startswith("reason_")]
+            found |= {"warning": data.attrs["warning"]} if "warning" in data.attrs else {}
     if as_json:
         typer.echo(dump({**found, "reasons": reasons}))
         return
     typer.echo(f"{found['points']} points in {out}, {failed} of them without a value")
     for reason in reasons:
         typer.echo(f"  {reason}")
+    if "warning" in found:
+        typer.echo(f"warning: {found['warning']}")
 
 
 def rerun_command(

@@ -33,6 +33,7 @@ class Sensitivity:
         error_sampled, mean_sampled: standard deviation and mean of F over the samples, None if no uncertainty was given.
         samples: how many samples they are of. lost: how many others were not physical or had no solution.
         remarks: label -> where the derivative is one-sided, jumps, grows without bound or does not exist.
+        warning: why the model's results are to be taken with care at these parameters, None if there is no reason.
     """
 
     figure: Figure
@@ -51,6 +52,7 @@ class Sensitivity:
     samples: int
     lost: int
     remarks: dict[str, str]
+    warning: str | None = None
 
     @property
     def ranking(self) -> tuple[str, ...]:
@@ -71,6 +73,7 @@ class Sensitivity:
             "interaction": dict(zip(self.labels, rows, strict=True)),
             **{name: getattr(self, name) for name in ("error_linear", "error_sampled", "mean_sampled", "samples", "lost", "remarks")},
             "ranking": list(self.ranking),
+            "warning": self.warning,
         }
 
 
@@ -154,6 +157,7 @@ def sensitivity(
         samples=used,
         lost=(samples - used) if sigma.any() else 0,
         remarks=remarks,
+        warning=model.caution(),
     )
 
 

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 # What a kill may cost: the work of this time, and of one call [s].
 _KEPT_EVERY = 2.0
+# At how many points, spread over the grid, the model is asked whether its results are to be taken with care.
+_ASKED = 1000
 _POLL = 0.2
 
 
@@ -61,7 +63,8 @@ def sweep(
     Returns:
         An xarray Dataset, with units, symbols and sources, the model's parameters and versions as attributes. With
         `out`, its values are read from the file when they are used. A point that failed is NaN, and the variable
-        `failure` holds the number of its reason, which is the attribute `reason_1` and so on of that variable.
+        `failure` holds the number of its reason, which is the attribute `reason_1` and so on of that variable. Where the
+        model warns of its results, the attribute `warning` says at how many points, and of what.
 
     Raises:
         ValueError: an unknown name, a grid that is empty or not physical, a file that exists, another study.
@@ -105,6 +108,8 @@ def sweep(
 
     batches = Batches(model, grid.names, names, gradient, grid.size, chunk)
     layout = Layout(model, grid, batches.shapes, record)
+    if warning := _warning(model, grid):
+        layout.attributes["warning"] = warning
     report = _reporter(grid.size, progress, callback)
     work = _Work(grid, batches, Reasons(model, grid.names, names), report)
     if path is None:
@@ -119,6 +124,20 @@ def sweep(
         report(None)
         _finish(path, layout, shards, grid.size)
     return _opened(path)
+
+
+def _warning(model: Model, grid: Grid) -> str | None:
+    """At how many points the model warns of its results, and of what at the first of them."""
+    if type(model).caution is Model.caution:
+        return None
+    asked, found = np.unique(np.linspace(0, grid.size - 1, min(grid.size, _ASKED)).astype(int)), []
+    for k in asked:
+        try:
+            device = model.replace(**dict(zip(grid.names, grid.points(k, k + 1)[0].tolist(), strict=True)))
+        except ValueError:  # a point without a value, of which `failure` tells
+            continue
+        found += [caution] if (caution := device.caution()) else []
+    return f"at {len(found)} of {len(asked)} points{' looked at' if len(asked) < grid.size else ''}: {found[0]}" if found else None
 
 
 class _Work:
