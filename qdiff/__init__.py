@@ -66,12 +66,12 @@ _HOME = {
 }
 _WHERE = {name: module for module, names in _HOME.items() for name in names}
 
-__all__ = [*sorted(_WHERE), "models"]  # pyright: ignore[reportUnsupportedDunderAll]
+__all__ = [*sorted(_WHERE), "figures", "models"]  # pyright: ignore[reportUnsupportedDunderAll]
 
 
 def __getattr__(name: str) -> Any:
-    if name == "models":
-        return importlib.import_module(".models", __name__)
+    if name in ("figures", "models"):
+        return importlib.import_module("." + name, __name__)
     if name not in _WHERE:
         raise AttributeError(f"module 'qdiff' has no attribute {name!r}")
     value = getattr(importlib.import_module("." + _WHERE[name], __name__), name)

@@ -1,4 +1,4 @@
-"""The command `qdiff`: models, show, new, evaluate, optimize, tradeoff, sensitivity, sweep, rerun."""
+"""The command `qdiff`: models, show, new, evaluate, optimize, tradeoff, sensitivity, sweep, rerun, figure."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from ..solvers.progress import progress
 from .cache import use_compile_cache
 from .errors import guarded, show_tracebacks
 from .evaluate import evaluate_command
+from .figure import figure_command
 from .new import new_command
 from .optimize import optimize_command
 from .sensitivity import sensitivity_command
@@ -33,6 +34,7 @@ app.command("tradeoff")(guarded(tradeoff_command))
 app.command("sensitivity")(guarded(sensitivity_command))
 app.command("sweep")(guarded(sweep_command))
 app.command("rerun")(guarded(rerun_command))
+app.command("figure")(guarded(figure_command))
 
 
 def _version(wanted: bool):

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import json
 import math
+import pathlib
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -18,7 +19,21 @@ from .errors import BadInput, Fail, fail, nearest, show_tracebacks
 if TYPE_CHECKING:
     from ..models.base import Model, Parameter
 
-__all__ = ["BadInput", "Debug", "Fail", "Json", "ModelName", "Preset", "Sets", "checked_names", "configured", "dump", "fail", "load_model"]
+__all__ = [
+    "BadInput",
+    "Debug",
+    "Fail",
+    "Json",
+    "ModelName",
+    "Preset",
+    "Sets",
+    "checked_names",
+    "configured",
+    "dump",
+    "fail",
+    "load_model",
+    "new_folder",
+]
 
 
 def _debugging(value: bool) -> bool:
@@ -120,6 +135,14 @@ def checked_names(names: list[str], known, what: str, owner: type) -> list[str]:
 
     with bad_values():
         return list(dict.fromkeys(known_name(name, known, what, owner.__name__) for name in names))
+
+
+def new_folder(name: str) -> pathlib.Path:
+    """A folder here that holds nothing: of this name or, where that is taken, of the name with a number."""
+    k = 1
+    while (folder := pathlib.Path(name if k == 1 else f"{name}-{k}")).exists() and (not folder.is_dir() or any(folder.iterdir())):
+        k += 1
+    return folder
 
 
 def plain(value) -> Any:

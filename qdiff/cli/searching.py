@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .common import BadInput, bad_values, checked_names
+from .common import BadInput, bad_values, checked_names, new_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -98,10 +98,7 @@ def folder_of(out: pathlib.Path | None, files: tuple[str, ...], model: str, figu
             raise BadInput(f"--out must be a folder without the files of another run, but {out} has {', '.join(there)}")
         return out
     kind = model.rpartition(":")[2] if ":" in model else model
-    name, k = f"qdiff-out-{kind}-{re.sub('[^A-Za-z0-9_]+', '-', figure).strip('-')[:60]}", 1
-    while (folder := pathlib.Path(name if k == 1 else f"{name}-{k}")).exists() and (not folder.is_dir() or any(folder.iterdir())):
-        k += 1
-    return folder
+    return new_folder(f"qdiff-out-{kind}-{re.sub('[^A-Za-z0-9_]+', '-', figure).strip('-')[:60]}")
 
 
 @contextlib.contextmanager

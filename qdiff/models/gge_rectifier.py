@@ -38,11 +38,11 @@ class _GibbsChain(Model):
         coupling: Any
         J: Any
         length: int
-        _rates: Any
-        _weights: Any
-        _velocity: Any
-        _velocities: Any
-        _many_body: Any
+        _rates: ClassVar[Any]
+        _weights: ClassVar[Any]
+        _velocity: ClassVar[Any]
+        _velocities: ClassVar[Any]
+        _many_body: ClassVar[Any]
 
     # ---- what there is ----------------------------------------------------------------------------------
 

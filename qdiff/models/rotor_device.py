@@ -325,7 +325,7 @@ class RotorRectifier(_RotorDevice):
         '0.736082'
     """
 
-    g: float = parameter(0.5, unit="sqrt(energy)", text="mean coupling to the baths; rates go as its square")
+    g: float = parameter(0.5, text="mean coupling to the baths; rates go as its square, and as the frequency")
     cutoff: float = parameter(20.0, unit="energy", text="cutoff Omega of the spectral densities", low=0, open=True)
     alpha: float = parameter(0.5, text="weight of rectification against flow in the performances", low=0, high=1)
     l_max: int = setting(35, text="highest angular momentum kept")
@@ -408,7 +408,7 @@ class RotorRectifier(_RotorDevice):
         """|Q - Q_swap| / |Q + Q_swap|."""
         return rectification.rectification(self.heat_current_forward(), self.heat_current_reverse())
 
-    @figure(symbol="J", unit="1/energy", source="Eq. (40)")
+    @figure(symbol="J", unit="energy", source="Eq. (40)")
     def heat_flow(self):
         """max(|Q|, |Q_swap|) / (lam g^2)."""
         return rectification.flow(self.heat_current_forward(), self.heat_current_reverse()) / (self.lam * self.g**2)

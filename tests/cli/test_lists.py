@@ -33,7 +33,7 @@ def test_show(qdiff):
     assert table["beta1"] == ["0.1", "1/energy", "above 0", "inverse temperature of the cold bath"]
     assert table["chi"][:3] == ["0.0", "1", "between -1 and 1"]
     assert table["negative"][:2] == ["odd", "one of 'odd', 'drop'"]
-    assert table["heat_flow"] == ["J", "1/energy", "Eq. (40)", "max(|Q|, |Q_swap|) / (lam g^2)."]
+    assert table["heat_flow"] == ["J", "energy", "Eq. (40)", "max(|Q|, |Q_swap|) / (lam g^2)."]
 
 
 def test_version(qdiff):

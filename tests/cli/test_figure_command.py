@@ -1,0 +1,29 @@
+"""`qdiff figure`."""
+
+import json
+
+
+def test_one_figure(qdiff, tmp_path):
+    """Three files, the claims with verdicts, the caption; a second run writes nothing over them."""
+    result = qdiff("figure", "thermophoresis-2c", "--quick", "--out", str(tmp_path))
+    assert result.exit_code == 0, result.output
+    assert sorted(p.name for p in tmp_path.iterdir()) == [f"thermophoresis-2c.{kind}" for kind in ("nc", "png", "svg")]
+    assert "the effect is stronger for a larger gradient" in result.stdout and "2 of 2 claims hold" in result.stdout
+    again = qdiff("figure", "thermophoresis-2c", "--quick", "--out", str(tmp_path))
+    assert again.exit_code == 2 and "thermophoresis-2c.png" in again.stderr and "files of another run" in again.stderr
+
+
+def test_json(qdiff, tmp_path):
+    result = qdiff("figure", "thermophoresis-2c", "--quick", "--json", "--out", str(tmp_path / "new"))
+    assert result.exit_code == 0, result.output
+    found = json.loads(result.stdout)
+    assert [claim["verdict"] for claim in found["claims"]["thermophoresis-2c"]] == ["holds", "holds"] and found["quick"] is True
+
+
+def test_bad_input(qdiff, tmp_path):
+    """An unknown name, a file for a folder, and the table of a single figure are refused before anything is computed."""
+    unknown = qdiff("figure", "rotor4")
+    assert unknown.exit_code == 2 and "did you mean 'rotor-4'?" in unknown.stderr
+    (tmp_path / "file").write_text("")
+    assert "must be a folder" in qdiff("figure", "rotor-4", "--out", str(tmp_path / "file")).stderr
+    assert "--readme must come with all" in qdiff("figure", "rotor-4", "--readme", str(tmp_path / "file")).stderr
