@@ -69,6 +69,7 @@ def test_every_figure():
         close(got, want, 1e-6)
 
 
+@pytest.mark.slow
 def test_second_order():
     """Forward over reverse: the Hessian in gamma, U and tau against differences of the gradient."""
     model = engine(GEN1, 0.8)

@@ -56,7 +56,7 @@ def mesolve(H, jumps, rho, times, operators):
 TIMES = np.array([0.0, 0.1, 0.5, 2.0, 2.0, 7.5])
 
 
-@pytest.mark.parametrize(("seed", "dims"), [(1, (2, 2, 2)), (2, (2, 2, 3)), (3, DIMS)])
+@pytest.mark.parametrize(("seed", "dims"), [(1, (2, 2, 2)), (2, (2, 2, 3)), pytest.param(3, DIMS, marks=pytest.mark.slow)])
 def test_random_devices_against_qutip(seed, dims):
     """Two qubits and an oscillator, d = 8, 12 and 24, everything random and complex: expectation values of any operators."""
     H, jumps, rho = random_device(seed, dims)
@@ -96,6 +96,7 @@ def test_every_solver_keeps_its_tolerance(name):
     assert all(int(v) > 0 for v in run.statistics.values() if v is not run.statistics.get("rejected"))
 
 
+@pytest.mark.slow
 def test_symmetric_device_in_its_sector():
     """Populations reach a small sector, a coherent superposition of different charges a larger one; both as QuTiP."""
     s, motion = local_device(5)

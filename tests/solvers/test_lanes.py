@@ -95,6 +95,7 @@ def test_a_batch_is_the_loop(damping):
     assert np.all(residual < 1e-13) and np.all(np.abs(np.log10(rcond / jnp.stack([a[0][1][0] for a in alone]))) < 1)
 
 
+@pytest.mark.slow
 def test_nested_batches_forward_and_second_order():
     """vmap of vmap, forward mode and the Hessian in a batch, all equal to the loop (1e-10)."""
     s, motion = resonator(0.1, 1.0)

@@ -91,7 +91,7 @@ def test_solvers_agree(seed):
         assert 0.1 < float(other.rcond / states[0].rcond) < 10 and float(other.residual) < 1e-14
 
 
-@pytest.mark.parametrize("name", ["dense", "block"])
+@pytest.mark.parametrize("name", [pytest.param("dense", marks=pytest.mark.slow), "block"])
 def test_derivatives_of_a_random_generator(name):
     """Forward = reverse, second order symmetric and equal to differences, vmap of the gradient equals the loop."""
     s, motion = banded(3, 6)
