@@ -135,8 +135,8 @@ def test_another_kind_of_model():
 def test_derivatives_of_every_figure_agree_with_differences(name):
     """Fourth-order differences of every real scalar figure in every parameter, to 1e-6 of its size.
 
-    With one of five steps, from both sides or from one: a figure may have kinks less than a thousandth apart (ergotropies), and the error of a value
-    tells in the shortest.
+    With one of five steps, from both sides or from one: a figure may have kinks less than a thousandth apart
+    (ergotropies), and the error of a value tells in the shortest.
     """
     kind = getattr(qd.models, qd.models.NAMES[name].split(":")[1])
     model = kind()
