@@ -143,7 +143,7 @@ class Power(Published):
         top.axhline(limit, color=RED, lw=1, ls="--", label=r"$-\dot Q_r$, stationary")
         top.set(ylabel="power" + unit(data.net.units), xscale="log", xlim=(1, 1e6))
         top.set_yscale("symlog", linthresh=1e-6, linscale=0.4)
-        top.set_ylim(-3e-4, 3e-3)
+        top.set_ylim(-3e-4, 5e-2)
         top.legend(loc="upper right", ncols=3)
         bottom.plot(data.time, data.net, color=GREEN)
         bottom.set(xlabel=label(data.time), ylabel=label(data.net), ylim=(0, None))

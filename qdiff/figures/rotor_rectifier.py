@@ -57,7 +57,7 @@ def _with_dots(data, rectification: str, flow: str, until: float):
     )
 
 
-def _paint(axes, data, rectification: str, flow: str, place: str):
+def _paint(axes, data, rectification: str, flow: str, place):
     for row, color in enumerate(_COLORS):
         one = data.isel(beta2=row)
         axes.plot(one[rectification], one[flow], color=color, label=rf"$\beta_2$ = {float(one.beta2):g}")
@@ -92,7 +92,7 @@ class HeatRectification(Published):
 
     def paint(self, data):
         out = canvas(5.6, 4.0)
-        _paint(out.subplots(), data, "rectification", "heat_flow", "lower left")
+        _paint(out.subplots(), data, "rectification", "heat_flow", (0.02, 0.17))
         return out
 
     def claims(self, data):

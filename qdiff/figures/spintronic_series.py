@@ -58,7 +58,6 @@ class Approach(Published):
             {
                 "energy_increment": increments(("start", "tau", "cycle"), values),
                 "perturbative": increments("start", weak),
-                "cycles_to_converge": declared("tau", [e.cycles_to_converge() for e in engines], engines[0], "cycles_to_converge"),
             },
             {
                 "start": ["|dd>", "|ud>, |dd>"],

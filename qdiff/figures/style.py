@@ -63,7 +63,7 @@ def letter(axes: Axes, text: str, title: str = ""):
 def captioned(figure: Figure, text: str) -> Figure:
     """The picture, made taller, with the text beneath."""
     width, height = figure.get_size_inches()
-    per_line = int(width * 72 / (_CAPTION_SIZE * 0.515))
+    per_line = int(width * 72 / (_CAPTION_SIZE * 0.555))
     lines = textwrap.wrap(text, per_line, break_on_hyphens=False)
     below = (len(lines) + 1) * _CAPTION_SIZE * _LINE / 72
     total = height + below
