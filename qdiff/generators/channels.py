@@ -111,7 +111,7 @@ class Channels(eqx.Module):
     def right_hand_sides(self, lagrange_parameters) -> Rates:
         """How fast lambda and n = 1/(1 + e^lambda) change, at lambda (*bands, sites) [rate].
 
-            dlambda/dt = -[ Gain (1 + e^lambda) - Loss (1 + e^-lambda) ]
+        dlambda/dt = -[ Gain (1 + e^lambda) - Loss (1 + e^-lambda) ]
         """
         n, empty = jax.nn.sigmoid(-lagrange_parameters), jax.nn.sigmoid(lagrange_parameters)
         gain, loss = self._flows(n, empty)

@@ -14,6 +14,7 @@ from jax.core import Tracer
 from jax.typing import ArrayLike
 
 from ..baths.reservoir import BosonicBath
+from ..operators.checks import instance, real_array
 from ..operators.pattern import closed_classes
 from ..operators.sums import sum_into
 from .lindblad import Lindblad
@@ -86,7 +87,8 @@ class Rates(eqx.Module):
     labels: tuple[str, ...] = eqx.field(static=True)
 
     def __init__(self, energies, jumps: Mapping):
-        self.energies = jnp.asarray(energies, float)
+        self.energies = real_array("energies", energies)
+        instance("jumps", jumps, Mapping)
         if self.energies.ndim != 1:
             raise ValueError(f"energies must be one for each state, shape (n,), but has shape {self.energies.shape}")
         parts = [
@@ -183,7 +185,7 @@ def pauli(motion: Lindblad) -> Rates:
     Raises:
         ValueError: populations and coherences are coupled.
     """
-    sector = reach(motion)
+    sector = reach(instance("motion", motion, Lindblad))
     if not sector.is_population.all():
         count = int(np.sum(~sector.is_population))
         raise ValueError(f"motion must not couple populations to coherences, but {count} real numbers in coherences follow them")

@@ -115,9 +115,7 @@ class Bands(eqx.Module):
     def unpolarised(self, k):
         """1 - r_z^2 = 4 G_+ G_- / Gamma^2, without cancellation at low temperature."""
         D, xi = self.splitting(k), self.couplings(k)
-        up, down = (
-            sum(x * T * thermal(sign * 2 * D / T) for x, T in zip(xi, self.temperatures(), strict=True)) for sign in (1, -1)
-        )
+        up, down = (sum(x * T * thermal(sign * 2 * D / T) for x, T in zip(xi, self.temperatures(), strict=True)) for sign in (1, -1))
         return up * down / self._weighted(k) ** 2
 
     def mean_velocity(self, k):

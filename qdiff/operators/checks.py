@@ -59,6 +59,13 @@ def real_array(name: str, x) -> Any:
     return jnp.asarray(x, float)
 
 
+def instance(name: str, x, kind: type) -> Any:
+    """`x`, if it is of this class."""
+    if not isinstance(x, kind):
+        raise TypeError(f"{name} must be a {kind.__name__}, but was {x!r}")
+    return x
+
+
 def count(name: str, x, least: int | None = None) -> int:
     """`x` as an integer that is at least `least`."""
     words = "an integer" + ("" if least is None else f" of at least {least}")

@@ -64,7 +64,7 @@ def evolve_occupations(channels: Channels, initial, times, solver: Explicit | St
         raise ValueError(f"initial must have shape {shape}, but has shape {n.shape}")
     if known(n) and not bool(jnp.all((n >= 0) & (n <= 1))):
         raise ValueError(f"initial must hold occupations between 0 and 1, but has {float(n.min()):g} and {float(n.max()):g}")
-    if known(times) and np.any(np.diff(np.asarray(times)) < 0):
+    if known(times) and np.any(np.diff(np.asarray(times, float)) < 0):
         raise ValueError("times must be sorted in ascending order")
     if solver is None:
         fast = jnp.max(channels.decay(n)) * times[-1] if times.size else 0.0

@@ -11,6 +11,7 @@ import numpy as np
 from jax.core import Tracer
 
 from ..generators.coordinates import Coordinates
+from ..operators.checks import instance
 from ..operators.operator import Operator
 from . import powers
 from .cycle import Cycle
@@ -51,6 +52,7 @@ class Run(eqx.Module):
 
     def __init__(self, cycle: Cycle, initial):
         _precision()
+        instance("cycle", cycle, Cycle)
         rho = density(initial, cycle.space, cycle.dim)
         natural = cycle.coordinates()
         held = {*zip(natural.row, natural.col, strict=True)}

@@ -12,6 +12,7 @@ from jax import lax
 from jax.lax.linalg import tridiagonal_solve
 
 from ..generators.drift_diffusion import DriftDiffusion, FiniteVolumes
+from ..operators.checks import count
 from .rational import exponential
 from .steady import _precision
 
@@ -59,6 +60,7 @@ def stationary_density(equation: DriftDiffusion, nodes: int = 4096, *, current: 
     Accuracy: 1e-14 of the largest density. At most eight zeros of each function count as kinks.
     """
     _precision()
+    count("nodes", nodes)
     if nodes < 256:
         raise ValueError(f"nodes must be at least 256, but was {nodes}")
     edges = lax.stop_gradient(_edges(equation.kinks, max(nodes // _NODES, 16)))

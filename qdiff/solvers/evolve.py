@@ -15,6 +15,7 @@ from jax.core import Tracer
 from ..generators.eigenbasis import eigenvalues
 from ..generators.lindblad import Lindblad
 from ..generators.sector import Sector, reach
+from ..operators.checks import kind_of
 from ..operators.operator import Operator
 from ..operators.probe import is_constant
 from ..operators.space import Space
@@ -143,13 +144,16 @@ def evolve(
 
 
 def _times(start, times):
+    for name, given in (("start", start), ("times", times)):
+        if kind_of(given) not in "biufc":
+            raise TypeError(f"{name} must be a real number or an array of them, but was {given!r}")
     start, times = jnp.asarray(start), jnp.asarray(times)
     if start.ndim != 0:
         raise ValueError(f"start must be one number, but has shape {start.shape}")
     if times.ndim > 1 or times.size == 0:
         raise ValueError(f"times must be one-dimensional and hold at least one, but has shape {times.shape}")
-    if jnp.iscomplexobj(times):
-        raise ValueError(f"times must be real, but are of type {times.dtype}")
+    if jnp.iscomplexobj(times) or jnp.iscomplexobj(start):
+        raise ValueError(f"times must be real, as must be start, but are of type {times.dtype} and {start.dtype}")
     return start.astype(float), jnp.atleast_1d(times).astype(float)
 
 

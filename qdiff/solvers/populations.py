@@ -10,6 +10,7 @@ import numpy as np
 from jax import lax
 
 from ..generators.rates import Rates
+from ..operators.checks import instance
 from . import elimination
 from .refusal import refuse
 from .steady import NotUnique, _precision
@@ -45,6 +46,7 @@ def stationary_populations(rates: Rates, solver: str = "elimination"):
         '3.975449735909e-31'
     """
     _precision()
+    instance("rates", rates, Rates)
     if solver not in ("elimination", "lu"):
         raise ValueError(f'solver must be "elimination" or "lu", but was {solver!r}')
     order = elimination_order(rates)

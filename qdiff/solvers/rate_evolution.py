@@ -10,6 +10,7 @@ from jax.core import Tracer
 from jaxtyping import Array, Float
 
 from ..generators.rates import Rates
+from ..operators.checks import instance, real_array
 from .refusal import refuse
 from .steady import _precision
 
@@ -47,6 +48,7 @@ def propagate(rates: Rates, initial, times):
         True
     """
     _precision()
+    instance("rates", rates, Rates)
     initial, times = checked_populations(initial, rates.size, "initial"), checked_times(times)
     p = _evolved(rates.jumps(), initial, times)
     return refuse(p, _REASONS, ~jnp.all(jnp.isfinite(rates.rate)), ~jnp.all(jnp.isfinite(p)))
@@ -59,7 +61,7 @@ def _evolved(R, initial, times):
 
 def checked_times(times):
     """times as an array (k,), if they can be times."""
-    times = jnp.asarray(times, float)
+    times = real_array("times", times)
     if times.ndim != 1:
         raise ValueError(f"times must have shape (k,), but has shape {times.shape}")
     if not isinstance(times, Tracer) and not np.all(np.asarray(times) >= 0):
@@ -69,7 +71,7 @@ def checked_times(times):
 
 def checked_populations(p, size: int, name: str):
     """p as an array (size,), if it can be populations."""
-    p = jnp.asarray(p, float)
+    p = real_array(name, p)
     if p.shape != (size,):
         raise ValueError(f"{name} must be one population for each state, shape ({size},), but has shape {p.shape}")
     if isinstance(p, Tracer):

@@ -13,6 +13,7 @@ from jax.core import Tracer
 
 from ..generators.lindblad import Lindblad
 from ..generators.sector import Sector, reach
+from ..operators.checks import instance, kind_of
 from ..operators.operator import Operator
 from . import evolve
 from .integrators import Flow, Integrator, choose
@@ -162,7 +163,8 @@ def zero_frequency_noise(motion: Lindblad, state: Any, A: Operator, B: Operator 
         >>> round(float(s), 12)
         0.9375
     """
-    first, second = _halves(motion, state, A, A.dag if B is None else B)
+    instance("motion", motion, Lindblad)
+    first, second = _halves(motion, state, A, instance("A", A, Operator).dag if B is None else B)
     if second is None:
         # For a Hermitian A the anti-Hermitian part of B rho adds to the imaginary part only.
         return finite(2 * _at_zero(motion, first, A.is_hermitian).real, "spectrum")
@@ -182,6 +184,8 @@ def finite(values, what: str):
 
 
 def _real(name: str, given):
+    if kind_of(given) not in "biufc":
+        raise TypeError(f"{name} must be real numbers, but were {given!r}")
     given = jnp.asarray(given)
     if not (jnp.issubdtype(given.dtype, jnp.floating) or jnp.issubdtype(given.dtype, jnp.integer)):
         raise TypeError(f"{name} must be real numbers, but are of type {given.dtype}")

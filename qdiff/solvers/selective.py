@@ -50,7 +50,10 @@ def trajectories(cycle: Cycle, key, cycles: int, count: int, initial) -> Traject
         ValueError, TypeError: an argument is not what it must be.
     """
     cycles, count = checked_count("cycles", cycles, 1), checked_count("count", count, 1)
-    key = jax.random.key(key) if isinstance(key, (int, np.integer)) else key
+    if isinstance(key, (int, np.integer)) and not isinstance(key, bool):
+        key = jax.random.key(key)
+    elif not (isinstance(key, jax.Array) and (jnp.issubdtype(key.dtype, jax.dtypes.prng_key) or key.dtype == np.uint32)):
+        raise TypeError(f"key must be an integer or a JAX random key, but was {key!r}")
     return _run(cycle, density(initial, cycle.space, cycle.dim), (key, None), cycles, count)
 
 

@@ -55,6 +55,12 @@ class SwapBaths(Stroke):
     first: str = eqx.field(static=True)
     second: str = eqx.field(static=True)
 
+    def __init__(self, first: str, second: str):
+        for name, given in (("first", first), ("second", second)):
+            if not isinstance(given, str):
+                raise TypeError(f"{name} must be the name of a bath, but was {given!r}")
+        self.first, self.second = first, second
+
     def swapped(self, motion: Lindblad) -> Lindblad:
         for name in (self.first, self.second):
             if name not in motion.jumps:

@@ -40,6 +40,8 @@ def study_of(path: str | os.PathLike) -> dict[str, Any]:
     """
     import h5netcdf
 
+    if not isinstance(path, (str, os.PathLike)):
+        raise TypeError(f"path must be the name of a file, but was {path!r}")
     if not os.path.exists(path):
         raise FileNotFoundError(f"there is no file {os.fspath(path)!r}")
     try:

@@ -11,6 +11,7 @@ from jax import lax
 
 from ..generators.lindblad import Lindblad
 from ..generators.sector import reach
+from ..operators.checks import real_array
 from ..operators.sums import sum_into, take
 from ..solvers.factorization import choose
 from ..solvers.null_vector import response
@@ -105,7 +106,7 @@ def fano_factor(mean, noise):
     Args:
         mean, noise: the first two of `cumulants`, any shape.
     """
-    return noise / jnp.abs(mean)
+    return real_array("noise", noise) / jnp.abs(real_array("mean", mean))
 
 
 def uncertainty_ratio(mean, noise, entropy_production):
@@ -119,7 +120,8 @@ def uncertainty_ratio(mean, noise, entropy_production):
 
     Source: Barato, Seifert, Phys. Rev. Lett. 114, 158101 (2015).
     """
-    return noise * entropy_production / jnp.square(mean)
+    precision = real_array("noise", noise) / jnp.square(real_array("mean", mean))
+    return precision * real_array("entropy_production", entropy_production)
 
 
 @partial(jax.jit, static_argnums=(3, 4, 5, 6))

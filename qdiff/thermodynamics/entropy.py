@@ -9,7 +9,7 @@ import numpy as np
 
 from ..generators.eigenbasis import eigenvalues
 from ..generators.lindblad import Lindblad
-from ..operators.checks import known
+from ..operators.checks import known, real_number
 from ..operators.operator import Operator
 from ..solvers.steady import State
 from .flows import currents
@@ -64,6 +64,7 @@ def free_energy(rho: Operator, H: Operator, T):
         >>> round(float(qd.free_energy(q.identity / 2, q.q.up, 2.0)), 6)
         -0.886294
     """
+    T = jnp.asarray(real_number("T", T, several=True))
     return jnp.real((H @ density_matrix(rho)).trace()) - T * entropy(rho)
 
 

@@ -38,8 +38,8 @@ def currents(motion: Lindblad, state: State, observable: Operator) -> dict[str, 
 
 def current(motion: Lindblad, state: State, observable: Operator, bath: str):
     """Tr[O L_b rho] of one bath, a scalar; see `currents`."""
-    _of(motion, state, bath)
-    return currents(motion, state, observable)[bath]
+    _of(motion, state)
+    return currents(motion, state, observable)[_bath(motion, bath)]
 
 
 def heat_current(motion: Lindblad, state: State, bath: str, H: Operator | None = None):
@@ -52,8 +52,8 @@ def heat_current(motion: Lindblad, state: State, bath: str, H: Operator | None =
     Raises:
         ValueError: there is no such bath; H is not Hermitian or acts on another space.
     """
-    _of(motion, state, bath)
-    return _moved(motion, state, _hamiltonian(motion, H, "H"), True)[bath]
+    _of(motion, state)
+    return _moved(motion, state, _hamiltonian(motion, H, "H"), True)[_bath(motion, bath)]
 
 
 class Ledger(eqx.Module):
@@ -111,12 +111,16 @@ def _hamiltonian(motion: Lindblad, H: Operator | None, name: str) -> Operator:
     return motion.into_frame(hermitian(H, name))
 
 
-def _of(motion: Lindblad, state: State, bath: str | None = None):
+def _of(motion: Lindblad, state: State):
     if not isinstance(motion, Lindblad):
         raise TypeError(f"motion must be a generator such as Lindblad(...), but was {type(motion).__name__}")
     if not hasattr(state, "sector"):
         raise TypeError(f"state must be one from steady_state, but was {type(state).__name__}")
     if state.sector.labels != motion.labels or state.sector.dim != motion.H.size:
         raise ValueError(f"state must be a state of this generator (baths {motion.labels}), but has baths {state.sector.labels}")
-    if bath is not None and bath not in motion.jumps:
+
+
+def _bath(motion: Lindblad, bath: str) -> str:
+    if not isinstance(bath, str) or bath not in motion.jumps:
         raise ValueError(f"bath must be one of {list(motion.jumps)}, but was {bath!r}")
+    return bath

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 
 from ..generators.eigenbasis import eigenbasis
 from ..generators.lindblad import hermitian
+from ..operators.checks import instance, real_number
 from ..operators.operator import Operator
 from ..operators.pattern import diagonal
 
@@ -22,7 +23,7 @@ def gibbs(H: Operator, beta) -> Operator:
         A density matrix on the space of H, with the blocks that H has.
 
     Raises:
-        ValueError: H is not Hermitian.
+        ValueError: H is not Hermitian; beta is not one finite number.
 
     Differentiable in H and beta, except at a conical point of H.
 
@@ -34,6 +35,8 @@ def gibbs(H: Operator, beta) -> Operator:
         >>> round(float(qd.gibbs(qubit.z, 0.5).diagonal()[0]), 6)
         0.268941
     """
+    real_number("beta", beta)
+    instance("H", H, Operator)
     basis = eigenbasis(hermitian(H))
     populations = Operator(diagonal(H.size), jax.nn.softmax(-jnp.asarray(beta) * basis.energies), H.space)
     return basis.frame @ populations @ basis.frame.dag
