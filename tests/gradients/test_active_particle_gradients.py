@@ -39,6 +39,7 @@ def test_forward_reverse_and_differences(figure, names):
         close(got * (1 + 1e-6), derivative(value, x, 4e-3), 1e-7)
 
 
+@pytest.mark.slow
 def test_second_order():
     """The Hessian of the velocity is symmetric, and the derivative of the gradient."""
     _, reverse, _, value = programs("velocity", NAMES)

@@ -191,6 +191,7 @@ def test_drift_diffusion(name):
     assert close(fitted, list(entry["SG"].values()), 1e-12)
 
 
+@pytest.mark.slow
 @ids("grad_v_final_dd")
 def test_gradient_of_drift_diffusion(name):
     entry = DATA[name]
@@ -232,6 +233,7 @@ def test_relaxed_velocity_at_a_thousand_momenta(name):
     assert close(device(entry, phonon_exponent=exponent(name)).velocity_relaxed(), entry["value"], 1e-11, 1e-8)
 
 
+@pytest.mark.slow
 def test_without_spin_flips():
     entry = DATA["v_final_full_no_spin_flips"]
     for p in (2, 3, 4):
@@ -280,6 +282,7 @@ def test_correlation_in_time():
     assert close(device(entry).velocity_correlation(entry["t"], "relaxed"), numbers(entry["value"]), 1e-11, 1e-8)
 
 
+@pytest.mark.slow
 def test_momentum_relaxation_times():
     """As in the text: 7.8e3, 7.0e4, 2.5e6, 9.4e6 for 250 momenta."""
     model = qd.models.ActiveParticle(points=250)
