@@ -1,7 +1,8 @@
 """Differentiable open quantum systems and quantum thermodynamics.
 
 The public names are loaded when they are first used (PEP 562), because JAX takes a second to import. Importing
-qdiff asks JAX for 64-bit numbers, unless the environment variable JAX_ENABLE_X64 says otherwise.
+qdiff asks JAX for 64-bit numbers, unless the environment variable JAX_ENABLE_X64 says otherwise, and gives its
+CPU programs 64 threads, unless PJRT_NPROC says otherwise.
 """
 
 import importlib
@@ -13,6 +14,10 @@ os.environ.setdefault("JAX_ENABLE_X64", "1")
 if "jax" in sys.modules:
     # JAX has read its environment already; the variable still decides.
     sys.modules["jax"].config.update("jax_enable_x64", os.environ["JAX_ENABLE_X64"].lower() in ("1", "true"))
+
+# A batched LAPACK call cuts its batch into tasks for the pool of threads in which it itself runs, and waits for them there. Before
+# jaxlib 0.11.2 as many such calls at once as the pool has threads, one for each core, wait for ever. Idle threads cost nothing.
+os.environ.setdefault("PJRT_NPROC", str(max(64, os.cpu_count() or 1)))
 
 _HOME = {
     "operators.fermions": ["Fermions"],

@@ -18,6 +18,7 @@ from jax.core import Tracer
 from ..solvers import evolve, regression, steady
 from ..solvers.refusal import refusal_reason
 from ..solvers.steady import SolveError, failure_mode, failures
+from .compiling import options
 
 
 @dataclasses.dataclass(frozen=True)
@@ -199,10 +200,15 @@ def compile_method(method):
     runs first; only if it does is the one that can say why compiled. Called while tracing, it becomes part of the caller's program.
     """
 
-    @eqx.filter_jit
-    def program(self, arrays, mode):
+    def computed(self, arrays, mode):
         with failures(mode), sharing():
             return method(self, *arrays)
+
+    within = eqx.filter_jit(computed)  # a caller's program, to which options cannot be given
+
+    @functools.cache
+    def alone():
+        return eqx.filter_jit(computed, compiler_options=options())
 
     @functools.wraps(method)
     def wrapper(self, *arrays):
@@ -210,11 +216,11 @@ def compile_method(method):
             return method(self, *arrays)
         arrays = tuple(x if x is None or isinstance(x, range) else jnp.asarray(x) for x in arrays)
         if failure_mode() == "nan" or any(isinstance(x, Tracer) for x in jax.tree.leaves((self, arrays))):
-            return program(self, arrays, failure_mode())
-        out = program(self, arrays, "nan")
+            return within(self, arrays, failure_mode())
+        out = alone()(self, arrays, "nan")
         if isinstance(self, Model) and (caution := self.caution()):
             warnings.warn(caution, stacklevel=2)
-        return out if all(bool(jnp.all(jnp.isfinite(x))) for x in jax.tree.leaves(out)) else solved(program, self, arrays, "raise")
+        return out if all(bool(jnp.all(jnp.isfinite(x))) for x in jax.tree.leaves(out)) else solved(alone(), self, arrays, "raise")
 
     return wrapper
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Iterable
-from functools import partial
 from typing import Any, Protocol, runtime_checkable
 
 import equinox as eqx
@@ -14,10 +14,8 @@ import numpy as np
 from jax.core import Tracer
 
 from ..models.base import Model, known_name, sharing, solved
+from ..models.compiling import options
 from ..solvers.steady import failures
-
-# The program runs for milliseconds, once; compiling it takes seconds. Half of them go into LLVM's optimisation.
-_COMPILER = {"xla_backend_optimization_level": 0}
 
 
 @runtime_checkable
@@ -85,7 +83,7 @@ def evaluate(model: Model, figures: Iterable[str] | str | None = None, *, gradie
     names = tuple(dict.fromkeys(known_name(name, known, "figure", type(model).__name__) for name in wanted))
 
     explained = _explained(model)
-    values, slopes, checks = _program(model, names, gradient)
+    values, slopes, checks = _compiled()(model, names, gradient)
     values = {name: np.asarray(values[name])[()] for name in names}
     _refuse_failed(model, tuple(name for name, value in values.items() if not np.all(np.isfinite(value))))
     return Evaluation(
@@ -96,7 +94,12 @@ def evaluate(model: Model, figures: Iterable[str] | str | None = None, *, gradie
     )
 
 
-@partial(jax.jit, static_argnums=(1, 2), compiler_options=_COMPILER)
+@functools.cache
+def _compiled():
+    # The program runs for milliseconds, once; compiling it takes seconds.
+    return jax.jit(_program, static_argnums=(1, 2), compiler_options=options(0))
+
+
 def _program(model, names, gradient):
     """Values, gradients, and what the model traces of its diagnostics."""
 

@@ -15,14 +15,12 @@ import jax.numpy as jnp
 import numpy as np
 
 from ..models.base import Model, sharing
+from ..models.compiling import options
 from ..solvers.steady import failures
 from .bounds import Box
 from .constraints import Constraint
 from .journal import untracked
 from .objective import Objective
-
-# At the first of XLA's levels both programs run as fast as at its default, and compile in four fifths of the time.
-_COMPILER: dict[str, Any] = {"xla_backend_optimization_level": 1}
 
 
 class Programs:
@@ -127,8 +125,8 @@ class Programs:
             slopes, at_one = self._programs
             pool = concurrent.futures.ThreadPoolExecutor(2)
             us, weights = np.zeros(self._size), self.weights
-            first = pool.submit(jax.jit(slopes).lower(0.0, *self._inputs, weights, us).compile, _COMPILER)
-            second = pool.submit(jax.jit(at_one).lower(*self._inputs, weights[0], us[0]).compile, _COMPILER)
+            first = pool.submit(jax.jit(slopes).lower(0.0, *self._inputs, weights, us).compile, options())
+            second = pool.submit(jax.jit(at_one).lower(*self._inputs, weights[0], us[0]).compile, options())
             pool.shutdown(wait=False)
             _compiled[self._key] = (first, second)
             while len(_compiled) > 8:
