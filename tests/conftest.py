@@ -1,10 +1,11 @@
-"""Shared by all tests: 64-bit numbers, and JAX's compile caches cleared before they fill the memory."""
+"""Shared by all tests: 64-bit numbers, JAX's compile caches cleared before they fill the memory, and what the tests count."""
 
 import gc
 import resource
 
 import jax
 import pytest
+from counted import counted, pytest_runtest_setup, pytest_terminal_summary  # noqa: F401
 from jaxtyping import install_import_hook
 
 # The array kernels declare their shapes and types; the tests hold them to it.
