@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import qutip as qt
 from helpers import close, ohmic, rates
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
@@ -125,7 +126,7 @@ def size_of(H, couplings):
 @pytest.mark.parametrize("name", sorted(SHAPES))
 @given(NUMBERS, BETA)
 @MANY
-def test_one_temperature_gives_gibbs_and_no_current(name, x, beta):
+def test_one_temperature_gives_gibbs_and_no_current(name, counted, x, beta):
     """Equal temperatures, whatever the levels: the thermal state, no heat, no entropy production."""
     rho, H, couplings, heat, sigma, entropy, rcond = program(name)(x, [beta, beta])
     assume(np.all(np.isfinite(rho)) and rcond > 1e-9)
@@ -138,12 +139,13 @@ def test_one_temperature_gives_gibbs_and_no_current(name, x, beta):
     flows = np.array(list(heat.values()))
     close(flows, 0 * flows, 10 * noise, size_of(H, couplings) * (np.abs(H).max() + 1))
     assert abs(sigma) < 10 * noise * size_of(H, couplings) * (np.abs(H).max() + 1)
+    counted("random systems")
 
 
 @pytest.mark.parametrize("name", sorted(SHAPES))
 @given(NUMBERS, st.tuples(BETA, BETA))
 @MANY
-def test_laws_between_two_temperatures(name, x, betas):
+def test_laws_between_two_temperatures(name, counted, x, betas):
     """A state that is positive and normalised; the first law; entropy is produced; heat flows from hot to cold."""
     rho, H, couplings, heat, sigma, _, rcond = program(name)(x, betas)
     assume(np.all(np.isfinite(rho)) and rcond > 1e-9)
@@ -156,6 +158,7 @@ def test_laws_between_two_temperatures(name, x, betas):
     close(sigma, -betas[0] * heat["left"] - betas[1] * heat["right"], 1e-12, scale)
     assert sigma > -10 * noise * scale
     assert (betas[0] - betas[1]) * heat["right"] > -10 * noise * scale
+    counted("random systems")
 
 
 def moved(H, A, beta, rho):
@@ -190,7 +193,7 @@ def test_the_reference_is_that_of_the_helpers():
 
 
 @pytest.mark.parametrize("name", sorted(SHAPES))
-def test_state_and_currents_are_those_of_brute_force(name):
+def test_state_and_currents_are_those_of_brute_force(name, counted):
     """At 50 points without accidental coincidences: stationary to 1e-12 of the rates, and each bath's heat."""
     rng = np.random.default_rng(5)
     for _ in range(50):
@@ -201,3 +204,42 @@ def test_state_and_currents_are_those_of_brute_force(name):
         close(sum(parts.values()) - 1j * (H @ rho - rho @ H), 0 * rho, 1e-12, scale)
         for bath, part in parts.items():
             close(heat[bath], np.trace(H @ part).real, 1e-12, scale * (np.abs(H).max() + 1))
+        counted("random systems")
+
+
+def redfield(H, A, beta):
+    """QuTiP's Bloch-Redfield tensor of one coupling, terms between unequal frequencies left out."""
+    down, _ = rates(beta, ohmic(STRENGTH, CUTOFF))
+    return qt.bloch_redfield_tensor(qt.Qobj(H), [[qt.Qobj(A), lambda w: float(down(w))]], sec_cutoff=1e-8, fock_basis=True)
+
+
+@pytest.mark.parametrize("name", sorted(SHAPES))
+def test_state_and_currents_are_those_of_bloch_and_redfield(name, counted):
+    """Ten other points, in QuTiP's tensor: its stationary state by singular values to 1e-10, and each bath's heat."""
+    rng = np.random.default_rng(6)
+    for _ in range(10):
+        x, betas = rng.uniform(0.2, 1.8, 12), rng.uniform(0.2, 2.0, 2)
+        rho, H, couplings, heat, _, _, rcond = program(name)(x, betas)
+        apart(np.subtract.outer(*[np.linalg.eigvalsh(H)] * 2))
+        parts = {b: redfield(H, A, beta) for (b, A), beta in zip(couplings.items(), betas, strict=True)}
+        coherent = qt.liouvillian(qt.Qobj(H))
+        scale = size_of(H, couplings)
+        for bath, R in parts.items():
+            flow = np.trace(H @ ((R - coherent)(qt.Qobj(rho))).full()).real
+            close(heat[bath], flow, 1e-12, scale * (np.abs(H).max() + 1))
+        R = sum(parts.values()) - coherent
+        close(R(qt.Qobj(rho)).full(), 0 * rho, 1e-12, scale)
+        if len(H) < 16:
+            close(rho, qt.steadystate(R).full(), 1e-12 + 1e-14 / rcond, 1.0)
+        counted("random systems")
+        counted("oracle comparisons", 2)
+
+
+def test_bloch_and_redfield_can_disagree():
+    """Another temperature, or terms between unequal frequencies, are seen."""
+    x, betas = np.linspace(0.3, 1.7, 12), [0.5, 1.5]
+    rho, H, couplings, *_ = program("pair")(x, betas)
+    for other in ([0.5, 1.5 + 1e-6], [1.5, 0.5]):
+        R = sum(redfield(H, A, beta) for A, beta in zip(couplings.values(), other, strict=True)) - qt.liouvillian(qt.Qobj(H))
+        with pytest.raises(AssertionError, match="differs by"):
+            close(R(qt.Qobj(rho)).full(), 0 * rho, 1e-12, size_of(H, couplings))
