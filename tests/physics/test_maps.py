@@ -1,0 +1,139 @@
+"""What a generator does to all states at once: complete positivity, trace, semigroup, where everything ends, all integrators.
+
+The map of a time is put together in NumPy from the evolution of d^2 pure states, in the sector of them all.
+"""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from helpers import close, dissipator, random_density, unitary
+from random_couplings import CUTOFF, SHAPES, STRENGTH
+from random_devices import DEVICES, SPECIAL, draw
+from scipy.linalg import expm
+
+import qdiff as qd
+
+COMPILER = {"xla_backend_optimization_level": 0}  # these programs are small: compile them fast
+TIMES = np.array([0.4, 1.1, 1.5])
+LOCAL, GLOBAL = ("driven", "fermions", "levels", "spins"), ("pair", "identical", "levels")
+
+
+@qd.structured
+def secular(name, x, betas):
+    H, left, right = SHAPES[name](x)
+    cold, hot = (qd.BosonicBath(betas[k], qd.Ohmic(STRENGTH, CUTOFF)) for k in (0, 1))
+    return qd.secular(H, {"left": (left, cold), "right": (right, hot)})
+
+
+def probes(d):
+    """d^2 pure states that span all matrices: |i>, (|i> + |j>)/sqrt 2 and (|i> + i|j>)/sqrt 2."""
+    kets = list(np.eye(d, dtype=complex))
+    kets += [np.sqrt(0.5) * (kets[i] + turn * kets[j]) for i in range(d) for j in range(i) for turn in (1, 1j)]
+    return np.stack([np.outer(k, k.conj()) for k in kets])
+
+
+@functools.cache
+def program(build, name, solver=None, times=tuple(TIMES)):
+    @functools.partial(jax.jit, compiler_options=COMPILER)
+    def run(states, *numbers):
+        with qd.failures("nan"):
+            motion = build(name, *numbers)
+            seen = jax.vmap(lambda rho: qd.evolve(motion, rho, np.array(times), solver=solver).dense())(states)
+            end = qd.steady_state(motion)
+            return seen, end.dense(), end.rcond
+
+    def maps(*numbers):
+        """The superoperators of all times on row-major vectors, the steady state, and its condition."""
+        states = probes(jax.eval_shape(lambda *n: build(name, *n).H.dense(), *numbers).shape[0])
+        seen, end, rcond = run(jnp.asarray(states), *map(jnp.asarray, numbers))
+        before = states.reshape(len(states), -1)
+        after = np.moveaxis(np.asarray(seen), 1, 0).reshape(len(times), *before.shape)
+        return [np.linalg.solve(before, a).T for a in after], np.asarray(end), float(rcond)
+
+    return maps
+
+
+def local(name, x):
+    return DEVICES[name](x)
+
+
+def choi(superoperator):
+    """sum_ij |i><j| (x) map(|i><j|) of a superoperator on row-major vectors."""
+    d = round(len(superoperator) ** 0.5)
+    return superoperator.reshape(d, d, d, d).transpose(2, 0, 3, 1).reshape(d * d, d * d)
+
+
+def check_channel(superoperator, noise):
+    """Completely positive, trace preserving, Hermiticity preserving, to `noise`."""
+    C = choi(superoperator)
+    d = round(len(C) ** 0.5)
+    assert np.linalg.eigvalsh((C + C.conj().T) / 2)[0] > -noise, "not completely positive"
+    assert np.abs(C - C.conj().T).max() < noise, "does not keep matrices Hermitian"
+    assert np.abs(np.einsum("iaja->ij", C.reshape(d, d, d, d)) - np.eye(d)).max() < noise, "does not keep the trace"
+
+
+def test_the_check_can_fail():
+    """Transposition is positive and not completely so; a loss, and a map that is not Hermitian, are seen. A random unitary passes."""
+    d = 3
+    swap = np.eye(d * d).reshape(d, d, d, d).transpose(1, 0, 2, 3).reshape(d * d, d * d)
+    u = np.linalg.qr(random_density(np.random.default_rng(0), d))[0]
+    good = np.kron(u, u.conj())
+    check_channel(good, 1e-13)
+    for wrong, what in ((swap, "not completely"), (good * (1 - 1e-9), "the trace"), (np.kron(u, u.conj() * np.exp(1e-9j)), "Hermitian")):
+        with pytest.raises(AssertionError, match=what):
+            check_channel(wrong, 1e-10)
+
+
+CASES = [(local, name) for name in LOCAL] + [(secular, name) for name in GLOBAL]
+
+
+@pytest.mark.parametrize(("build", "name"), CASES, ids=[f"{b.__name__} {n}" for b, n in CASES])
+def test_maps_of_random_devices(build, name, counted):
+    """Channels at all times, a semigroup, and for long times the steady state whatever the start.
+
+    Rounding of the exponential is 1e-15 for each of some ten squarings, of matrices with norms below ten.
+    """
+    rng, arrived = np.random.default_rng(7), 0
+    for _ in range(8):
+        if build is local:
+            numbers = (draw(rng),)
+        else:
+            x = np.where(rng.uniform(size=12) < 0.4, rng.choice(SPECIAL, 12), rng.uniform(-2, 2, 12))
+            numbers = (x, rng.uniform(0.2, 2.0, 2))
+        (first, second, both), end, rcond = program(build, name)(*numbers)
+        for Phi in (first, second, both):
+            check_channel(Phi, 1e-12)
+        assert np.abs(first - np.eye(len(first))).max() > 1e-2
+        close(second @ first, both, 1e-12, 1.0)
+        counted("random systems")
+        if rcond > 1e-3:  # then everything decays long before 1e5, where 65536 roundings have added up
+            late = np.linalg.matrix_power(both, 2**16)
+            close(late, np.outer(end.ravel(), np.eye(len(end)).ravel()), 1e-9, 1.0)
+            arrived += 1
+    assert arrived > 2
+
+
+SOLVERS = {
+    "propagator": (qd.Propagator(), 1e-12),
+    "action": (qd.Action(), 1e-12),
+    "explicit": (qd.Explicit(), 1e-7),
+    "stiff": (qd.Stiff(), 1e-6),
+}
+
+
+@pytest.mark.parametrize("solver", sorted(SOLVERS))
+def test_all_integrators_make_the_same_map(solver, counted):
+    """The exponential of the superoperator by SciPy; step-wise solvers to ten times the tolerance of a step, positive to that."""
+    chosen, tolerance = SOLVERS[solver]
+    rng = np.random.default_rng(8)
+    for _ in range(6):
+        x = draw(rng)
+        motion = DEVICES["levels"](x)
+        L = unitary(motion.H.dense()) + sum(float(j.rate) * dissipator(j.operator.dense()) for js in motion.jumps.values() for j in js)
+        (Phi,), *_ = program(local, "levels", chosen, (1.1,))(x)
+        close(Phi, expm(1.1 * L), tolerance, 1.0)
+        check_channel(Phi, 10 * tolerance)
+        counted("random systems")
