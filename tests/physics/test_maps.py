@@ -1,4 +1,4 @@
-"""What a generator does to all states at once: complete positivity, trace, semigroup, where everything ends, all integrators.
+"""What a generator does to all states at once: complete positivity, trace, semigroup, where everything ends, integrators.
 
 The map of a time is put together in NumPy from the evolution of d^2 pure states, in the sector of them all.
 """
@@ -18,7 +18,7 @@ import qdiff as qd
 
 COMPILER = {"xla_backend_optimization_level": 0}  # these programs are small: compile them fast
 TIMES = np.array([0.4, 1.1, 1.5])
-LOCAL, GLOBAL = ("driven", "fermions", "levels", "spins"), ("pair", "identical", "levels")
+LOCAL, GLOBAL = ("fermions", "levels", "spins"), ("pair", "identical", "levels")
 
 
 @qd.structured
@@ -97,7 +97,7 @@ def test_maps_of_random_devices(build, name, counted):
     Rounding of the exponential is 1e-15 for each of some ten squarings, of matrices with norms below ten.
     """
     rng, arrived = np.random.default_rng(7), 0
-    for _ in range(8):
+    for _ in range(6):
         if build is local:
             numbers = (draw(rng),)
         else:
@@ -117,7 +117,6 @@ def test_maps_of_random_devices(build, name, counted):
 
 
 SOLVERS = {
-    "propagator": (qd.Propagator(), 1e-12),
     "action": (qd.Action(), 1e-12),
     "explicit": (qd.Explicit(), 1e-7),
     "stiff": (qd.Stiff(), 1e-6),
@@ -125,7 +124,7 @@ SOLVERS = {
 
 
 @pytest.mark.parametrize("solver", sorted(SOLVERS))
-def test_all_integrators_make_the_same_map(solver, counted):
+def test_other_integrators_make_the_same_map(solver, counted):
     """The exponential of the superoperator by SciPy; step-wise solvers to ten times the tolerance of a step, positive to that."""
     chosen, tolerance = SOLVERS[solver]
     rng = np.random.default_rng(8)
