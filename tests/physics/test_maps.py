@@ -9,7 +9,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from helpers import close, dissipator, random_density, unitary
+import qutip as qt
+from helpers import close, dissipator, ohmic, random_density, rates, unitary
 from random_couplings import CUTOFF, SHAPES, STRENGTH
 from random_devices import DEVICES, SPECIAL, draw
 from scipy.linalg import expm
@@ -43,15 +44,15 @@ def program(build, name, solver=None, times=tuple(TIMES)):
             motion = build(name, *numbers)
             seen = jax.vmap(lambda rho: qd.evolve(motion, rho, np.array(times), solver=solver).dense())(states)
             end = qd.steady_state(motion)
-            return seen, end.dense(), end.rcond
+            return seen, end.dense(), end.rcond, motion.hamiltonian.dense()
 
     def maps(*numbers):
-        """The superoperators of all times on row-major vectors, the steady state, and its condition."""
+        """The superoperators of all times on row-major vectors, the steady state, its condition, and H."""
         states = probes(jax.eval_shape(lambda *n: build(name, *n).H.dense(), *numbers).shape[0])
-        seen, end, rcond = run(jnp.asarray(states), *map(jnp.asarray, numbers))
+        seen, end, rcond, H = run(jnp.asarray(states), *map(jnp.asarray, numbers))
         before = states.reshape(len(states), -1)
         after = np.moveaxis(np.asarray(seen), 1, 0).reshape(len(times), *before.shape)
-        return [np.linalg.solve(before, a).T for a in after], np.asarray(end), float(rcond)
+        return [np.linalg.solve(before, a).T for a in after], np.asarray(end), float(rcond), np.asarray(H)
 
     return maps
 
@@ -75,6 +76,17 @@ def check_channel(superoperator, noise):
     assert np.abs(np.einsum("iaja->ij", C.reshape(d, d, d, d)) - np.eye(d)).max() < noise, "does not keep the trace"
 
 
+def check_detailed_balance(superoperator, H, beta):
+    """As often from one eigenstate of H to another as back, in the Gibbs state at beta."""
+    e, v = np.linalg.eigh(H)
+    p = np.exp(-beta * (e - e[0]))
+    projectors = np.stack([np.outer(k, k.conj()).ravel() for k in v.T])
+    there = (projectors.conj() @ superoperator @ projectors.T) * p / p.sum()
+    close(there.imag, 0 * p + 0 * there.real, 1e-13, 1.0)
+    close(there, there.T, 1e-13, 1.0)
+    assert np.abs(there - np.diag(np.diag(there))).max() > 1e-3
+
+
 def test_the_check_can_fail():
     """Transposition is positive and not completely so; a loss, and a map that is not Hermitian, are seen. A random unitary passes."""
     d = 3
@@ -87,6 +99,15 @@ def test_the_check_can_fail():
             check_channel(wrong, 1e-10)
 
 
+def test_detailed_balance_can_fail():
+    """Two temperatures, or another one, are seen."""
+    x = np.linspace(0.4, 1.5, 12)
+    for betas, beta in (((0.5, 1.0), 0.75), ((0.7, 0.7), 0.7 + 1e-9)):
+        (first, *_), _, _, H = program(secular, "levels")(x, np.array(betas))
+        with pytest.raises(AssertionError, match="differs by"):
+            check_detailed_balance(first, H, beta)
+
+
 CASES = [(local, name) for name in LOCAL] + [(secular, name) for name in GLOBAL]
 
 
@@ -97,23 +118,50 @@ def test_maps_of_random_devices(build, name, counted):
     Rounding of the exponential is 1e-15 for each of some ten squarings, of matrices with norms below ten.
     """
     rng, arrived = np.random.default_rng(7), 0
-    for _ in range(6):
+    for k in range(6):
         if build is local:
             numbers = (draw(rng),)
         else:
             x = np.where(rng.uniform(size=12) < 0.4, rng.choice(SPECIAL, 12), rng.uniform(-2, 2, 12))
-            numbers = (x, rng.uniform(0.2, 2.0, 2))
-        (first, second, both), end, rcond = program(build, name)(*numbers)
+            numbers = (x, np.full(2, rng.uniform(0.2, 2.0)) if k % 2 else rng.uniform(0.2, 2.0, 2))
+        (first, second, both), end, rcond, H = program(build, name)(*numbers)
         for Phi in (first, second, both):
             check_channel(Phi, 1e-12)
         assert np.abs(first - np.eye(len(first))).max() > 1e-2
         close(second @ first, both, 1e-12, 1.0)
+        if build is secular and k % 2:
+            check_detailed_balance(first, H, numbers[1][0])
         counted("random systems")
         if rcond > 1e-3:  # then everything decays long before 1e5, where 65536 roundings have added up
             late = np.linalg.matrix_power(both, 2**16)
             close(late, np.outer(end.ravel(), np.eye(len(end)).ravel()), 1e-9, 1.0)
             arrived += 1
     assert arrived > 2
+
+
+def power(beta):
+    """The rate at a frequency given to the bath, as QuTiP takes it."""
+    down, _ = rates(beta, ohmic(STRENGTH, CUTOFF))
+    return lambda w: float(down(w))
+
+
+@pytest.mark.parametrize("name", ["pair", "levels"])
+def test_global_evolution_is_that_of_bloch_and_redfield(name, counted):
+    """QuTiP's `brmesolve` with terms between unequal frequencies left out, from random states: 1e-9, at its tolerance of 1e-11 for each step."""
+    rng = np.random.default_rng(9)
+    options = {"rtol": 1e-11, "atol": 1e-13, "nsteps": 10**6, "progress_bar": ""}
+    for _ in range(6):
+        x, betas = rng.uniform(0.2, 1.8, 12), rng.uniform(0.2, 2.0, 2)
+        maps, _, _, H = program(secular, name)(x, betas)
+        gaps = np.sort(np.subtract.outer(*[np.linalg.eigvalsh(H)] * 2).ravel())
+        assert not np.any((np.diff(gaps) > 1e-10) & (np.diff(gaps) < 1e-7)), "two frequencies nearly coincide: no reference"
+        baths = [[qt.Qobj(np.asarray(A.dense())), power(beta)] for A, beta in zip(SHAPES[name](x)[1:], betas, strict=True)]
+        rho = random_density(rng, len(H))
+        run = qt.brmesolve(qt.Qobj(H), qt.Qobj(rho), np.r_[0.0, TIMES], baths, sec_cutoff=1e-8, options=options)
+        for Phi, want in zip(maps, run.states[1:], strict=True):
+            close((Phi @ rho.ravel()).reshape(rho.shape), want.full(), 1e-9, 1.0)
+        counted("random systems")
+        counted("oracle comparisons")
 
 
 SOLVERS = {

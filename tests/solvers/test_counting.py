@@ -97,7 +97,7 @@ def test_random_system_against_the_tilted_generator(random_system, solver):
         close(g, w, 1e-10)
 
 
-def test_qutip(random_system):
+def test_qutip(random_system, counted):
     """`countstat_current_noise`, whose third number is the third cumulant: mean, noise and skewness of the net quanta.
 
     Its I_ops are what goes in less what goes out, its J_ops the sum of both. The stationary state is given: left to
@@ -113,6 +113,8 @@ def test_qutip(random_system):
     mean, noise, skewness = qt.countstat_current_noise(L, c_ops, rhoss=rho, I_ops=net, J_ops=total, sparse=False)
     got = qd.cumulants(motion, qd.steady_state(motion), "seen", signs, order=3)
     close(got, [mean[0], noise[0, 0, 0].real, skewness[0, 0].real], 1e-9)
+    counted("random systems")
+    counted("oracle comparisons")
 
 
 def test_jumps_that_cancel_in_the_generator_only():

@@ -57,7 +57,7 @@ TIMES = np.array([0.0, 0.1, 0.5, 2.0, 2.0, 7.5])
 
 
 @pytest.mark.parametrize(("seed", "dims"), [(1, (2, 2, 2)), (2, (2, 2, 3)), pytest.param(3, DIMS, marks=pytest.mark.slow)])
-def test_random_devices_against_qutip(seed, dims):
+def test_random_devices_against_qutip(seed, dims, counted):
     """Two qubits and an oscillator, d = 8, 12 and 24, everything random and complex: expectation values of any operators."""
     H, jumps, rho = random_device(seed, dims)
     s, rng = space_of(dims), np.random.default_rng(seed + 10)
@@ -69,6 +69,8 @@ def test_random_devices_against_qutip(seed, dims):
     # QuTiP is asked for 1e-11 of each step; some hundred of them leave 1e-9.
     close(run.expectations["hermitian"], want[0], 1e-9)
     close(run.expectations["other"], want[1], 1e-9)
+    counted("random systems")
+    counted("oracle comparisons", 2)
 
 
 SOLVERS = {
