@@ -147,7 +147,7 @@ def power(beta):
 
 @pytest.mark.parametrize("name", ["pair", "levels"])
 def test_global_evolution_is_that_of_bloch_and_redfield(name, counted):
-    """QuTiP's `brmesolve` with terms between unequal frequencies left out, from random states: 1e-9, at its tolerance of 1e-11 for each step."""
+    """QuTiP's `brmesolve` with terms between unequal frequencies left out, from random states: 1e-9, at its 1e-11 for each step."""
     rng = np.random.default_rng(9)
     options = {"rtol": 1e-11, "atol": 1e-13, "nsteps": 10**6, "progress_bar": ""}
     for _ in range(6):
