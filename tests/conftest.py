@@ -1,4 +1,4 @@
-"""Shared by all tests: programs compiled quickly, 64-bit numbers, and JAX's compile caches cleared before they fill the memory."""
+"""Shared by all tests: programs compiled quickly, 64-bit numbers, JAX's caches cleared before they fill the memory, counts."""
 
 import gc
 import os
@@ -10,6 +10,7 @@ os.environ.setdefault("XLA_FLAGS", "--xla_cpu_use_fusion_emitters=false --xla_ba
 
 import jax
 import pytest
+from counted import counted, pytest_runtest_setup, pytest_terminal_summary  # noqa: F401
 from jaxtyping import install_import_hook
 
 # The array kernels declare their shapes and types; the tests hold them to it.

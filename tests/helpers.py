@@ -97,3 +97,9 @@ def rates(beta, per_frequency):
 def random_hermitian(rng, n, real=False):
     h = rng.normal(size=(n, n)) + (0 if real else 1j) * rng.normal(size=(n, n))
     return (h + h.conj().T) / 2
+
+
+def random_density(rng, n):
+    """A density matrix of full rank."""
+    root = rng.normal(size=(n, n)) + 1j * rng.normal(size=(n, n))
+    return root @ root.conj().T / np.sum(np.abs(root) ** 2)

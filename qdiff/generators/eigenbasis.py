@@ -111,7 +111,8 @@ def turned(op: Operator, frame: Operator) -> Operator:
 
     Levels are numbered by their energy within each block. In a block of three or more, levels may cross freely where a
     symmetry depends on the parameters, and then other entries vanish than at the generic copies. Of what such blocks
-    have to do with each other, either nothing is left out or, where it vanishes altogether, everything.
+    have to do with each other, either nothing is left out or, where it vanishes altogether, everything. A number within a
+    block, as a conserved charge is, stays a number whatever its levels are.
     """
     half, _, _ = frame.dag.times(op)
     whole, bound, most = half.times(frame)
@@ -120,13 +121,28 @@ def turned(op: Operator, frame: Operator) -> Operator:
     label = _labels(frame)
     width, count = np.bincount(label)[label], label.max() + 1
     pair = label[row] * count + label[col]
-    alive = np.isin(pair, pair[~dead]) & ((width[row] > 2) | (width[col] > 2))
+    alive = np.isin(pair, pair[~dead]) & ((width[row] > 2) | (width[col] > 2)) & ~_numbers(whole, label, dead, bound, most)[pair]
     # The copies of what stays must not vanish, or it would be left out later; symmetric, as those of a Hermitian op.
     rng = np.random.default_rng(23)
     fill = rng.uniform(0.5, 1.5, (PROBES, label.size, label.size)) * np.abs(whole.probe).max(initial=0.0)
     probe = np.where(dead & alive, (fill + np.swapaxes(fill, 1, 2))[:, row, col] / 2, whole.probe)
     at = np.flatnonzero(~dead | alive)
     return Operator(Pattern(whole.size, row[at], col[at]), take(whole.values, at), whole.space, probe=probe[:, at])
+
+
+def _numbers(op: Operator, label: np.ndarray, dead: np.ndarray, bound: np.ndarray, most: int) -> np.ndarray:
+    """For each pair of blocks (count^2,), whether it is a block with itself in which `op` is a multiple of one in all copies."""
+    row, col, count = op.pattern.row, op.pattern.col, label.max() + 1
+    diagonal, size = np.zeros((PROBES, label.size), complex), np.zeros((PROBES, label.size))
+    on = row == col
+    diagonal[:, row[on]], size[:, row[on]] = op.probe[:, on], bound[:, on]
+    first = np.unique(label, return_index=True)[1][label]
+    differs = ~vanishes(diagonal - diagonal[:, first], size + size[:, first], most)
+    out = np.eye(count, dtype=bool)
+    out[label[differs], label[differs]] = False
+    mixed = ~dead & ~on & (label[row] == label[col])
+    out[label[row[mixed]], label[col[mixed]]] = False
+    return out.ravel()
 
 
 def _labels(frame: Operator) -> np.ndarray:

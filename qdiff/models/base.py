@@ -208,7 +208,8 @@ def compile_method(method):
 
     @functools.cache
     def alone():
-        return eqx.filter_jit(computed, compiler_options=options())
+        compile: Any = eqx.filter_jit  # which passes on what it does not declare
+        return compile(computed, compiler_options=options())
 
     @functools.wraps(method)
     def wrapper(self, *arrays):

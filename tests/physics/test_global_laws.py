@@ -9,90 +9,16 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import qutip as qt
 from helpers import close, ohmic, rates
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from random_couplings import BETA, CUTOFF, NUMBERS, SHAPES, STRENGTH
 
 import qdiff as qd
 
-# Equal, nearly equal and vanishing numbers are as common as others.
-SPECIAL = st.sampled_from([0.0, 1.0, 1.0, 1.0 + 1e-12, 1.0 + 1e-7, -1.0])
-NUMBERS = st.lists(st.one_of(st.floats(-2, 2, allow_subnormal=False), SPECIAL), min_size=12, max_size=12)
-BETA = st.one_of(st.floats(0.1, 3.0), st.sampled_from([0.5, 0.5 + 1e-9, 1.0]))
 MANY = settings(max_examples=70, deadline=None, derandomize=True, database=None)
 COMPILER = {"xla_backend_optimization_level": 0}  # these programs run a few hundred times: compile them fast
-STRENGTH, CUTOFF = 0.3, 4.0
-
-
-def spins(n):
-    space = qd.Space(**{f"q{k}": qd.Spin() for k in range(n)})
-    return [getattr(space, f"q{k}") for k in range(n)]
-
-
-def chain(n, x):
-    """Fields along z, links x x and z z: blocks of even and odd parity."""
-    q = spins(n)
-    H = sum(x[k] * s.z for k, s in enumerate(q))
-    for k, (s, t) in enumerate(zip(q, q[1:], strict=False)):
-        H = H + x[n + k] * s.x @ t.x + x[2 * n - 1 + k] * s.z @ t.z
-    return H, q[0].x, q[-1].x + 0.3 * q[0].z
-
-
-def crossing(x):
-    """Three spins without any link that mixes levels: every one crosses the others freely."""
-    q = spins(3)
-    H = sum(x[k] * s.z for k, s in enumerate(q)) + x[3] * q[0].z @ q[1].z + x[4] * q[1].z @ q[2].z
-    return H, q[0].x + 0.4 * q[1].x, q[2].x + 0.3 * q[1].x
-
-
-def hidden(x):
-    """The same turned: one block, in which the levels still cross freely."""
-    q = spins(3)
-    H = sum(x[k] * s.x for k, s in enumerate(q)) + x[3] * q[0].x @ q[1].x + x[4] * q[1].x @ q[2].x
-    return H, q[0].z + 0.4 * q[1].z, q[2].z + 0.3 * q[1].z
-
-
-def identical(x):
-    """Three spins in one field with equal links: levels and lines that coincide at all parameters."""
-    q = spins(3)
-    H = sum(x[0] * s.z for s in q) + sum(x[1] * (s.x @ t.x + s.y @ t.y + s.z @ t.z) for s, t in zip(q, q[1:], strict=False))
-    return H, q[0].x + 0.2 * q[1].z, q[2].x
-
-
-def levels(x):
-    """Five levels in one complex block."""
-    atom = qd.Space(atom=qd.Levels(5)).atom
-    steps = [atom.transition(k, k + 1) for k in range(4)]
-    H = sum(x[k] * atom.projector(k) for k in range(5)) + sum(
-        (x[5 + k] + 1j * x[8 + k]) * s + (x[5 + k] - 1j * x[8 + k]) * s.dag for k, s in enumerate(steps)
-    )
-    jump = sum((k + 1.0) * s for k, s in enumerate(steps))
-    return H, jump + jump.dag, atom.operator(np.outer([1, -1, 0.5, 2, 0.3], [1, -1, 0.5, 2, 0.3]))
-
-
-def spin_and_mode(x):
-    s = qd.Space(spin=qd.Spin(), mode=qd.Boson(4))
-    H = x[0] * s.spin.z + x[1] * s.mode.n + x[2] * s.spin.x @ s.mode.x + x[3] * s.mode.n @ s.mode.n
-    return H, s.spin.x + 0.2 * s.spin.z, s.mode.x
-
-
-def rotor(x):
-    s = qd.Space(wheel=qd.Rotor(-2, 2), spin=qd.Spin())
-    push = s.wheel.E @ s.spin.plus
-    H = x[0] * s.wheel.L2 + x[1] * s.wheel.L + x[2] * s.spin.z + x[3] * (push + push.dag)
-    return H, s.wheel.cos, s.spin.x
-
-
-SHAPES = {
-    "pair": functools.partial(chain, 2),
-    "four spins": functools.partial(chain, 4),
-    "crossing": crossing,
-    "hidden": hidden,
-    "identical": identical,
-    "levels": levels,
-    "spin and mode": spin_and_mode,
-    "rotor": rotor,
-}
 
 
 @functools.cache
@@ -125,7 +51,7 @@ def size_of(H, couplings):
 @pytest.mark.parametrize("name", sorted(SHAPES))
 @given(NUMBERS, BETA)
 @MANY
-def test_one_temperature_gives_gibbs_and_no_current(name, x, beta):
+def test_one_temperature_gives_gibbs_and_no_current(name, counted, x, beta):
     """Equal temperatures, whatever the levels: the thermal state, no heat, no entropy production."""
     rho, H, couplings, heat, sigma, entropy, rcond = program(name)(x, [beta, beta])
     assume(np.all(np.isfinite(rho)) and rcond > 1e-9)
@@ -138,12 +64,13 @@ def test_one_temperature_gives_gibbs_and_no_current(name, x, beta):
     flows = np.array(list(heat.values()))
     close(flows, 0 * flows, 10 * noise, size_of(H, couplings) * (np.abs(H).max() + 1))
     assert abs(sigma) < 10 * noise * size_of(H, couplings) * (np.abs(H).max() + 1)
+    counted("random systems")
 
 
 @pytest.mark.parametrize("name", sorted(SHAPES))
 @given(NUMBERS, st.tuples(BETA, BETA))
 @MANY
-def test_laws_between_two_temperatures(name, x, betas):
+def test_laws_between_two_temperatures(name, counted, x, betas):
     """A state that is positive and normalised; the first law; entropy is produced; heat flows from hot to cold."""
     rho, H, couplings, heat, sigma, _, rcond = program(name)(x, betas)
     assume(np.all(np.isfinite(rho)) and rcond > 1e-9)
@@ -156,6 +83,7 @@ def test_laws_between_two_temperatures(name, x, betas):
     close(sigma, -betas[0] * heat["left"] - betas[1] * heat["right"], 1e-12, scale)
     assert sigma > -10 * noise * scale
     assert (betas[0] - betas[1]) * heat["right"] > -10 * noise * scale
+    counted("random systems")
 
 
 def moved(H, A, beta, rho):
@@ -190,7 +118,7 @@ def test_the_reference_is_that_of_the_helpers():
 
 
 @pytest.mark.parametrize("name", sorted(SHAPES))
-def test_state_and_currents_are_those_of_brute_force(name):
+def test_state_and_currents_are_those_of_brute_force(name, counted):
     """At 50 points without accidental coincidences: stationary to 1e-12 of the rates, and each bath's heat."""
     rng = np.random.default_rng(5)
     for _ in range(50):
@@ -201,3 +129,42 @@ def test_state_and_currents_are_those_of_brute_force(name):
         close(sum(parts.values()) - 1j * (H @ rho - rho @ H), 0 * rho, 1e-12, scale)
         for bath, part in parts.items():
             close(heat[bath], np.trace(H @ part).real, 1e-12, scale * (np.abs(H).max() + 1))
+        counted("random systems")
+
+
+def redfield(H, A, beta):
+    """QuTiP's Bloch-Redfield tensor of one coupling, terms between unequal frequencies left out."""
+    down, _ = rates(beta, ohmic(STRENGTH, CUTOFF))
+    return qt.bloch_redfield_tensor(qt.Qobj(H), [[qt.Qobj(A), lambda w: float(down(w))]], sec_cutoff=1e-8, fock_basis=True)
+
+
+@pytest.mark.parametrize("name", sorted(SHAPES))
+def test_state_and_currents_are_those_of_bloch_and_redfield(name, counted):
+    """Ten other points, in QuTiP's tensor: its stationary state by singular values to 1e-10, and each bath's heat."""
+    rng = np.random.default_rng(6)
+    for _ in range(10):
+        x, betas = rng.uniform(0.2, 1.8, 12), rng.uniform(0.2, 2.0, 2)
+        rho, H, couplings, heat, _, _, rcond = program(name)(x, betas)
+        apart(np.subtract.outer(*[np.linalg.eigvalsh(H)] * 2))
+        parts = {b: redfield(H, A, beta) for (b, A), beta in zip(couplings.items(), betas, strict=True)}
+        coherent = qt.liouvillian(qt.Qobj(H))
+        scale = size_of(H, couplings)
+        for bath, R in parts.items():
+            flow = np.trace(H @ ((R - coherent)(qt.Qobj(rho))).full()).real
+            close(heat[bath], flow, 1e-12, scale * (np.abs(H).max() + 1))
+        R = sum(parts.values()) - coherent
+        close(R(qt.Qobj(rho)).full(), 0 * rho, 1e-12, scale)
+        if len(H) < 16:
+            close(rho, qt.steadystate(R).full(), 1e-12 + 1e-14 / rcond, 1.0)
+        counted("random systems")
+        counted("oracle comparisons", 2)
+
+
+def test_bloch_and_redfield_can_disagree():
+    """Another temperature, or terms between unequal frequencies, are seen."""
+    x, betas = np.linspace(0.3, 1.7, 12), [0.5, 1.5]
+    rho, H, couplings, *_ = program("pair")(x, betas)
+    for other in ([0.5, 1.5 + 1e-6], [1.5, 0.5]):
+        R = sum(redfield(H, A, beta) for A, beta in zip(couplings.values(), other, strict=True)) - qt.liouvillian(qt.Qobj(H))
+        with pytest.raises(AssertionError, match="differs by"):
+            close(R(qt.Qobj(rho)).full(), 0 * rho, 1e-12, size_of(H, couplings))

@@ -119,7 +119,7 @@ def test_the_quick_references_are_the_careful_ones():
 @pytest.mark.parametrize("name", sorted(SHAPES))
 @given(st.lists(NUMBER, min_size=9, max_size=9))
 @MANY
-def test_state_laws_and_currents(name, x):
+def test_state_laws_and_currents(name, counted, x):
     """Trace one, Hermitian, positive, stationary; the state and each current are those of brute force; the first law holds.
 
     Errors are allowed to grow with the condition of the equation. What is refused is singular to brute force, too.
@@ -140,23 +140,25 @@ def test_state_laws_and_currents(name, x):
     for bath in baths:
         close(heat[bath], np.trace(H @ baths[bath]).real, 1e-13, size**2 * len(H))
     assert abs(sum(heat.values())) < 1e-13 * size**2 * len(H)
+    counted("random systems")
 
 
 @pytest.mark.parametrize("name", ["spin and mode", "rotor"])
 @given(st.lists(NUMBER, min_size=9, max_size=9))
 @MANY
-def test_both_solvers_agree(name, x):
+def test_both_solvers_agree(name, counted, x):
     """The block tridiagonal solver finds the state of the dense one."""
     rho, *_, rcond = program(name)(x)
     other, *_ = program(name, qd.BlockTridiagonal())(x)
     if np.all(np.isfinite(rho)) and rcond > 1e-9:
         close(other, rho, 1e-12 + 1e-14 / rcond, 1.0)
+        counted("random systems")
 
 
 @pytest.mark.parametrize("name", ["three spins", "rotor"])
 @given(st.lists(NUMBER, min_size=9, max_size=9))
 @MANY
-def test_the_order_of_factors_does_not_matter(name, x):
+def test_the_order_of_factors_does_not_matter(name, counted, x):
     """The same device with its factors in the opposite order: the same reduced states and currents."""
     _, _, _, heat, reduced, rcond = program(name)(x)
     _, _, _, other_heat, other, _ = program(name, None, tuple(range(len(SHAPES[name])))[::-1])(x)
@@ -165,3 +167,4 @@ def test_the_order_of_factors_does_not_matter(name, x):
             close(two, one, 1e-12 + 1e-14 / rcond, 1.0)
         for bath in heat:
             close(other_heat[bath], heat[bath], 1e-10 + 1e-13 / rcond, 100.0)
+        counted("random systems")

@@ -36,16 +36,17 @@ def batch(point):
     return jax.tree.map(lambda *leaves: jnp.stack(leaves), *models)
 
 
-def test_nothing_flows_without_bosons():
+def test_nothing_flows_without_bosons(counted):
     """For any leads and any duration, exactly; entropy production is zero, the affinity undefined."""
     zero = np.zeros(100)
     found = look(batch({**random_points(1), "Lm": zero, "Lp": zero}))
     for name in (*FLOWS, "entropy_production"):
         assert np.all(np.asarray(found[name]) == 0), name
     assert np.all(np.isnan(found["affinity"]))
+    counted("random systems", 100)
 
 
-def test_nothing_flows_where_the_affinity_is_zero():
+def test_nothing_flows_where_the_affinity_is_zero(counted):
     """Bosons balanced against the leads: zero to the rounding of the rates, of which one is computed from the others."""
     p = random_points(2)
     p["Lm"] = p["Lp"] * p["TLp"] * p["TRm"] / (p["TLm"] * p["TRp"])
@@ -55,13 +56,14 @@ def test_nothing_flows_where_the_affinity_is_zero():
         off = np.abs(found[name])
         limit = 1e-15 * (np.maximum(p["Lm"], p["Lp"]) * p["tau"] + 1) * (1 if "particles" in name else 100 * size)
         assert np.all(off <= limit), (name, off.max())
+    counted("random systems", 100)
     table = DATA["zero_affinity"]
     one = look(batch({**{k: [v] for k, v in table["params"].items()}, "tau": [table["tau"]]}))
     for name, want in (("energy_increment", "dE"), ("particles_left", "N_L"), ("heat_bosons", "Q_B")):
         close(one[name], [table[want]], 1e-15, 1)
 
 
-def test_balance_and_signs():
+def test_balance_and_signs(counted):
     """Energy and particles are conserved over the limit cycle; where Delta > 0 the engine energises when the affinity is negative."""
     p = random_points(3)
     found = {name: np.asarray(values) for name, values in look(batch(p)).items()}
@@ -71,14 +73,16 @@ def test_balance_and_signs():
     assert np.all(found["entropy_production"] > 0)
     above = p["eps_down"] > p["eps_R"]
     assert np.all((found["energy_increment"] * found["affinity"] < 0)[above]) and above.sum() > 20
+    counted("random systems", 100)
 
 
-def test_some_energies_do_not_matter():
+def test_some_energies_do_not_matter(counted):
     """eps_up and exchange shift conserved energies: the increment and the currents stay, the heats do not."""
     p = random_points(4)
     one, other = look(batch(p)), look(batch({**p, "eps_up": p["eps_up"] + 37, "J": p["J"] - 91}))
     for name in ("energy_increment", "particles_left"):
         assert np.all(np.abs(one[name] - other[name]) <= 1e-11 * np.abs(one[name])), name
+    counted("random systems", 100)
     assert np.abs(np.asarray(one["heat_left"]) - other["heat_left"]).max() > 1
     with pytest.raises(AssertionError):
         shifted = look(batch({**p, "eps_down": p["eps_down"] + 1}))

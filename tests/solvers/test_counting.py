@@ -1,5 +1,6 @@
 """Full counting statistics: closed forms, the tilted generator's eigenvalue, QuTiP, conservation and fluctuation laws."""
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import mpmath
@@ -96,7 +97,7 @@ def test_random_system_against_the_tilted_generator(random_system, solver):
         close(g, w, 1e-10)
 
 
-def test_qutip(random_system):
+def test_qutip(random_system, counted):
     """`countstat_current_noise`, whose third number is the third cumulant: mean, noise and skewness of the net quanta.
 
     Its I_ops are what goes in less what goes out, its J_ops the sum of both. The stationary state is given: left to
@@ -112,6 +113,8 @@ def test_qutip(random_system):
     mean, noise, skewness = qt.countstat_current_noise(L, c_ops, rhoss=rho, I_ops=net, J_ops=total, sparse=False)
     got = qd.cumulants(motion, qd.steady_state(motion), "seen", signs, order=3)
     close(got, [mean[0], noise[0, 0, 0].real, skewness[0, 0].real], 1e-9)
+    counted("random systems")
+    counted("oracle comparisons")
 
 
 def test_jumps_that_cancel_in_the_generator_only():
@@ -202,6 +205,40 @@ def test_global_equation_exchanges_bohr_frequencies():
         close(got, by_contour(L0, [(r, p) for r, p, _ in jumps], [w for *_, w in jumps], 4), 1e-9)
         quanta = qd.cumulants(motion, state, name, "quanta", order=4)
         close(quanta, by_contour(L0, [(r, p) for r, p, _ in jumps], [np.sign(w) for *_, w in jumps], 4), 1e-9)
+
+
+class Electrons(eqx.Module):
+    """A lead as a bath of `secular`."""
+
+    lead: qd.FermionicLead
+
+    def emission(self, omega):
+        return self.lead.out_of(omega)
+
+    def absorption(self, omega):
+        return self.lead.into(omega)
+
+
+def test_particles_of_a_global_equation():
+    """Blocks of three levels with one number of particles each: what enters at the left leaves at the right, to fourth order."""
+    s = qd.Space(dots=qd.Fermions("a", "b", "c"))
+    a, b, c = s.dots.a, s.dots.b, s.dots.c
+    leads = {"left": (a, Electrons(qd.FermionicLead(1.5, 0.4, 0.2))), "right": (c, Electrons(qd.FermionicLead(0.7, -0.5, 0.3)))}
+
+    @qd.structured
+    def build(level, other, repulsion, hopping):
+        hops = a.dag @ b + 0.6 * b.dag @ c
+        H = level * s.dots.n_a + other * s.dots.n_c + repulsion * s.dots.n_a @ s.dots.n_b + hopping * (hops + hops.dag)
+        return qd.secular(H, leads)
+
+    motion = build(0.2, -0.4, 0.5, 0.3)
+    state, N = qd.steady_state(motion), s.dots.n
+    left, right = (qd.cumulants(motion, state, bath, N, order=4) for bath in leads)
+    close(left[0], qd.current(motion, state, N, "left"), 1e-12)
+    close(right, left * np.array([-1, 1, -1, 1]), 1e-10)
+    assert left[0] > 1e-3
+    with pytest.raises(ValueError, match="does not change the given operator by a definite amount"):
+        qd.cumulants(motion, state, "left", s.dots.n_b)
 
 
 def test_a_charge_of_families_and_of_rotated_bases():

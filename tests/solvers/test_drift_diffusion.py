@@ -55,6 +55,7 @@ def test_finite_volumes(force):
 
 def test_kinks():
     """A slope with a jump: quadrature that knows where it is."""
+
     def slope(k):
         return jnp.where(jnp.sin(k - 0.2) > 0, 1.0, -0.7)
 

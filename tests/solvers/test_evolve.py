@@ -57,7 +57,7 @@ TIMES = np.array([0.0, 0.1, 0.5, 2.0, 2.0, 7.5])
 
 
 @pytest.mark.parametrize(("seed", "dims"), [(1, (2, 2, 2)), (2, (2, 2, 3)), pytest.param(3, DIMS, marks=pytest.mark.slow)])
-def test_random_devices_against_qutip(seed, dims):
+def test_random_devices_against_qutip(seed, dims, counted):
     """Two qubits and an oscillator, d = 8, 12 and 24, everything random and complex: expectation values of any operators."""
     H, jumps, rho = random_device(seed, dims)
     s, rng = space_of(dims), np.random.default_rng(seed + 10)
@@ -69,6 +69,8 @@ def test_random_devices_against_qutip(seed, dims):
     # QuTiP is asked for 1e-11 of each step; some hundred of them leave 1e-9.
     close(run.expectations["hermitian"], want[0], 1e-9)
     close(run.expectations["other"], want[1], 1e-9)
+    counted("random systems")
+    counted("oracle comparisons", 2)
 
 
 SOLVERS = {
@@ -254,7 +256,7 @@ def test_hugely_long_times_and_norms():
     run = qd.evolve(motion, {"atom": 1}, [1.0, 1e2, 1e4])
     # The fast pair shares 1 : 3, so that level 0 fills at a quarter of the slow rate, up to 1e-12 of it.
     close(run.populations()[:, 0] / -np.expm1(-0.25e-4 * np.array([1.0, 1e2, 1e4])), np.ones(3), 1e-8)
-    assert run.diagnostics()["trace_drift"] < 1e-15
+    assert run.diagnostics()["trace_drift"] < 4e-15  # rounding of a sum
     with pytest.raises(qd.SolveError, match="too long for a propagator"):
         qd.evolve(motion, {"atom": 1}, [1e6])
 
