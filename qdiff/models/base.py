@@ -15,6 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 
+from ..operators.checks import kind_of
 from ..solvers import evolve, regression, steady
 from ..solvers.refusal import refusal_reason
 from ..solvers.steady import SolveError, failure_mode, failures
@@ -345,6 +346,18 @@ class Model(eqx.Module):
 def _checks(model):
     with failures("nan"), sharing():
         return model.checks()
+
+
+def as_number(name: str, value) -> Any:
+    """What a figure returned as an array.
+
+    Raises:
+        ValueError: it is neither a number nor an array of numbers.
+    """
+    kind = kind_of(value)
+    if kind not in "biufc":
+        raise ValueError(f"{name} must return a number or an array of numbers, but returned {value!r}")
+    return jnp.asarray(value)
 
 
 def known_name(name: str, known, what: str, owner: str) -> str:

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 
-from ..models.base import Model, known_name, sharing, solved
+from ..models.base import Model, as_number, known_name, sharing, solved
 from ..solvers.steady import failures
 
 # The program runs for milliseconds, once; compiling it takes seconds. Half of them go into LLVM's optimisation.
@@ -102,7 +102,7 @@ def _program(model, names, gradient):
 
     def scalars(model):
         with failures("nan"), sharing():
-            values = {name: jnp.asarray(getattr(model, name)()) for name in names}
+            values = {name: as_number(name, getattr(model, name)()) for name in names}
             explained = _explained(model)
             checks = explained.checks() if explained else {}
         real = {name: value for name, value in values.items() if value.ndim == 0 and jnp.issubdtype(value.dtype, jnp.floating)}

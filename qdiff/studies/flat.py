@@ -10,7 +10,7 @@ import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
 
-from ..models.base import Model, known_name, sharing
+from ..models.base import Model, as_number, known_name, sharing
 from ..solvers.steady import failures
 
 
@@ -81,7 +81,7 @@ class Flat:
 
         def of(x):
             with failures("nan"), sharing():
-                value = jnp.asarray(getattr(self.at(x), name)())
+                value = as_number(name, getattr(self.at(x), name)())
             if value.shape != () or not jnp.issubdtype(value.dtype, jnp.floating):
                 raise ValueError(f"figure must be a real number, but {name} has shape {value.shape} and type {value.dtype}")
             return value

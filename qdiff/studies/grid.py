@@ -11,6 +11,8 @@ import numpy as np
 
 from ..models.base import Model, known_name
 
+_MOST = 10**12
+
 
 @dataclasses.dataclass(frozen=True)
 class Grid:
@@ -48,7 +50,10 @@ class Grid:
                 lengths = ", ".join(f"{name} {len(values[name])}" for name in names)
                 raise ValueError(f"together must group grids of one length, but has {lengths}")
         axes = tuple(dict.fromkeys(group_of.get(name, (name,)) for name in values))
-        return cls(axes, {name: values[name] for axis in axes for name in axis})
+        grid = cls(axes, {name: values[name] for axis in axes for name in axis})
+        if grid.size > _MOST:
+            raise ValueError(f"grids must have at most {_MOST:.0e} points in all, but have {' x '.join(map(str, grid.shape))}")
+        return grid
 
     @property
     def names(self) -> tuple[str, ...]:
