@@ -76,10 +76,10 @@ class Parameter:
             raise ValueError(f"{self.name} must be {self.bounds}, but was {value if self.static else number!r}")
         return number if self.static else jnp.asarray(number)
 
-    def outside(self, number: float) -> bool:
-        """Whether a number lies outside the bounds."""
+    def outside(self, number) -> Any:
+        """Whether a number lies outside the bounds, or which of an array do."""
         below = self.low is not None and (number <= self.low if self.open else number < self.low)
-        return below or (self.high is not None and (number >= self.high if self.open else number > self.high))
+        return below | (self.high is not None and (number >= self.high if self.open else number > self.high))
 
     def _checked_array(self, value):
         if isinstance(value, (list, tuple)) and any(isinstance(x, Tracer) for x in value):

@@ -93,7 +93,7 @@ class Flat:
         known = type(self.model).parameters()
         out = np.zeros(x.shape[:-1], bool)
         for k, name in enumerate(self.owners):
-            out |= np.vectorize(known[name].outside, otypes=[bool])(x[..., k])
+            out |= known[name].outside(x[..., k])
         return out
 
 

@@ -91,9 +91,9 @@ def _checked(model: Model, name: str, given) -> np.ndarray:
         raise ValueError(f"the grid of {name} must be numbers, but was {given!r}") from None
     if array.ndim != 1 or array.size == 0:
         raise ValueError(f"the grid of {name} must be a sequence of at least one number, but has shape {array.shape}")
-    for number in array:
-        if not math.isfinite(number) or about.outside(number):
-            raise ValueError(f"the grid of {name} must stay where it is physical, {about.bounds}, but has {number:g}")
+    wrong = array[~np.isfinite(array) | about.outside(array)]
+    if wrong.size:
+        raise ValueError(f"the grid of {name} must stay where it is physical, {about.bounds}, but has {wrong[0]:g}")
     return array
 
 

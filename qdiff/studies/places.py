@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import pathlib
 from collections.abc import Iterator
@@ -17,13 +18,24 @@ def folder_to_be(name: str, given) -> pathlib.Path:
     if not isinstance(given, (str, pathlib.PurePath)) or not str(given):
         raise ValueError(f"{name} must be the name of a folder, but was {given!r}")
     path = there = pathlib.Path(given)
-    while not os.path.lexists(there):
-        there = there.parent
+    with disk(name, path):
+        while not _is_there(there):
+            there = there.parent
     if not there.is_dir():
         raise ValueError(f"{name} must be a folder, but {there} is {'a link to nowhere' if there.is_symlink() else 'a file'}")
     if not os.access(there, os.W_OK | os.X_OK):
         raise ValueError(f"{name} must be a folder that can be written to, but {there} cannot")
     return path
+
+
+def _is_there(path: pathlib.Path) -> bool:
+    try:
+        os.lstat(path)
+    except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:
+            raise
+        return False
+    return True
 
 
 @contextlib.contextmanager
