@@ -49,7 +49,7 @@ def recorded_model(record: dict, kind: type[Model] | None = None) -> Model:
         if not isinstance(name, str):
             raise ValueError("its model has no name")
         if name not in models.NAMES:
-            raise ValueError(f"its model, {name}, does not ship with qdiff: `model` must be given, the class")
+            raise ValueError(f"its model, {name}, does not ship with qdiff, so that `model` must be given, the class")
         kind = getattr(models, models.NAMES[name].split(":")[1])
     assert kind is not None
     values = record.get("parameters")

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from ..models.base import Model, known_name
-from .labelled import versions
+from .labelled import broken, versions
 from .record import recorded_model
 
 # Other versions, chunks and devices round differently; what they change is below this part of the largest value.
@@ -48,6 +48,10 @@ def study_of(path: str | os.PathLike) -> dict[str, Any]:
         raise FileNotFoundError(f"there is no file {os.fspath(path)!r}")
     if not os.path.isfile(path):
         raise ValueError(f"path must be a file, but {os.fspath(path)} is none")
+    with _whole(path):
+        damaged = broken(path)
+    if damaged:
+        raise ValueError(_not_whole(path, "is damaged: its content is not what was written"))
     with _whole(path), h5netcdf.File(path, "r") as file:
         study = json.loads(str(file.attrs["study"]))
     if not isinstance(study, dict):
@@ -124,10 +128,10 @@ def rerun(path: str | os.PathLike, model: type[Model] | None = None, *, progress
     except ValueError as error:
         raise ValueError(f"{os.fspath(path)} must be the whole file of a sweep, but {error}") from None
     again = sweep(device, progress=progress, **given)
-    with _whole(path), xarray.open_dataset(path, engine="h5netcdf") as old:
+    with _whole(path), xarray.open_dataset(path, engine="h5netcdf", phony_dims="sort", decode_cf=False) as old:
         read = {name: old[name].values if name in old else np.zeros(0) for name in again.data_vars}
         differences = {str(name): _difference(read[name], again[name].values) for name in again.data_vars}
-        changed = {k: str(old.attrs[k]) for k, v in versions().items() if old.attrs.get(k) not in (None, v)}
+        changed = {k: found for k, v in versions().items() if k in old.attrs and (found := str(old.attrs[k])) != v}
     return Comparison(differences, all(d <= _SAME for d in differences.values()), changed)
 
 

@@ -104,7 +104,7 @@ class Shards:
     def _read(self, start: int, stop: int) -> tuple[dict[str, np.ndarray], dict[int, str]]:
         path = self._path(start, stop)
         try:
-            with np.load(path, allow_pickle=False) as data:  # a pickle would be run
+            with open(path, "rb") as file, np.load(file, allow_pickle=False) as data:  # a pickle would be run
                 arrays = {k[2:]: data[k] for k in data.files if k != "reasons"}
                 return arrays, {int(k): str(v) for k, v in json.loads(str(data["reasons"])).items()}
         except (OSError, EOFError, ValueError, TypeError, AttributeError, KeyError, RecursionError, zipfile.BadZipFile, zlib.error):
