@@ -9,6 +9,8 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Float
 
+from ..operators.checks import real_array
+
 
 class Scattering(eqx.Module):
     """The rate equation of populations p[s, k] of `bands` bands at N momenta on a ring,
@@ -25,7 +27,7 @@ class Scattering(eqx.Module):
     Differentiable in the rates.
     """
 
-    rate: jax.Array
+    rate: jax.Array = eqx.field(converter=lambda rate: real_array("rate", rate))
 
     def __check_init__(self):
         shape = jnp.shape(self.rate)

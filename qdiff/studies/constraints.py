@@ -44,7 +44,10 @@ def constraints_of(kind: type[Model], given: Iterable[str | Callable] | str | No
     Raises:
         ValueError: a string that is not one inequality of these, an unknown name, a setting.
     """
-    return tuple(_read(kind, entry) for entry in ([given] if isinstance(given, str) else given or ()))
+    several = [given] if isinstance(given, str) else () if given is None else given
+    if not isinstance(several, Iterable):
+        raise ValueError(f"constraints must be inequalities or functions of the model, one or several, but was {given!r}")
+    return tuple(_read(kind, entry) for entry in several)
 
 
 def _read(kind: type[Model], entry) -> Constraint:

@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from ..operators.checks import truth
 from .places import disk, folder_to_be
 
 
@@ -101,6 +102,7 @@ def kept(out: str | os.PathLike | None, record: dict, resume: bool) -> Callable:
     Raises:
         ValueError: as of `Journal`; `resume` without `out`.
     """
+    resume = truth("resume", resume)
     if out is not None:
         return Journal(folder_to_be("out", out), record, resume)
     if resume:

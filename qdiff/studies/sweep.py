@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import jax
 import numpy as np
 
-from ..models.base import Model, known_name
+from ..models.base import Model, known_name, names_of
 from ..solvers.progress import shown as progress_shown
 from .batches import Batches, Reasons
 from .grid import Grid
@@ -82,7 +82,7 @@ def sweep(
     if not isinstance(model, Model):
         raise TypeError(f"model must be a Model such as qdiff.models.RotorEngine(), but was {type(model).__name__}")
     kind = type(model)
-    names = tuple(dict.fromkeys([figures] if isinstance(figures, str) else figures))
+    names = names_of("figures", figures)
     if not names:
         raise ValueError("figures must name at least one figure of merit, but were empty")
     for name in names:

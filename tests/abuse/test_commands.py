@@ -176,8 +176,8 @@ REFUSED = [
     (f"{BEST} --optimizer ''", "optimizer must be one of adabelief", "but was ''"),
     (f"{BEST} --optimizer __class__", "optimizer must be one of adabelief", "but was '__class__'"),
     (f"{BEST} --optimizer Adam", "optimizer must be one of adabelief", "but was 'Adam'"),
-    (f"{BEST} --polish ''", "polish must be 'newton' or 'quasi-newton', but was ''"),
-    (f"{BEST} --polish Newton", "polish must be 'newton' or 'quasi-newton', but was 'Newton'"),
+    (f"{BEST} --polish ''", 'polish must be "newton" or "quasi-newton", but was \'\''),
+    (f"{BEST} --polish Newton", 'polish must be "newton" or "quasi-newton", but was \'Newton\''),
     # Compromises
     ("tradeoff HILL height", "Missing argument 'OTHER'"),
     ("tradeoff HILL height ''", "figure must be a figure's name or a formula"),
