@@ -33,6 +33,8 @@ class Scattering(eqx.Module):
         shape = jnp.shape(self.rate)
         if len(shape) != 4 or shape[0] % 2 == 0 or shape[1] != shape[2]:
             raise ValueError(f"rate must have shape (2 reach + 1, bands, bands, N), but has shape {shape}")
+        if shape[0] < 3 or not shape[1]:
+            raise ValueError(f"rate must have a reach of at least 1 and at least one band, but has shape {shape}")
         if shape[0] > shape[3]:
             raise ValueError(f"the reach must be shorter than half of the {shape[3]} momenta, but was {shape[0] // 2}")
 
