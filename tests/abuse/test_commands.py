@@ -237,7 +237,7 @@ REFUSED = [
     (f"{SWEEP} --grid several=1,2", "several must be a single number in the model to have a grid"),
     (f"{SWEEP} --grid out=1,2", "Hill has no parameter 'out'"),
     (f"{SWEEP} --grid x=0:1:2 --grid x=0:1:3", "x must have one grid"),
-    (f"{SWEEP} --grid x=0:1:9999999 --grid y=0:1:9999999", "grids must have at most 1e+12 points in all, but have 9999999 x 9999999"),
+    (f"{SWEEP} --grid x=0:1:1000001 --grid y=0:1:1000001", "grids must have at most 1e+12 points in all, but have 1000001 x 1000001"),
     (f"{SWEEP} --grid x=0:1:2 --figure x", "Hill has no figure 'x'"),
     (f"{SWEEP} --grid x=0:1:2 --together ''", "together must group parameters that have a grid", "has ''"),
     (f"{SWEEP} --grid x=0:1:2 --together x,x", "together must group parameters that have a grid, each once, but has 'x'"),

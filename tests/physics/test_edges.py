@@ -114,7 +114,7 @@ def decaying(x):
 
 
 def test_decay_over_many_orders_of_magnitude(counted):
-    """From the upper level on, right to 1e-12: rates from 1e-6 to 1e6, rate x time from 1e-6 to 1e6, temperatures from 1e-3 to 1e3 of the gap."""
+    """From the upper level on, right to 1e-12: rates and rate x time from 1e-6 to 1e6, temperatures from 1e-3 to 1e3 of the gap."""
 
     def by_hand(beta, rate, time):
         n = bose(beta)
@@ -307,9 +307,14 @@ def test_uncoupled_levels_cross(counted):
 
 def test_one_level_is_refused(counted):
     """A system with one state has no dynamics: said in one sentence, whatever it was made of."""
+    builds = (
+        lambda H: qd.Lindblad(H, {}),
+        lambda H: qd.secular(H, {"b": (H, qd.BosonicBath(1.0, 0.1))}),
+        lambda H: qd.gibbs(H, 1.0),
+    )
     for factor in (qd.Boson(1), qd.Levels("only")):
         space = qd.Space(one=factor)
-        for build in (lambda H: qd.Lindblad(H, {}), lambda H: qd.secular(H, {"b": (H, qd.BosonicBath(1.0, 0.1))}), lambda H: qd.gibbs(H, 1.0)):
+        for build in builds:
             try:
                 found = build(space.operator(np.eye(1)))
             except ValueError as error:
