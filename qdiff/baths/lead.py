@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import equinox as eqx
+import numpy as np
 from jax.typing import ArrayLike
 
-from ..operators.checks import real_array, real_number
+from ..operators.checks import kind_of, real_array, real_number
 from .occupation import fermi
 
 
@@ -58,7 +59,7 @@ class FermionicLead(eqx.Module):
         return self.rate * fermi(-self._bias(energy, spin))
 
     def _bias(self, energy, spin):
-        if spin not in (-1, 0, 1):
+        if kind_of(spin) not in "iu" or np.ndim(spin) or spin not in (-1, 0, 1):
             raise ValueError(f"spin must be 1 (up), -1 (down) or 0, but was {spin!r}")
         return self.beta * (real_array("energy", energy) - self.mu - spin * self.spin_potential)
 

@@ -21,6 +21,7 @@ from .tradeoff import tradeoff_command
 _HELP = """Differentiable open quantum systems and quantum thermodynamics.
 
 Exit codes: 0 done, 2 bad input, 3 a solve failed. Messages go to standard error, results to standard output.
+A model file is Python and naming it runs it; nothing else in an input or output file is ever executed.
 Compiled programs are kept in the user's cache folder; QDIFF_CACHE_DIR names another one, or none with "off".
 """
 

@@ -33,6 +33,7 @@ __all__ = [
     "fail",
     "load_model",
     "new_folder",
+    "path_of",
 ]
 
 
@@ -135,6 +136,13 @@ def checked_names(names: list[str], known, what: str, owner: type) -> list[str]:
 
     with bad_values():
         return list(dict.fromkeys(known_name(name, known, what, owner.__name__) for name in names))
+
+
+def path_of(text: str) -> pathlib.Path:
+    """The path that an option names."""
+    if not text:
+        raise typer.BadParameter("it must name a file or a folder, but was empty")
+    return pathlib.Path(text)
 
 
 def new_folder(name: str) -> pathlib.Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 import traceback
 from typing import NoReturn
 
@@ -13,10 +14,18 @@ BUG, BAD_INPUT, FAILED_SOLVE = 1, 2, 3
 # Whether this run shows tracebacks; set by --debug, before or after the command's name.
 _debug = False
 
+# The files of models of one's own that were loaded, and how they were named: an error in one of them is said to be there.
+_files: dict[str, str] = {}
+
 
 def show_tracebacks(wanted: bool):
     global _debug
     _debug = wanted
+
+
+def user_file(path: str):
+    """Note that this file was loaded, as it was named."""
+    _files[os.path.abspath(path)] = path
 
 
 class Fail(Exception):
@@ -69,6 +78,18 @@ def guarded(command):
     return wrapper
 
 
+def where(error: BaseException) -> tuple[str, int] | None:
+    """The file of a model of one's own, and its line, in which an error arose, if it did."""
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if os.path.abspath(frame.filename) in _files]
+    return (_files[os.path.abspath(frames[-1].filename)], frames[-1].lineno or 0) if frames else None
+
+
+def said(error: BaseException) -> str:
+    """The kind of an error and the first line of what it says."""
+    text = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {text[0]}" if text else type(error).__name__
+
+
 def outcome(error: Exception) -> tuple[str, int]:
     """The message and the exit code of an error."""
     if isinstance(error, Fail):
@@ -80,5 +101,10 @@ def outcome(error: Exception) -> tuple[str, int]:
     if isinstance(error, ValueError):  # what the library says of wrong use
         return str(error), BAD_INPUT
     if isinstance(error, OSError):  # a disk that is full, a folder that may not be written
-        return (error.strerror if error.args and error.strerror else str(error)), BAD_INPUT
+        named = f": {error.filename}" if error.filename else ""
+        return (error.strerror + named if error.args and error.strerror else str(error)), BAD_INPUT
+    if isinstance(error, MemoryError):
+        return f"what is asked for must fit the memory, but does not ({error or 'no size is known'})", BAD_INPUT
+    if place := where(error):
+        return f"{place[0]!r} fails (line {place[1]}): {said(error)}", BAD_INPUT
     return f"{type(error).__name__}: {error} (--debug shows where)", BUG

@@ -36,10 +36,24 @@ def evaluate_command(
         from ..studies.evaluate import evaluate
 
         found = evaluate(device, names, gradient=gradient)
+        for name in _not_finite(found):
+            print(f"qdiff: {name} is not a finite number at these parameters, though nothing failed")
     if as_json:
         typer.echo(dump(_record(model, found)))
     else:
         _tables(cls, found)
+
+
+def _not_finite(found: Evaluation) -> list[str]:
+    """The figures that are not finite by themselves, and of the others the derivatives, as d figure / d parameter."""
+    import numpy as np
+
+    def bad(value) -> bool:
+        return not np.isfinite(value).all()
+
+    figures = [name for name, value in found.figures.items() if bad(value)]
+    slopes = [f"d {f} / d {p}" for f, row in found.gradients.items() if f not in figures for p, slope in row.items() if bad(slope)]
+    return figures + slopes
 
 
 def _record(name: str, found: Evaluation) -> dict:

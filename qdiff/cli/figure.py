@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import pathlib
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .common import BadInput, Debug, Json, dump, new_folder
+from .common import BadInput, Debug, Json, bad_values, dump, new_folder, path_of
 
 if TYPE_CHECKING:
     from ..figures.claims import Claim
@@ -16,12 +17,12 @@ if TYPE_CHECKING:
 Name = Annotated[str, typer.Argument(metavar="NAME", help="A figure, such as rotor-4, or all of them: all.")]
 Out = Annotated[
     pathlib.Path | None,
-    typer.Option("--out", metavar="DIR", help="Where NAME.png, NAME.svg and NAME.nc go. Default: a new folder here."),
+    typer.Option("--out", metavar="DIR", parser=path_of, help="Where NAME.png, NAME.svg and NAME.nc go. Default: a new folder here."),
 ]
 Quick = Annotated[bool, typer.Option("--quick", help="Coarser grids; the claims come out the same.")]
 Readme = Annotated[
     pathlib.Path | None,
-    typer.Option("--readme", metavar="FILE", help="With all: put the table of claims between the two marks of this file.", hidden=True),
+    typer.Option("--readme", metavar="FILE", parser=path_of, help="With all: write the table of claims between its marks.", hidden=True),
 ]
 
 
@@ -43,6 +44,11 @@ def figure_command(
         raise BadInput(f"there is no figure {name!r}{nearest(name, NAMES)} The figures are {', '.join(NAMES)}, or all of them: all")
     if readme is not None and name != "all":
         raise BadInput(f"--readme must come with all, because the table is of all figures, but the figure is {name}")
+    if readme is not None:
+        from ..figures.table import marked
+
+        with bad_values():
+            marked(readme)
     folder = _folder(out, name, names)
     claims = _run([load(each) for each in names], folder, quick)
     if readme is not None:
@@ -59,12 +65,13 @@ def figure_command(
 def _folder(out: pathlib.Path | None, name: str, names: list[str]) -> pathlib.Path:
     """The folder to write into: the given one, unless it has one of the files, or a new one here."""
     from ..figures.files import paths
+    from ..studies.places import folder_to_be
 
     if out is None:
         return new_folder(f"qdiff-out-figure-{name}")
-    if out.exists() and not out.is_dir():
-        raise BadInput(f"--out must be a folder, but {out} is a file")
-    if there := [path.name for each in names for path in paths(each, out) if path.exists()]:
+    with bad_values():
+        folder_to_be("--out", out)
+    if there := [path.name for each in names for path in paths(each, out) if os.path.lexists(path)]:
         raise BadInput(f"--out must be a folder without the files of another run, but {out} has {', '.join(there)}")
     return out
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import pathlib
 import re
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .common import BadInput, bad_values, checked_names, new_folder
+from .common import BadInput, bad_values, checked_names, new_folder, path_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,7 +40,7 @@ Steps = Annotated[int, typer.Option("--steps", help="Steps along the gradient be
 Optimizer = Annotated[str, typer.Option("--optimizer", metavar="NAME", help="The optax rule of the starts, such as nadam or sgd.")]
 Out = Annotated[
     pathlib.Path | None,
-    typer.Option("--out", metavar="DIR", help="Where result.json, trace.csv and picture.png go. Default: a new folder here."),
+    typer.Option("--out", metavar="DIR", parser=path_of, help="Where the files go. Default: a new folder here."),
 ]
 Resume = Annotated[bool, typer.Option("--resume", help="Go on with the search in the folder --out, after a kill or Ctrl-C.")]
 
@@ -85,15 +86,16 @@ def ties_of(entries: list[str] | None, cls: type[Model]) -> dict[str, str]:
 def folder_of(out: pathlib.Path | None, files: tuple[str, ...], model: str, figure: str, resume: bool) -> pathlib.Path:
     """The folder to write into: the given one, unless it has files of another run, or a new one here."""
     from ..studies.journal import Journal
+    from ..studies.places import folder_to_be
 
     if out is None and resume:
         raise BadInput("--resume needs --out, the folder of the search to go on with")
     if out is not None:
-        if out.exists() and not out.is_dir():
-            raise BadInput(f"--out must be a folder, but {out} is a file")
-        if resume and not (out / Journal.NAME).exists():
+        with bad_values():
+            folder_to_be("--out", out)
+        if resume and not os.path.lexists(out / Journal.NAME):
             raise BadInput(f"--resume needs a search to go on with, but {out} has no {Journal.NAME}")
-        there = [name for name in files if (out / name).exists()]
+        there = [name for name in files if os.path.lexists(out / name)]
         if there and not resume:
             raise BadInput(f"--out must be a folder without the files of another run, but {out} has {', '.join(there)}")
         return out

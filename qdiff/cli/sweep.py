@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import pathlib
 import sys
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from .common import BadInput, Debug, Json, ModelName, Sets, checked_names, configured, dump, load_model
+from .common import MODEL_HELP, BadInput, Debug, Json, ModelName, Sets, checked_names, configured, dump, load_model, path_of
 
 if TYPE_CHECKING:
     from ..models.base import Model
@@ -25,7 +26,7 @@ Together = Annotated[
 Figures = Annotated[
     list[str], typer.Option("--figure", metavar="NAME", help="A figure of merit that `qdiff show MODEL` lists; repeat for more.")
 ]
-Out = Annotated[pathlib.Path, typer.Option("--out", metavar="FILE.nc", help="The file to write, a new one.")]
+Out = Annotated[pathlib.Path, typer.Option("--out", metavar="FILE.nc", parser=path_of, help="The file to write, a new one.")]
 Resume = Annotated[bool, typer.Option("--resume", help="Go on with the unfinished sweep of this file.")]
 Gradient = Annotated[bool, typer.Option("--gradient", help="Also the derivatives with respect to every parameter.")]
 Chunk = Annotated[int | None, typer.Option("--chunk", help="Points computed at once. Default: what memory allows.")]
@@ -70,17 +71,19 @@ def sweep_command(
 
 
 def rerun_command(
-    file: Annotated[pathlib.Path, typer.Argument(metavar="FILE.nc", help="A file that `qdiff sweep` wrote.")],
+    file: Annotated[pathlib.Path, typer.Argument(metavar="FILE.nc", parser=path_of, help="A file that `qdiff sweep` wrote.")],
+    model: Annotated[str | None, typer.Option("--model", metavar="MODEL", help=f"For a model of your own. {MODEL_HELP}")] = None,
     as_json: Json = False,
     debug: Debug = False,
 ):
-    """Repeat the study of an output file and compare. A model of one's own is loaded from the file it came from, which runs it."""
+    """Repeat the study of an output file and compare. Nothing in the file is executed: --model names a model of your own."""
     with contextlib.redirect_stdout(sys.stderr):
         from ..studies.rerun import rerun, study_of
 
         study = study_of(file)
-        name = str(study["model"])
-        found = rerun(file, load_model(name) if ":" in name else None)
+        if model is None and ":" in (name := str(study.get("model"))):
+            raise BadInput(f"{file} is of a model of your own, {name}: --model must name it, which runs its file")
+        found = rerun(file, None if model is None else load_model(model))
     if as_json:
         typer.echo(dump({"same": found.same, "differences": found.differences, "versions": found.versions}))
     else:
@@ -99,6 +102,9 @@ def _table(found: Comparison):
         out.print(f"made with {name.replace('_', ' ')} {version}", markup=False)
 
 
+_MOST = 10_000_000
+
+
 def _values(grids: list[str], cls: type[Model]) -> dict[str, Any]:
     """The numbers of NAME=START:STOP:COUNT and NAME=v1,v2,... strings."""
     import numpy as np
@@ -110,8 +116,11 @@ def _values(grids: list[str], cls: type[Model]) -> dict[str, Any]:
             if not equals or not name:
                 raise ValueError
             if ":" in text:
-                start, stop, count = text.split(":")
-                values = np.linspace(float(start), float(stop), int(count)).tolist()
+                start, stop, count = (kind(part) for kind, part in zip((float, float, int), text.split(":"), strict=True))
+                if not math.isfinite(stop - start) or count > _MOST:
+                    what = f"--grid must have finite ends and at most {_MOST} values"
+                    raise BadInput(f"{what}, but was {entry!r}")
+                values = np.linspace(start, stop, count).tolist()
             else:
                 values = [float(v) for v in text.split(",")]
         except ValueError:

@@ -5,10 +5,9 @@ from __future__ import annotations
 import importlib.util
 import os
 import sys
-import traceback
 from typing import TYPE_CHECKING
 
-from .errors import BadInput, nearest
+from .errors import BadInput, nearest, said, user_file, where
 
 if TYPE_CHECKING:
     from ..models.base import Model
@@ -50,20 +49,16 @@ def _imported(path: str):
     assert spec is not None and spec.loader is not None  # the name ends in .py
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module  # dataclasses look their module up
+    user_file(path)
     try:
         spec.loader.exec_module(module)
-    except (Exception, SystemExit) as error:  # whatever the user's code raises
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # whatever the user's code raises
         del sys.modules[spec.name]
-        raise BadInput(f"{path!r} does not import{_line(path, error)}: {type(error).__name__}: {error}") from error
+        place = None if isinstance(error, SyntaxError) else where(error)  # its own message says
+        raise BadInput(f"{path!r} does not import{f' (line {place[1]})' if place else ''}: {said(error)}") from error
     return module
-
-
-def _line(path: str, error: BaseException) -> str:
-    """At which of the file's lines the error arose, if at one of them."""
-    if isinstance(error, SyntaxError):
-        return ""  # its own message says
-    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == path]
-    return f" (line {lines[-1]})" if lines else ""
 
 
 def _what(value) -> str:

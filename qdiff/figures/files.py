@@ -6,6 +6,7 @@ import os
 import pathlib
 from typing import TYPE_CHECKING
 
+from ..studies.places import disk
 from .published import Published
 from .style import style
 
@@ -30,14 +31,15 @@ def save(figure: Published, data: xarray.Dataset, folder: str | os.PathLike) -> 
     for path in files:
         if path.exists():
             raise ValueError(f"folder must be one without the files of this figure, but {path} exists")
-    pathlib.Path(folder).mkdir(parents=True, exist_ok=True)
     picture = figure.draw(data)
     about = {"Title": f"{figure.source}: {figure.title}", "Description": figure.caption}
-    with style():
-        picture.savefig(png, metadata=about)
-        # What was laid out for one file is right for the other.
-        picture.set_layout_engine("none")
-        # Without the date the same data give the same file.
-        picture.savefig(svg, metadata={**about, "Date": None})
-    data.to_netcdf(nc, engine="h5netcdf")
+    with disk("folder", folder):
+        pathlib.Path(folder).mkdir(parents=True, exist_ok=True)
+        with style():
+            picture.savefig(png, metadata=about)
+            # What was laid out for one file is right for the other.
+            picture.set_layout_engine("none")
+            # Without the date the same data give the same file.
+            picture.savefig(svg, metadata={**about, "Date": None})
+        data.to_netcdf(nc, engine="h5netcdf")
     return files

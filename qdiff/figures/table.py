@@ -34,10 +34,23 @@ def between(text: str) -> str:
     return text.split(BEGIN)[1].split(END)[0].strip()
 
 
+def marked(path: str | os.PathLike) -> str:
+    """The text of a file that has the two marks.
+
+    Raises:
+        ValueError: it cannot be read, or has not both of them.
+    """
+    try:
+        text = pathlib.Path(path).read_text(encoding="utf-8")
+        between(text)
+    except (OSError, ValueError) as error:
+        why = error.strerror if isinstance(error, OSError) else "no text" if isinstance(error, UnicodeError) else error
+        raise ValueError(f"readme must be a file with the marks of the table, but {os.fspath(path)} is not one: {why}") from None
+    return text
+
+
 def rewrite(path: str | os.PathLike, claims: Mapping[str, Sequence[Claim]]):
     """Put the table between the two marks of a file, in place of what stands there."""
-    path = pathlib.Path(path)
-    text = path.read_text()
-    between(text)
+    text, path = marked(path), pathlib.Path(path)
     before, after = text.split(BEGIN)[0], text.split(END)[1]
     path.write_text(f"{before}{BEGIN}\n{table(claims)}\n{END}{after}")

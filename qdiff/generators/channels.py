@@ -18,7 +18,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ..operators.checks import known
+from ..operators.checks import kind_of, known
 
 
 class Channel(eqx.Module):
@@ -78,8 +78,15 @@ class Channels(eqx.Module):
     sample: Any = None
 
     def __init__(self, rates: Mapping[str, Any], weights: Callable, modes, parameters=None, speed=1.0, sample=None):
-        if not rates:
-            raise ValueError("rates must hold at least one channel, but is empty")
+        if not isinstance(rates, Mapping) or not rates:
+            raise ValueError(f"rates must hold at least one channel, name -> rate, but was {rates!r}")
+        if not callable(weights):
+            raise TypeError(f"weights must be a function (parameters, modes) -> channels, but was {weights!r}")
+        for leaf in jax.tree.leaves(modes):
+            if kind_of(leaf) not in "iuf" or not np.ndim(leaf) or (known(leaf) and not np.isfinite(np.asarray(leaf)).all()):
+                raise ValueError(f"modes must be arrays of finite numbers, one for each site, but has {leaf!r}")
+        if not jax.tree.leaves(modes):
+            raise ValueError(f"modes must hold an array, but was {modes!r}")
         for name, rate in rates.items():
             if known(rate) and not float(rate) >= 0:
                 raise ValueError(f"the rate of channel {name!r} must not be negative, but was {float(rate):g}")

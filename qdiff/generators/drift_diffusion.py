@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ..baths.occupation import thermal
+from ..operators.checks import count, instance
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,6 +30,12 @@ class DriftDiffusion:
     slope: Callable
     resistance: Callable
     kinks: tuple[Callable, ...] = ()
+
+    def __post_init__(self):
+        kinks = self.kinks if isinstance(self.kinks, tuple) else (self.kinks,)
+        for name, function in (("slope", self.slope), ("resistance", self.resistance), *(("kinks", kink) for kink in kinks)):
+            if not callable(function):
+                raise TypeError(f"{name} must be a function of k{' or several, a tuple' * (name == 'kinks')}, but was {function!r}")
 
 
 @jax.tree_util.register_dataclass
@@ -65,6 +72,8 @@ def momenta(n: int) -> jax.Array:
 
 def finite_volumes(equation: DriftDiffusion, cells: int) -> FiniteVolumes:
     """The equation on `cells` volumes: slope and resistance are taken as constant from one centre to the next."""
+    instance("equation", equation, DriftDiffusion)
+    cells = count("cells", cells, 2)
     h = 2 * np.pi / cells
     middle = momenta(cells) + h / 2
     fall = equation.slope(middle) * h

@@ -48,6 +48,9 @@ class Jump(eqx.Module):
             raise TypeError(f"operator must be an Operator, but was {type(self.operator).__name__}")
         if kind_of(self.rate) not in "iuf":
             raise TypeError(f"rate must be a real number, but was {self.rate!r}")
+        for name, amount in (("energy", self.energy), ("quanta", self.quanta)):
+            if amount is not None:
+                real_number(name, amount, several=True)
         if self.groups is None:
             return
         if not isinstance(self.groups, tuple) or len(self.groups) != self.operator.pattern.nnz:

@@ -56,7 +56,7 @@ class BlochModel(eqx.Module):
             jumps = [jump for several in jumps.values() for jump in several]
         H = _matrix(H)
         if H.ndim != 2 or H.shape[0] != H.shape[1] or H.shape[0] < 2:
-            raise ValueError(f"function must return a Hamiltonian of shape (n, n), but it has shape {H.shape}")
+            raise ValueError(f"function must return a Hamiltonian of shape (n, n) with n at least 2, but it has shape {H.shape}")
         rates, A = [jnp.asarray(rate, float) for rate, _ in jumps], [_matrix(a) for _, a in jumps]
         for a in A:
             if a.shape != H.shape:

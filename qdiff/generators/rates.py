@@ -14,7 +14,7 @@ from jax.core import Tracer
 from jax.typing import ArrayLike
 
 from ..baths.reservoir import BosonicBath
-from ..operators.checks import instance, real_array
+from ..operators.checks import instance, kind_of, real_array, real_number
 from ..operators.pattern import closed_classes
 from ..operators.sums import sum_into
 from .lindblad import Lindblad
@@ -56,6 +56,11 @@ def thermal_transitions(low, high, omega, bath: BosonicBath):
     Returns:
         Two jumps (source, target, rate), as `Rates` takes them.
     """
+    for name, state in (("low", low), ("high", high)):
+        if kind_of(state) not in "iu":
+            raise TypeError(f"{name} must be a state, an integer or an array of them, but was {state!r}")
+    instance("bath", bath, BosonicBath)
+    real_number("omega", omega, several=True)
     return (high, low, bath.emission(omega)), (low, high, bath.absorption(omega))
 
 

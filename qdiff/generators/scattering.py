@@ -9,6 +9,8 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Float
 
+from ..operators.checks import real_array
+
 
 class Scattering(eqx.Module):
     """The rate equation of populations p[s, k] of `bands` bands at N momenta on a ring,
@@ -25,12 +27,14 @@ class Scattering(eqx.Module):
     Differentiable in the rates.
     """
 
-    rate: jax.Array
+    rate: jax.Array = eqx.field(converter=lambda rate: real_array("rate", rate))
 
     def __check_init__(self):
         shape = jnp.shape(self.rate)
         if len(shape) != 4 or shape[0] % 2 == 0 or shape[1] != shape[2]:
             raise ValueError(f"rate must have shape (2 reach + 1, bands, bands, N), but has shape {shape}")
+        if shape[0] < 3 or not shape[1]:
+            raise ValueError(f"rate must have a reach of at least 1 and at least one band, but has shape {shape}")
         if shape[0] > shape[3]:
             raise ValueError(f"the reach must be shorter than half of the {shape[3]} momenta, but was {shape[0] // 2}")
 

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ..operators.checks import known
+from ..operators.checks import choice, known
 from ..operators.operator import Operator
 from ..operators.pattern import diagonal
 from ..operators.probe import PROBES, align, is_constant, recording, replaying
@@ -76,8 +76,7 @@ def secular(
     Source:
         Breuer and Petruccione, The Theory of Open Quantum Systems (2002), Sec. 3.3.
     """
-    if negative not in ("odd", "drop"):
-        raise ValueError(f'negative must be "odd" or "drop", but was {negative!r}')
+    choice("negative", negative, ("odd", "drop"))
     if not isinstance(H, Operator):
         raise TypeError(f"H must be an Operator, but was {type(H).__name__}")
     coupled = {label: independent(label, given, H) for label, given in baths("couplings", couplings).items()}

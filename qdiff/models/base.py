@@ -7,6 +7,7 @@ import contextvars
 import dataclasses
 import functools
 import warnings
+from collections.abc import Iterable
 from typing import Any, ClassVar
 
 import equinox as eqx
@@ -15,6 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 
+from ..operators.checks import kind_of, real_number
 from ..solvers import evolve, regression, steady
 from ..solvers.refusal import refusal_reason
 from ..solvers.steady import SolveError, failure_mode, failures
@@ -76,10 +78,10 @@ class Parameter:
             raise ValueError(f"{self.name} must be {self.bounds}, but was {value if self.static else number!r}")
         return number if self.static else jnp.asarray(number)
 
-    def outside(self, number: float) -> bool:
-        """Whether a number lies outside the bounds."""
+    def outside(self, number) -> Any:
+        """Whether a number lies outside the bounds, or which of an array do."""
         below = self.low is not None and (number <= self.low if self.open else number < self.low)
-        return below or (self.high is not None and (number >= self.high if self.open else number > self.high))
+        return below | (self.high is not None and (number >= self.high if self.open else number > self.high))
 
     def _checked_array(self, value):
         if isinstance(value, (list, tuple)) and any(isinstance(x, Tracer) for x in value):
@@ -135,6 +137,7 @@ def parameter(
         scale: "log" for what `optimize` should search evenly in its logarithm (from zero, in that of its distance from a negative
             number a thousandth of the range away), as a time that may be of any order of magnitude.
     """
+    _bounds(low, high)
     about = {"unit": unit, "text": text, "low": low, "high": high, "open": open, "search": search, "array": array, "optional": optional}
     about["scale"] = scale
     return eqx.field(default=default, metadata={"qdiff": about})
@@ -142,8 +145,17 @@ def parameter(
 
 def setting(default, *, text: str = "", choices=None, low=None, high=None):
     """A static field of a model: an integer such as a truncation, or one of a few words."""
+    if choices is not None and not isinstance(choices, (tuple, list)):
+        raise ValueError(f"choices must be a tuple of values, but was {choices!r}")
+    _bounds(low, high)
     about = {"text": text, "choices": choices, "low": low, "high": high}
     return eqx.field(default=default, static=True, metadata={"qdiff": about})
+
+
+def _bounds(low, high):
+    for name, bound in (("low", low), ("high", high)):
+        if bound is not None:
+            real_number(name, bound, finite=False)
 
 
 _share: contextvars.ContextVar = contextvars.ContextVar("share", default=None)
@@ -354,12 +366,32 @@ def _checks(model):
         return model.checks()
 
 
+def as_number(name: str, value) -> Any:
+    """What a figure returned as an array.
+
+    Raises:
+        ValueError: it is neither a number nor an array of numbers.
+    """
+    kind = kind_of(value)
+    if kind not in "biufc":
+        raise ValueError(f"{name} must return a number or an array of numbers, but returned {value!r}")
+    return jnp.asarray(value)
+
+
+def names_of(argument: str, given) -> tuple[str, ...]:
+    """One name or several as a tuple, each once."""
+    several = (given,) if isinstance(given, str) else tuple(given) if isinstance(given, Iterable) else (None,)
+    if not all(isinstance(name, str) for name in several):
+        raise ValueError(f"{argument} must be a name or a sequence of names, but was {given!r}")
+    return tuple(dict.fromkeys(several))
+
+
 def known_name(name: str, known, what: str, owner: str) -> str:
     """`name`, if it is one of `known`; else a ValueError that says which is nearest."""
-    if name in known:
+    if isinstance(name, str) and name in known:
         return name
     import difflib
 
-    near = difflib.get_close_matches(name, list(known), n=1, cutoff=0.3)
+    near = difflib.get_close_matches(name, list(known), n=1, cutoff=0.3) if isinstance(name, str) else []
     hint = f"; did you mean {near[0]!r}?" if near else "."
     raise ValueError(f"{owner} has no {what} {name!r}{hint} It has {', '.join(known) or 'none'}")

@@ -59,6 +59,35 @@ def real_array(name: str, x) -> Any:
     return jnp.asarray(x, float)
 
 
+def finite_array(name: str, x, *shape: int | None) -> Any:
+    """`x` as a floating-point JAX array of this shape (None: any length), if its numbers are real and finite, or may be so at run time."""
+    array = real_array(name, x)
+    wanted = "(" + ", ".join("n" if n is None else str(n) for n in shape) + ("," if len(shape) == 1 else "") + ")"
+    if array.ndim != len(shape) or any(n not in (None, m) for n, m in zip(shape, array.shape, strict=True)):
+        raise ValueError(f"{name} must have shape {wanted}, but has shape {array.shape}")
+    if known(array) and not np.isfinite(np.asarray(array)).all():
+        raise ValueError(f"{name} must be finite, but has {np.asarray(array)[~np.isfinite(np.asarray(array))][0]:g}")
+    return array
+
+
+def choice(name: str, x, choices: tuple[str, ...]) -> Any:
+    """`x`, if it is one of these words."""
+    if not isinstance(x, str) or x not in choices:
+        raise ValueError(f"{name} must be {' or '.join(map(_quoted, choices))}, but was {x!r}")
+    return x
+
+
+def _quoted(word: str) -> str:
+    return f'"{word}"'
+
+
+def truth(name: str, x) -> bool:
+    """`x`, if it is True or False."""
+    if not isinstance(x, (bool, np.bool_)):
+        raise TypeError(f"{name} must be True or False, but was {x!r}")
+    return bool(x)
+
+
 def instance(name: str, x, kind: type) -> Any:
     """`x`, if it is of this class."""
     if not isinstance(x, kind):

@@ -14,6 +14,7 @@ from jax import lax
 from jax.sharding import Mesh, PartitionSpec
 
 from ..generators.momentum import BlochModel, Blocks, from_covector, from_state, places, response
+from ..operators.checks import count, finite_array, instance, real_array
 from ..operators.entrywise import unique
 from ..operators.trig import kept
 from . import lanes
@@ -36,7 +37,7 @@ def bloch_steady_states(model: BlochModel, k):
     Accuracy: 1e-15 times the ratio of the fastest to the slowest rate of a block.
     """
     _precision()
-    return _states(model, _checked(k))
+    return _states(instance("model", model, BlochModel), _checked(k))
 
 
 @eqx.filter_jit
@@ -54,7 +55,7 @@ def _states(model, k):
 def bloch_velocity(model: BlochModel, k):
     """Tr[v rho_k] (points,) of the stationary states, v = dH/dk; as `bloch_steady_states`."""
     _precision()
-    return _velocities(model, _checked(k))
+    return _velocities(instance("model", model, BlochModel), _checked(k))
 
 
 @eqx.filter_jit
@@ -121,6 +122,9 @@ def mean_velocity(model: BlochModel, k, log_weight: Callable, *, chunk: int | No
     together with the value. k counts as constant.
     """
     _precision()
+    instance("model", model, BlochModel)
+    if not callable(log_weight):
+        raise TypeError(f"log_weight must be a function (k, parameters) -> logarithm of the weight, but was {log_weight!r}")
     k = lax.stop_gradient(_checked(k))
     velocity = _adjoint_velocity(model.function)
 
@@ -136,6 +140,7 @@ def weighted_mean(terms: Callable, parameters, k, *, chunk: int | None = None):
     In chunks and on all devices; as `mean_velocity`.
     """
     size, devices = k.shape[0], jax.devices()
+    chunk = None if chunk is None else count("chunk", chunk, 1)
     chunk = chunk or (_CHUNK if devices[0].platform == "cpu" else _CHUNK_GPU)
     chunk = min(chunk, -(-size // len(devices)))
     rows = -(-size // chunk)
@@ -224,10 +229,10 @@ def _joined(a, b):
 
 
 def _checked(k):
-    k = jnp.asarray(k, float)
+    k = real_array("k", k)
     if k.ndim != 1 or k.size == 0:
         raise ValueError(f"k must be an array of momenta, shape (points,), but has shape {k.shape}")
-    return k
+    return finite_array("k", k, None)
 
 
 # ---- elimination ---------------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ import numpy as np
 from jax import lax
 
 from ..generators.channels import Channels, balanced
-from ..operators.checks import known
+from ..operators.checks import finite_array, instance, known
 from .integrators import Explicit, Stiff
 from .oneway import no_forward, no_reverse
 from .rate_evolution import checked_times
@@ -58,10 +58,8 @@ def evolve_occupations(channels: Channels, initial, times, solver: Explicit | St
         True
     """
     _precision()
-    shape = channels.shape
-    n, times = jnp.asarray(initial, float), checked_times(times)
-    if n.shape != shape:
-        raise ValueError(f"initial must have shape {shape}, but has shape {n.shape}")
+    shape = instance("channels", channels, Channels).shape
+    n, times = finite_array("initial", initial, *shape), checked_times(times)
     if known(n) and not bool(jnp.all((n >= 0) & (n <= 1))):
         raise ValueError(f"initial must hold occupations between 0 and 1, but has {float(n.min()):g} and {float(n.max()):g}")
     if known(times) and np.any(np.diff(np.asarray(times, float)) < 0):

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from ..generators.channels import Channel, Channels, shape_of
+from ..operators.checks import instance, real_number
 from .refusal import refuse
 from .roots import Root, implicit, search
 from .steady import _precision
@@ -115,7 +116,8 @@ def gibbs_ensemble(channels: Channels, filling) -> Ensemble:
         True
     """
     _precision()
-    filling = jnp.asarray(filling, float)
+    instance("channels", channels, Channels)
+    filling = jnp.asarray(real_number("filling", filling), float)
     root = implicit(_solve, _residual, (channels, filling))
     bands = math.prod(channels.shape[:-1])
     x = refuse(root.x[:-1], _REASONS, ~((filling > 0) & (filling < bands)), ~jnp.all(channels.rates >= 0), root.failed)

@@ -51,6 +51,8 @@ class Cycle(eqx.Module):
     disturbing: tuple[str, ...] = eqx.field(static=True)
 
     def __init__(self, strokes: Sequence[Stroke], *, reference: Operator | None = None, disturbing: Sequence[str] = ()):
+        if not isinstance(strokes, Sequence):
+            raise TypeError(f"strokes must be a sequence of Free, Measurement, Unitary or SwapBaths, but was {strokes!r}")
         strokes = tuple(strokes)
         for stroke in strokes:
             if not isinstance(stroke, Stroke):

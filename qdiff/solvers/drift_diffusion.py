@@ -12,7 +12,7 @@ from jax import lax
 from jax.lax.linalg import tridiagonal_solve
 
 from ..generators.drift_diffusion import DriftDiffusion, FiniteVolumes
-from ..operators.checks import count
+from ..operators.checks import count, finite_array, instance
 from .rational import exponential
 from .steady import _precision
 
@@ -140,6 +140,7 @@ def stationary_cells(volumes: FiniteVolumes):
     Differentiable, to any order. Every step adds positive numbers, except the one that finds the flux.
     """
     _precision()
+    instance("volumes", volumes, FiniteVolumes)
     back = jnp.roll(volumes.down, -1)  # from i + 1 to i
     # What leaves i upwards less what comes back is F: p_{i+1} = (up_i p_i - F)/back_i.
     Phi = jnp.cumsum(jnp.log(back) - jnp.log(volumes.up))
@@ -160,6 +161,8 @@ def evolve_cells(volumes: FiniteVolumes, initial, times):
     Accuracy: 5e-12 of the largest entry of `initial` (`solvers.rational`). Costs O(n) for each time.
     """
     _precision()
+    instance("volumes", volumes, FiniteVolumes)
+    initial, times = finite_array("initial", initial, volumes.size), finite_array("times", times, None)
 
     def shifted(t, shift, r):
         lower, upper, diag = t * jnp.roll(volumes.up, 1), t * jnp.roll(volumes.down, -1), -t * (volumes.up + volumes.down) - shift

@@ -12,6 +12,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from ..generators.sector import Sector
+from ..operators.checks import choice, count, real_number, truth
 from . import action, propagator
 from .oneway import no_forward, no_reverse
 from .progress import meter
@@ -89,7 +90,7 @@ class Propagator(Integrator):
 
 
 def _checked_gradient(name: str, gradient: str):
-    if gradient not in GRADIENTS:
+    if not isinstance(gradient, str) or gradient not in GRADIENTS:
         raise ValueError(f"gradient of {name} must be one of {GRADIENTS}, but was {gradient!r}")
 
 
@@ -124,8 +125,8 @@ class Action(Integrator):
     reason = "Action took more than max_steps steps between two times, or a rate is infinite or NaN: use Propagator() or Stiff()"
 
     def __check_init__(self):
-        if self.gradient not in ("reverse", "forward"):
-            raise ValueError(f'gradient of Action must be "reverse" or "forward", but was {self.gradient!r}')
+        choice("gradient of Action", self.gradient, ("reverse", "forward"))
+        count("max_steps", self.max_steps, 1)
 
     def solve(self, flow, x, start, times, read, shown):
         bar = meter(shown)
@@ -163,6 +164,10 @@ class _Diffrax(Integrator):
 
     def __check_init__(self):
         _checked_gradient(type(self).__name__, self.gradient)
+        real_number("rtol", self.rtol, low=0)
+        real_number("atol", self.atol, low=0)
+        count("max_steps", self.max_steps, 1)
+        truth("dense", self.dense)
 
     @abc.abstractmethod
     def method(self):

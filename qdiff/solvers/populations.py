@@ -10,7 +10,7 @@ import numpy as np
 from jax import lax
 
 from ..generators.rates import Rates
-from ..operators.checks import instance
+from ..operators.checks import choice, instance
 from . import elimination
 from .refusal import refuse
 from .steady import NotUnique, _precision
@@ -47,8 +47,7 @@ def stationary_populations(rates: Rates, solver: str = "elimination"):
     """
     _precision()
     instance("rates", rates, Rates)
-    if solver not in ("elimination", "lu"):
-        raise ValueError(f'solver must be "elimination" or "lu", but was {solver!r}')
+    choice("solver", solver, ("elimination", "lu"))
     order = elimination_order(rates)
     p = (_eliminated if solver == "elimination" else _by_pivots)(rates, tuple(order.tolist()))
     return refuse(p, _REASONS, ~jnp.all(jnp.isfinite(rates.rate)), jnp.any(rates.rate < 0), ~jnp.all(jnp.isfinite(p)))

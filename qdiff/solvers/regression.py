@@ -217,6 +217,7 @@ def _within(motion: Lindblad, op: Operator, name: str) -> Operator:
 
 def _density(motion: Lindblad, state) -> Operator:
     """The density matrix of a state in the generator's frame."""
+    instance("motion", motion, Lindblad)
     if isinstance(state, State):
         if state.sector.labels != motion.labels or state.sector.dim != motion.H.size:
             raise ValueError(f"state must be a state of this generator (baths {motion.labels}), but has baths {state.sector.labels}")

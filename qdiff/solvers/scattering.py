@@ -8,6 +8,7 @@ import numpy as np
 from jax import lax
 
 from ..generators.scattering import Scattering, arriving
+from ..operators.checks import choice, finite_array, instance
 from . import compensated, propagator, ring
 from .rational import exponential
 from .refusal import refuse
@@ -27,7 +28,7 @@ def stationary_scattering(scattering: Scattering):
     Accuracy: every population to 1e-13 of itself.
     """
     _precision()
-    p = solved(scattering.rate)[0]
+    p = solved(instance("scattering", scattering, Scattering).rate)[0]
     finite = jnp.all(jnp.isfinite(scattering.rate))
     return refuse(p, _REASONS, ~finite, jnp.any(scattering.rate < 0), ~jnp.all(jnp.isfinite(p)))
 
@@ -47,7 +48,8 @@ def driven_scattering(scattering: Scattering, source):
     Raises, differentiable: as `stationary_scattering`.
     """
     _precision()
-    rate = scattering.rate
+    rate = instance("scattering", scattering, Scattering).rate
+    source = finite_array("source", source, scattering.bands, scattering.size)
     p, factors = solved(rate)
     x = response(rate, p, factors, -source)
     bad = ~jnp.all(jnp.isfinite(rate)), jnp.any(rate < 0), ~jnp.all(jnp.isfinite(p))
@@ -129,10 +131,11 @@ def evolve_scattering(scattering: Scattering, initial, times, *, method: str | N
     Accuracy: 1e-12 of the largest entry; "rational", 1e-11.
     """
     _precision()
-    cut = cut_of(scattering.rate)
+    cut = cut_of(instance("scattering", scattering, Scattering).rate)
+    initial, times = finite_array("initial", initial, scattering.bands, scattering.size), finite_array("times", times, None)
     n, b = cut.bands * cut.size, cut.bands * cut.width
-    if method not in (None, "dense", "rational"):
-        raise ValueError(f'method must be "dense" or "rational", but was {method!r}')
+    if method is not None:
+        choice("method", method, ("dense", "rational"))
     # Forty squarings of 2 n^3; eight factorisations of forty b^3 for each arc, complex numbers counted as four.
     if method == "dense" or (method is None and 2 * n**3 <= 8 * times.size * cut.count * b**3):
         hops = 1 + cut.size // (2 * cut.reach)

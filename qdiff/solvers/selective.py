@@ -11,6 +11,7 @@ import numpy as np
 from jax import lax
 
 from ..operators.checks import count as checked_count
+from ..operators.checks import instance, known, real_array
 from .cycle import Cycle
 from .evolve import density
 from .limit_cycle import energies
@@ -49,6 +50,7 @@ def trajectories(cycle: Cycle, key, cycles: int, count: int, initial) -> Traject
     Raises:
         ValueError, TypeError: an argument is not what it must be.
     """
+    instance("cycle", cycle, Cycle)
     cycles, count = checked_count("cycles", cycles, 1), checked_count("count", count, 1)
     if isinstance(key, (int, np.integer)) and not isinstance(key, bool):
         key = jax.random.key(key)
@@ -67,11 +69,13 @@ def replay(cycle: Cycle, uniforms, initial) -> Trajectories:
     Raises:
         ValueError: they have another shape.
     """
-    measurements = _measurements(cycle)
-    u = jnp.asarray(uniforms, float)
+    measurements = _measurements(instance("cycle", cycle, Cycle))
+    u = real_array("uniforms", uniforms)
     u = u[:, None] if u.ndim == 1 and measurements == 1 else u
     if u.ndim != 2 or u.shape[1] != measurements or not len(u):
         raise ValueError(f"uniforms must have shape (cycles, {measurements}), but has shape {np.shape(uniforms)}")
+    if known(u) and not bool(jnp.all((u >= 0) & (u <= 1))):
+        raise ValueError(f"uniforms must be numbers between 0 and 1, but has {float(jnp.min(u)):g} to {float(jnp.max(u)):g}")
     return _run(cycle, density(initial, cycle.space, cycle.dim), (None, u), len(u), 1)
 
 

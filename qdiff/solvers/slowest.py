@@ -8,6 +8,7 @@ from jax import lax
 from jax.scipy.sparse.linalg import gmres
 
 from ..generators.scattering import Scattering
+from ..operators.checks import instance
 from . import ring
 from .refusal import refuse
 from .scattering import cut_of, solved
@@ -29,7 +30,7 @@ def slowest_scattering(scattering: Scattering):
     Accuracy: 1e-12 of itself.
     """
     _precision()
-    slowest = _slowest(scattering.rate)
+    slowest = _slowest(instance("scattering", scattering, Scattering).rate)
     return refuse(slowest, _SLOWEST, ~jnp.isfinite(slowest))
 
 

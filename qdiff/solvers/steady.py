@@ -19,6 +19,7 @@ from ..generators.eigenbasis import eigenvalues
 from ..generators.hidden import hidden
 from ..generators.lindblad import Lindblad, rate_faults
 from ..generators.sector import Sector, reach
+from ..operators.checks import choice
 from ..operators.operator import Operator
 from . import compensated
 from .factorization import BlockTridiagonal, Dense, Solver, choose, matrix
@@ -55,8 +56,7 @@ def failures(mode: str):
 
     The mode counts when a function is traced, not when the compiled function runs.
     """
-    if mode not in ("raise", "nan"):
-        raise ValueError(f'mode must be "raise" or "nan", but was {mode!r}')
+    choice("mode", mode, ("raise", "nan"))
     token = _on_failure.set(mode)
     try:
         yield

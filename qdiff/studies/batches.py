@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import NamedSharding, PartitionSpec
 
-from ..models.base import Model, sharing, solved
+from ..models.base import Model, as_number, sharing, solved
 from ..models.compiling import options
 from ..solvers.steady import NotUnique, SolveError, failures
 
@@ -31,7 +31,7 @@ def variables(model: Model, figures: tuple[str, ...], gradient: bool) -> Callabl
 
     def values(model):
         with failures("nan"), sharing():
-            return {name: jnp.asarray(getattr(model, name)()) for name in figures}
+            return {name: as_number(name, getattr(model, name)()) for name in figures}
 
     def real_scalars(model):
         found = values(model)
@@ -41,12 +41,13 @@ def variables(model: Model, figures: tuple[str, ...], gradient: bool) -> Callabl
         kept = {name: getattr(model, name) for name in _floats(model)}
 
         def of(kept):
-            return real_scalars(eqx.tree_at(lambda m: [getattr(m, n) for n in kept], model, list(kept.values())))
+            real, found = real_scalars(eqx.tree_at(lambda m: [getattr(m, n) for n in kept], model, list(kept.values())))
+            return real or {"": jnp.zeros(())}, found  # JAX cannot differentiate nothing
 
         # Forward mode costs a solve for each parameter, reverse mode one for each figure.
         jacobian = jax.jacfwd if len(kept) <= len(figures) else jax.jacrev
         slopes, found = jacobian(of, has_aux=True)(kept)
-        return {**found, **{f"d_{f}_d_{p}": d for f, row in slopes.items() for p, d in row.items()}}
+        return {**found, **{f"d_{f}_d_{p}": d for f, row in slopes.items() if f for p, d in row.items()}}
 
     def split(model):
         out = {}

@@ -113,6 +113,8 @@ def tied(model: Model, box: Box, ties: Mapping[str, str] | None) -> dict[str, st
         ValueError: an unknown name or a setting, a parameter that is searched itself, a leader that is not searched, of
             another shape, or with bounds that are not physical for its follower.
     """
+    if ties is not None and not isinstance(ties, Mapping):
+        raise ValueError(f"ties must be a dictionary, name -> searched parameter, but was {ties!r}")
     kind, out = type(model), dict(ties or {})
     known = kind.parameters()
     for name, leader in out.items():

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 
-from ..models.base import Model, known_name, sharing, solved
+from ..models.base import Model, as_number, known_name, names_of, sharing, solved
 from ..models.compiling import options
 from ..solvers.steady import failures
 
@@ -79,8 +79,8 @@ def evaluate(model: Model, figures: Iterable[str] | str | None = None, *, gradie
     if any(isinstance(leaf, Tracer) for leaf in jax.tree.leaves(model)):
         raise TypeError("evaluate needs a model with concrete values; in a traced function call the figures' methods")
     known = type(model).figures()
-    wanted = [figures] if isinstance(figures, str) else list(known if figures is None else figures)
-    names = tuple(dict.fromkeys(known_name(name, known, "figure", type(model).__name__) for name in wanted))
+    wanted = tuple(known) if figures is None else names_of("figures", figures)
+    names = tuple(known_name(name, known, "figure", type(model).__name__) for name in wanted)
 
     explained = _explained(model)
     values, slopes, checks = _compiled()(model, names, gradient)
@@ -105,7 +105,7 @@ def _program(model, names, gradient):
 
     def scalars(model):
         with failures("nan"), sharing():
-            values = {name: jnp.asarray(getattr(model, name)()) for name in names}
+            values = {name: as_number(name, getattr(model, name)()) for name in names}
             explained = _explained(model)
             checks = explained.checks() if explained else {}
         real = {name: value for name, value in values.items() if value.ndim == 0 and jnp.issubdtype(value.dtype, jnp.floating)}

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import contextlib
+import math
 import operator
 from collections.abc import Callable
 from typing import Any
@@ -23,6 +25,8 @@ _OPERATIONS: dict[type, Callable] = {
 _FUNCTIONS: dict[str, Callable] = {name: getattr(jnp, name) for name in ("sqrt", "exp", "log", "sin", "cos", "tan", "tanh")}
 _FUNCTIONS["abs"] = jnp.abs
 
+# How deeply a formula may be nested: a sum of as many terms is nested so.
+_DEEPEST = 100
 ALLOWED = "numbers, names, + - * / **, parentheses, sqrt, exp, log, sin, cos, tan, tanh and abs"
 
 
@@ -34,15 +38,26 @@ def formula(kind: type[Model], node: ast.expr, owner: str, refusal: str) -> Call
         owner: the argument it was given as, for messages. refusal: what to say of anything else.
 
     Raises:
-        ValueError: a name that is neither, a setting, anything that is not allowed.
+        ValueError: a name that is neither, a setting, anything that is not allowed, numbers that make none.
     """
+    function = _read(kind, node, owner, refusal)
+    if any(isinstance(part, ast.Name) and part.id not in _FUNCTIONS for part in ast.walk(node)):
+        return function
+    number = math.nan
+    with contextlib.suppress(ArithmeticError, TypeError):  # too large, a division by zero, a complex number
+        number = float(function(None))  # type: ignore[arg-type]  (there is no name in it)
+    if not math.isfinite(number):
+        raise ValueError(f"{owner} must be of finite numbers, but {shortened(ast.unparse(node))} is none")
+    return lambda model: number
 
+
+def _read(kind: type[Model], node: ast.expr, owner: str, refusal: str) -> Callable[[Model], Any]:
     def again(node):
         return formula(kind, node, owner, refusal)
 
     if isinstance(node, ast.Constant) and isinstance(node.value, (int, float)) and not isinstance(node.value, bool):
-        number = float(node.value)
-        return lambda model: number
+        value = node.value
+        return lambda model: float(value)
     if isinstance(node, ast.Name):
         return _named(kind, node.id, owner)
     if isinstance(node, ast.BinOp) and type(node.op) in _OPERATIONS:
@@ -68,9 +83,30 @@ def _named(kind: type[Model], name: str, owner: str) -> Callable[[Model], Any]:
     return lambda model: getattr(model, name)
 
 
-def parsed(text: str) -> ast.expr | None:
-    """The expression in a text, or None if it is none."""
+def parsed(text: str, owner: str) -> ast.expr | None:
+    """The expression in a text, or None if it is none.
+
+    Raises:
+        ValueError: it is nested too deeply to be read.
+    """
     try:
-        return ast.parse(text.strip(), mode="eval").body
-    except (SyntaxError, ValueError, RecursionError, MemoryError):  # nested too deeply, or with a null character
+        tree = ast.parse(text.strip(), mode="eval").body
+    except (SyntaxError, ValueError):
         return None
+    except (RecursionError, MemoryError):
+        tree = None
+    if tree is None or _deep(tree):
+        raise ValueError(f"{owner} must be nested at most {_DEEPEST} deep, but {shortened(text)!r} is more")
+    return tree
+
+
+def _deep(tree: ast.expr) -> bool:
+    level: list[ast.AST] = [tree]
+    for _ in range(_DEEPEST):
+        level = [part for node in level for part in ast.iter_child_nodes(node)]
+    return any(isinstance(node, ast.expr) for node in level)
+
+
+def shortened(text: str) -> str:
+    """The text, or its beginning if it is long, for a sentence."""
+    return text if len(text) <= 100 else f"{text[:97]}..."

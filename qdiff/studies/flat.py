@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
 
-from ..models.base import Model, known_name, sharing
+from ..models.base import Model, as_number, known_name, names_of, sharing
 from ..solvers.steady import failures
 
 
@@ -39,7 +39,7 @@ class Flat:
         known = kind.parameters()
         if names is None:
             names = [name for name, about in known.items() if not about.static and getattr(model, name) is not None]
-        names = tuple(dict.fromkeys([names] if isinstance(names, str) else names))
+        names = names_of("parameters", names)
         if not names:
             raise ValueError("parameters must name at least one parameter, but were empty")
         for name in names:
@@ -81,7 +81,7 @@ class Flat:
 
         def of(x):
             with failures("nan"), sharing():
-                value = jnp.asarray(getattr(self.at(x), name)())
+                value = as_number(name, getattr(self.at(x), name)())
             if value.shape != () or not jnp.issubdtype(value.dtype, jnp.floating):
                 raise ValueError(f"figure must be a real number, but {name} has shape {value.shape} and type {value.dtype}")
             return value
@@ -93,7 +93,7 @@ class Flat:
         known = type(self.model).parameters()
         out = np.zeros(x.shape[:-1], bool)
         for k, name in enumerate(self.owners):
-            out |= np.vectorize(known[name].outside, otypes=[bool])(x[..., k])
+            out |= known[name].outside(x[..., k])
         return out
 
 
@@ -103,6 +103,8 @@ def by_label(flat: Flat, given, what: str) -> np.ndarray:
     Raises:
         ValueError: a name that is none of the parameters, a number that is not finite and positive, another shape.
     """
+    if given is not None and not isinstance(given, Mapping):
+        raise ValueError(f"{what} must be a dictionary, name -> number, but was {given!r}")
     out, owners = np.zeros(len(flat.x0)), np.array(flat.owners)
     for name, value in dict(given or {}).items():
         if name not in flat.names:

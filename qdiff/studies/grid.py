@@ -11,6 +11,8 @@ import numpy as np
 
 from ..models.base import Model, known_name
 
+_MOST = 10**12
+
 
 @dataclasses.dataclass(frozen=True)
 class Grid:
@@ -48,7 +50,10 @@ class Grid:
                 lengths = ", ".join(f"{name} {len(values[name])}" for name in names)
                 raise ValueError(f"together must group grids of one length, but has {lengths}")
         axes = tuple(dict.fromkeys(group_of.get(name, (name,)) for name in values))
-        return cls(axes, {name: values[name] for axis in axes for name in axis})
+        grid = cls(axes, {name: values[name] for axis in axes for name in axis})
+        if grid.size > _MOST:
+            raise ValueError(f"grids must have at most {_MOST:.0e} points in all, but have {' x '.join(map(str, grid.shape))}")
+        return grid
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -86,9 +91,9 @@ def _checked(model: Model, name: str, given) -> np.ndarray:
         raise ValueError(f"the grid of {name} must be numbers, but was {given!r}") from None
     if array.ndim != 1 or array.size == 0:
         raise ValueError(f"the grid of {name} must be a sequence of at least one number, but has shape {array.shape}")
-    for number in array:
-        if not math.isfinite(number) or about.outside(number):
-            raise ValueError(f"the grid of {name} must stay where it is physical, {about.bounds}, but has {number:g}")
+    wrong = array[~np.isfinite(array) | about.outside(array)]
+    if wrong.size:
+        raise ValueError(f"the grid of {name} must stay where it is physical, {about.bounds}, but has {wrong[0]:g}")
     return array
 
 

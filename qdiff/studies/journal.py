@@ -5,13 +5,17 @@ from __future__ import annotations
 import json
 import os
 import pathlib
+import zlib
 from collections.abc import Callable
 
 import numpy as np
 
+from ..operators.checks import truth
+from .places import disk, folder_to_be
+
 
 class Journal:
-    """The file journal.jsonl of a folder: one line for the study, then one for each evaluation.
+    """The file journal.jsonl of a folder: one line for the study, then one for each evaluation, each with its checksum.
 
     A search does the same steps whenever it is run, so one that was killed is resumed by running it again: the
     evaluations that it had made are looked up by their exact inputs, and only the others are computed. A line that a
@@ -27,39 +31,42 @@ class Journal:
     NAME = "journal.jsonl"
 
     def __init__(self, folder: pathlib.Path, record: dict, resume: bool):
-        if folder.exists() and not folder.is_dir():
-            raise ValueError(f"out must be a folder, but {folder} is a file")
         self._path = folder / self.NAME
         self._known: dict[str, list[np.ndarray]] = {}
         record = json.loads(json.dumps(record))
-        if self._path.exists():
+        if os.path.lexists(self._path):
             if not resume:
                 raise ValueError(f"out has an unfinished or finished study in {self._path}: resume it, or give another folder")
             self._read(record)
         self._record = record
 
     def _read(self, record: dict):
-        text = self._path.read_bytes()
+        damaged = f"out has a {self.NAME} that {{}}: give another folder, or delete {self._path} and start again"
+        try:
+            text = self._path.read_bytes()
+        except OSError as error:
+            raise ValueError(damaged.format(f"cannot be read ({error.strerror})")) from None
         whole = text[: text.rfind(b"\n") + 1]
         try:
-            lines = [json.loads(line) for line in whole.splitlines()]
+            lines = [_checked(json.loads(line)) for line in whole.splitlines()]
             for line in lines[1:]:
                 self._known[line["at"]] = [np.asarray(x, float) for x in line["found"]]
-            old = lines[0]["study"] if lines else record
-        except (ValueError, KeyError, TypeError):
-            raise ValueError(f"{self._path} is damaged: give another folder, or delete it and start again") from None
+            old = dict(lines[0]["study"]) if lines else record
+        except (ValueError, KeyError, TypeError, RecursionError):
+            raise ValueError(damaged.format("is damaged")) from None
         if differing := [name for name in sorted({*old, *record}) if old.get(name) != record.get(name)]:
             raise ValueError(f"the study in {self._path} must be the same as this one, but differs in {', '.join(differing)}")
         if len(whole) < len(text):
-            with open(self._path, "r+b") as file:
+            with disk("out", self._path), open(self._path, "r+b") as file:
                 file.truncate(len(whole))
 
     def _append(self, line: dict):
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        with open(self._path, "a") as file:
-            if not file.tell():
-                file.write(json.dumps({"study": self._record}) + "\n")
-            file.write(json.dumps(line) + "\n")
+        with disk("out", self._path.parent, kept=self._path):
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            with open(self._path, "a") as file:
+                if not file.tell():
+                    file.write(_signed({"study": self._record}))
+                file.write(_signed(line))
 
     def discard(self):
         """Delete the file, and its folder if nothing else is in it."""
@@ -77,14 +84,27 @@ class Journal:
         return self._known[at]
 
 
+def _signed(line: dict) -> str:
+    return json.dumps({**line, "check": zlib.crc32(json.dumps(line).encode())}) + "\n"
+
+
+def _checked(line) -> dict:
+    """The line without its checksum. Raises ValueError if it is not the line's."""
+    line = dict(line)
+    if line.pop("check") != zlib.crc32(json.dumps(line).encode()):
+        raise ValueError
+    return line
+
+
 def kept(out: str | os.PathLike | None, record: dict, resume: bool) -> Callable:
     """The journal of a study in the folder `out`, or what keeps nothing if it is None.
 
     Raises:
         ValueError: as of `Journal`; `resume` without `out`.
     """
+    resume = truth("resume", resume)
     if out is not None:
-        return Journal(pathlib.Path(out), record, resume)
+        return Journal(folder_to_be("out", out), record, resume)
     if resume:
         raise ValueError("out must be given, the folder of the search to go on with")
     return untracked

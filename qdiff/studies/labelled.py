@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import pathlib
@@ -88,9 +89,39 @@ class Layout:
                         at += count
                 kept[FAILURE].attrs.update(failure_attributes(reasons) | ({"coordinates": outer} if outer else {}))
                 file.attrs.update(self.attributes)
+            seal(fresh)
             os.replace(fresh, path)
         finally:
             fresh.unlink(missing_ok=True)
+
+
+# What stands after the end of a file for others, who do not look there, with a hash of all before it.
+_SEAL = b"\nqdiff sha256 "
+
+
+def seal(path: pathlib.Path):
+    """Put the hash of a file at its end: what HDF5 makes of a damaged file may be an error, a wrong number or no end."""
+    digest = _digest(path, path.stat().st_size)
+    with open(path, "ab") as file:
+        file.write(_SEAL + digest + b"\n")
+
+
+def broken(path: str | os.PathLike) -> bool:
+    """Whether a file ends in the hash of another content. One without a hash, as others write it, is not."""
+    size = os.path.getsize(path) - len(_SEAL) - 65
+    with open(path, "rb") as file:
+        file.seek(max(size, 0))
+        end = file.read()
+    return end.startswith(_SEAL) and end != _SEAL + _digest(path, size) + b"\n"
+
+
+def _digest(path: str | os.PathLike, size: int) -> bytes:
+    found = hashlib.sha256()
+    with open(path, "rb") as file:
+        while size > 0 and (part := file.read(min(size, 1 << 20))):
+            found.update(part)
+            size -= len(part)
+    return found.hexdigest().encode()
 
 
 def coded(count: int, start: int, why: dict[int, str], reasons: list[str]) -> np.ndarray:

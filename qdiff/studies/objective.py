@@ -8,8 +8,8 @@ from typing import Any
 
 import jax.numpy as jnp
 
-from ..models.base import Figure, Model, known_name
-from .expressions import ALLOWED, formula, parsed
+from ..models.base import Figure, Model, as_number, known_name
+from .expressions import ALLOWED, formula, parsed, shortened
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Objective:
         Raises (while tracing):
             ValueError: it is not a real number.
         """
-        value = jnp.asarray(self.function(model))
+        value = as_number(self.about.name, self.function(model))
         if value.shape != () or not jnp.issubdtype(value.dtype, jnp.floating):
             what = f"{self.about.name} has shape {value.shape} and type {value.dtype}"
             raise ValueError(f"figure must be a real number to be optimized, but {what}")
@@ -56,13 +56,14 @@ def objective(kind: type[Model], given: str | Mapping[str, float] | Callable) ->
             given = " + ".join(f"{float(weight)!r}*{name}" for name, weight in zip(names, given.values(), strict=True))
         except (TypeError, ValueError):
             raise ValueError(f"figure must be weights, name -> number, if it is a dictionary, but was {given!r}") from None
-    what = f"figure must be a figure's name or a formula ({ALLOWED}), but was {given!r}"
+    shown = shortened(given) if isinstance(given, str) else given
+    what = f"figure must be a figure's name or a formula ({ALLOWED}), but was {shown!r}"
     if not isinstance(given, str):
         raise ValueError(what)
     if given.isidentifier():
         about = kind.figures()[known_name(given, kind.figures(), "figure", kind.__name__)]
         return Objective(about, given, lambda model: getattr(model, given)())
-    tree = parsed(given)
+    tree = parsed(given, "figure")
     if tree is None:
         raise ValueError(what)
     return Objective(Figure(given, "F", "1", "", f"the formula {given}"), given, formula(kind, tree, "figure", what))

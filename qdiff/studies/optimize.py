@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..models.base import Figure, Model
+from ..operators.checks import choice, truth
 from ..solvers.steady import SolveError
 from .bounds import Box, prepared, tied
 from .constrained import polished
@@ -160,8 +161,8 @@ def optimize(
     ties = tied(model, box, ties)
     limits = constraints_of(kind, constraints)
     counted(starts=starts, steps=steps, seed=seed)
-    if polish not in ("newton", "quasi-newton"):
-        raise ValueError(f"polish must be 'newton' or 'quasi-newton', but was {polish!r}")
+    choice("polish", polish, ("newton", "quasi-newton"))
+    minimize = truth("minimize", minimize)
     rule(optimizer, steps)
     sign = 1 if minimize else -1
     record = {

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .places import disk, folder_to_be
+
 if TYPE_CHECKING:
     from .optimize import Optimum
 
@@ -24,8 +26,13 @@ def save(optimum: Optimum, folder: str | os.PathLike):
     result.json: `Optimum.record` and the starts. trace.csv: a row for each step, its columns step, best and the value
     of each start (empty where it is NaN). picture.png: the same, and where each start ended.
     """
-    folder = pathlib.Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
+    folder = folder_to_be("folder", folder)
+    with disk("folder", folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        _write(optimum, folder)
+
+
+def _write(optimum: Optimum, folder: pathlib.Path):
     values = optimum.trace["values"]
     with open(folder / "trace.csv", "w", newline="") as file:
         write = csv.writer(file)

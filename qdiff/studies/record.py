@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from .. import models
-from ..models.base import Model
+from ..models.base import Model, known_name
 
 
 def model_record(model: Model) -> dict[str, Any]:
@@ -45,8 +45,16 @@ def recorded_model(record: dict, kind: type[Model] | None = None) -> Model:
         ValueError: the record's model is one's own and `kind` was not given.
     """
     if kind is None:
-        if record["model"] not in models.NAMES:
-            raise ValueError(f"model must be given, the class {record['model']}, because it does not ship with qdiff")
-        kind = getattr(models, models.NAMES[record["model"]].split(":")[1])
+        name = record.get("model")
+        if not isinstance(name, str):
+            raise ValueError("its model has no name")
+        if name not in models.NAMES:
+            raise ValueError(f"its model, {name}, does not ship with qdiff, so that `model` must be given, the class")
+        kind = getattr(models, models.NAMES[name].split(":")[1])
     assert kind is not None
-    return kind(**record["parameters"])
+    values = record.get("parameters")
+    if not isinstance(values, dict):
+        raise ValueError("its model has no parameters")
+    for name in values:
+        known_name(name, kind.parameters(), "parameter", kind.__name__)
+    return kind(**values)

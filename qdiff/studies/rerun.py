@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import os
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
-from ..models.base import Model
-from .labelled import versions
+from ..models.base import Model, known_name
+from .labelled import broken, versions
 from .record import recorded_model
 
 # Other versions, chunks and devices round differently; what they change is below this part of the largest value.
@@ -44,15 +46,55 @@ def study_of(path: str | os.PathLike) -> dict[str, Any]:
         raise TypeError(f"path must be the name of a file, but was {path!r}")
     if not os.path.exists(path):
         raise FileNotFoundError(f"there is no file {os.fspath(path)!r}")
+    if not os.path.isfile(path):
+        raise ValueError(f"path must be a file, but {os.fspath(path)} is none")
+    with _whole(path):
+        damaged = broken(path)
+    if damaged:
+        raise ValueError(_not_whole(path, "is damaged: its content is not what was written"))
+    with _whole(path), h5netcdf.File(path, "r") as file:
+        study = json.loads(str(file.attrs["study"]))
+    if not isinstance(study, dict):
+        raise ValueError(_not_whole(path, _DAMAGED))
+    return study
+
+
+_DAMAGED = "the record of its study is damaged"
+
+
+def _not_whole(path: str | os.PathLike, why: str) -> str:
+    return f"{os.fspath(path)} must be a whole output file of qdiff, but {why}"
+
+
+@contextlib.contextmanager
+def _whole(path: str | os.PathLike) -> Iterator[None]:
+    """Within this context, where the file is read, what goes wrong is said of it."""
     try:
-        with h5netcdf.File(path, "r") as file:
-            return json.loads(str(file.attrs["study"]))
-    except (OSError, KeyError, ValueError) as error:
-        raise ValueError(f"{os.fspath(path)} must be a whole output file of qdiff, but {_said(error)}") from None
+        yield
+    except json.JSONDecodeError:
+        raise ValueError(_not_whole(path, _DAMAGED)) from None
+    except KeyError:
+        raise ValueError(_not_whole(path, "it has no record of its study")) from None
+    except (OSError, RuntimeError, ValueError) as error:  # RuntimeError: HDF5's own, and of JSON that is nested too deeply
+        raise ValueError(_not_whole(path, f"cannot be read ({str(error).splitlines()[0]})")) from None
 
 
-def _said(error: Exception) -> str:
-    return "it has no record of its study" if isinstance(error, KeyError) else f"cannot be read ({str(error).splitlines()[0]})"
+def _recorded(study: dict, model: type[Model] | None) -> tuple[Model, dict[str, Any]]:
+    """The model of a sweep's record, and the arguments of `sweep` in it, all of them names and numbers.
+
+    Raises:
+        ValueError: the record's model is one's own and `model` was not given, or a part is not what a sweep writes there.
+    """
+    if study.get("study") != "sweep":
+        raise ValueError(f"it is of the study {study.get('study')!r}, not of a sweep")
+    device = recorded_model(study, model)
+    names, grids, together = study.get("figures"), study.get("grids"), study.get("together")
+    words = isinstance(names, list) and isinstance(together, list) and all(isinstance(group, list) for group in together)
+    if not words or not isinstance(grids, dict) or not all(isinstance(name, str) for name in (*names, *(n for g in together for n in g))):
+        raise ValueError(_DAMAGED)
+    for name in grids:  # before they are passed on as arguments
+        known_name(name, type(device).parameters(), "parameter", type(device).__name__)
+    return device, {"figures": names, "together": together, "gradient": study.get("gradient") is True, **grids}
 
 
 def rerun(path: str | os.PathLike, model: type[Model] | None = None, *, progress: bool | None = None) -> Comparison:
@@ -81,25 +123,21 @@ def rerun(path: str | os.PathLike, model: type[Model] | None = None, *, progress
     from .sweep import sweep
 
     study = study_of(path)
-    if study.get("study") != "sweep":
-        raise ValueError(f"{os.fspath(path)} must be the file of a sweep, but is of {study.get('study')!r}")
-    again = sweep(
-        recorded_model(study, model),
-        study["figures"],
-        together=study["together"],
-        gradient=study["gradient"],
-        progress=progress,
-        **study["grids"],
-    )
-    with xarray.open_dataset(path, engine="h5netcdf") as old:
-        differences = {str(name): _difference(old[name].values, again[name].values) for name in again.data_vars}
-        changed = {k: str(old.attrs[k]) for k, v in versions().items() if old.attrs.get(k) not in (None, v)}
+    try:
+        device, given = _recorded(study, model)
+    except ValueError as error:
+        raise ValueError(f"{os.fspath(path)} must be the whole file of a sweep, but {error}") from None
+    again = sweep(device, progress=progress, **given)
+    with _whole(path), xarray.open_dataset(path, engine="h5netcdf", phony_dims="sort", decode_cf=False) as old:
+        read = {name: old[name].values if name in old else np.zeros(0) for name in again.data_vars}
+        differences = {str(name): _difference(read[name], again[name].values) for name in again.data_vars}
+        changed = {k: found for k, v in versions().items() if k in old.attrs and (found := str(old.attrs[k])) != v}
     return Comparison(differences, all(d <= _SAME for d in differences.values()), changed)
 
 
 def _difference(old, new) -> float:
     """The largest difference as a part of the largest value; infinite if the shapes or what is NaN differ."""
-    if old.shape != new.shape or not np.array_equal(np.isfinite(old), np.isfinite(new)):
+    if old.shape != new.shape or old.dtype.kind not in "if" or not np.array_equal(np.isfinite(old), np.isfinite(new)):
         return float("inf")
     known = np.isfinite(old)
     off, scale = np.abs(old - new)[known], np.abs(old)[known]

@@ -88,7 +88,7 @@ class Programs:
         def kept(model, low, high, u):
             with failures("nan"), sharing():
                 varied = at(model, low, high, u)
-                return jnp.stack([jnp.asarray(limit.function(varied), float).reshape(()) for limit in limits])
+                return jnp.stack([limit(varied) for limit in limits])
 
         def at_one(model, low, high, weights, u):
             def of(u):
@@ -290,11 +290,23 @@ class Search:
         return chosen[:count]
 
 
-def counted(*, starts: int, steps: int, seed: int):
-    """Raises ValueError unless they are integers of at least 1, 1 and 0."""
-    for name, count, least in (("starts", starts, 1), ("steps", steps, 1), ("seed", seed, 0)):
+# The least and the largest count that makes sense, and fits a memory.
+_COUNTS: dict[str, tuple[int, float]] = {
+    "starts": (1, 1e5),
+    "steps": (1, 1e6),
+    "samples": (2, 1e7),
+    "seed": (0, np.inf),
+}
+
+
+def counted(**given):
+    """Raises ValueError unless each of starts, steps, samples and seed that is given is an integer in its range."""
+    for name, count in given.items():
+        least, most = _COUNTS[name]
         if isinstance(count, bool) or not isinstance(count, (int, np.integer)) or count < least:
             raise ValueError(f"{name} must be an integer of at least {least}, but was {count!r}")
+        if count > most:
+            raise ValueError(f"{name} must be at most {most:.0f}, but was {count}")
 
 
 def screened(slopes: Callable, starts: int, n: int, seed: int, times: int) -> np.ndarray:

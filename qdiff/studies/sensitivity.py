@@ -12,7 +12,7 @@ import numpy as np
 from ..models.base import Figure, Model, known_name
 from ..solvers.steady import SolveError
 from .flat import Flat, by_label
-from .search import second_order
+from .search import counted, second_order
 
 # Steps for one-sided slopes, relative to the parameter: the figures' 1e-11 then is 1e-7 of a slope.
 _STEP, _SHORTER = 1e-3, 8.0
@@ -119,9 +119,7 @@ def sensitivity(
         raise TypeError(f"model must be a Model such as qdiff.models.RotorEngine(), but was {type(model).__name__}")
     kind = type(model)
     about = kind.figures()[known_name(figure, kind.figures(), "figure", kind.__name__)]
-    for name, count, least in (("samples", samples, 2), ("seed", seed, 0)):
-        if isinstance(count, bool) or not isinstance(count, (int, np.integer)) or count < least:
-            raise ValueError(f"{name} must be an integer of at least {least}, but was {count!r}")
+    counted(samples=samples, seed=seed)
     flat = Flat.of(model, parameters)
     sigma = by_label(flat, uncertainty, "uncertainty")
     function = flat.figure(figure)
@@ -131,11 +129,13 @@ def sensitivity(
 
     batch = _batched(function, len(flat.x0))
     remarks = _remarks(flat, batch, float(value), slope, sigma)
-    contributions = (np.where(sigma > 0, slope, 0.0) * sigma) ** 2
-    linear = float(np.sqrt(contributions.sum()))
+    contributions = np.abs(np.where(sigma > 0, slope, 0.0) * sigma)
+    largest = float(contributions.max())
+    linear = largest * float(np.linalg.norm(contributions / largest)) if 0 < largest < np.inf else largest  # squares may overflow
     spread, mean, used = None, None, 0
     if sigma.any():
-        points = flat.x0 + sigma * np.random.default_rng(seed).normal(size=(samples, len(flat.x0)))
+        with np.errstate(over="ignore"):  # a point that is not finite has no value
+            points = flat.x0 + sigma * np.random.default_rng(seed).normal(size=(samples, len(flat.x0)))
         drawn = batch(points[~flat.outside(points)])
         drawn = drawn[np.isfinite(drawn)]
         used = drawn.size
@@ -151,7 +151,7 @@ def sensitivity(
         interaction=H,
         sigma=sigma,
         error_linear=linear,
-        share=contributions / linear**2 if linear else np.zeros_like(sigma),
+        share=(contributions / linear) ** 2 if linear else np.zeros_like(sigma),
         error_sampled=spread,
         mean_sampled=mean,
         samples=used,
@@ -179,7 +179,7 @@ def _batched(function, size: int):
 def _remarks(flat: Flat, batch, value: float, slope: np.ndarray, sigma: np.ndarray) -> dict[str, str]:
     """label -> what is wrong with the derivative in that direction, if anything."""
     n = len(flat.x0)
-    size = np.where(flat.x0 != 0, np.abs(flat.x0), np.where(sigma > 0, sigma, 1.0))
+    size = np.maximum(np.where(flat.x0 != 0, np.abs(flat.x0), np.where(sigma > 0, sigma, 1.0)), 1e-280)  # a step is not zero
     steps = np.array([1, 1 / _SHORTER, -1, -1 / _SHORTER])[:, None] * _STEP * size
     points = np.broadcast_to(flat.x0, (4, n, n)) + steps[:, :, None] * np.eye(n)
     inside = ~flat.outside(points)

@@ -5,10 +5,16 @@ from __future__ import annotations
 import json
 import os
 import pathlib
+import re
 import uuid
+import zipfile
+import zlib
 from collections.abc import Iterator
 
 import numpy as np
+
+_NAMED = re.compile("[0-9]{12}-[0-9]{12}[.]npz")
+_DAMAGED = "{} is damaged: delete it, and resume"
 
 
 class Shards:
@@ -53,11 +59,11 @@ class Shards:
 
     def ranges(self) -> list[tuple[int, int]]:
         """The ranges [start, stop) of points that are there, in order."""
-        return sorted((int(a), int(b)) for a, _, b in (p.stem.partition("-") for p in self.folder.glob("*-*.npz")))
+        return sorted((int(a), int(b)) for a, _, b in (p.stem.partition("-") for p in self.folder.iterdir() if _NAMED.fullmatch(p.name)))
 
     def put(self, start: int, stop: int, arrays: dict[str, np.ndarray], reasons: dict[int, str]):
         """Keep the variables of the points [start, stop), and why some of them failed."""
-        path = self.folder / f"{start:012d}-{stop:012d}.npz"
+        path = self._path(start, stop)
         fresh = self.folder / f"{path.name}.{uuid.uuid4().hex[:8]}.new"
         try:
             with open(fresh, "wb") as file:
@@ -71,14 +77,46 @@ class Shards:
     def parts(self) -> Iterator[tuple[int, int, dict[str, np.ndarray], dict[int, str]]]:
         """(start, stop, variables, reasons) of every shard, in order."""
         for start, stop in self.ranges():
-            with np.load(self.folder / f"{start:012d}-{stop:012d}.npz", allow_pickle=False) as data:
+            yield start, stop, *self._read(start, stop)
+
+    def check(self, size: int, shapes: dict[str, tuple[int, ...]]):
+        """Look at the shards that are there.
+
+        Args:
+            size: points of the whole study. shapes: variable -> its shape at one point.
+
+        Raises:
+            ValueError: one is damaged, or is not of this study.
+        """
+        at = 0
+        for start, stop in self.ranges():
+            arrays, why = self._read(start, stop)
+            found = {name: values.shape for name, values in arrays.items()}
+            wanted = {name: (stop - start, *shape) for name, shape in shapes.items()}
+            outside = not at <= start < stop <= size or any(not start <= point < stop for point in why)
+            if outside or found != wanted or any(values.dtype != float for values in arrays.values()):
+                raise ValueError(_DAMAGED.format(self._path(start, stop)))
+            at = stop
+
+    def _path(self, start: int, stop: int) -> pathlib.Path:
+        return self.folder / f"{start:012d}-{stop:012d}.npz"
+
+    def _read(self, start: int, stop: int) -> tuple[dict[str, np.ndarray], dict[int, str]]:
+        path = self._path(start, stop)
+        try:
+            with open(path, "rb") as file, np.load(file, allow_pickle=False) as data:  # a pickle would be run
                 arrays = {k[2:]: data[k] for k in data.files if k != "reasons"}
-                yield start, stop, arrays, {int(k): v for k, v in json.loads(str(data["reasons"])).items()}
+                return arrays, {int(k): str(v) for k, v in json.loads(str(data["reasons"])).items()}
+        except (OSError, EOFError, ValueError, TypeError, AttributeError, KeyError, RecursionError, zipfile.BadZipFile, zlib.error):
+            raise ValueError(_DAMAGED.format(path)) from None
 
     def remove(self):
+        """Delete what was put here, and the folder if nothing else is in it."""
         for path in self.folder.iterdir():
-            path.unlink()
-        self.folder.rmdir()
+            if path == self._study or _NAMED.match(path.name):
+                path.unlink()
+        if not any(self.folder.iterdir()):
+            self.folder.rmdir()
 
 
 def unfinished(out: pathlib.Path) -> dict:
@@ -92,8 +130,11 @@ def unfinished(out: pathlib.Path) -> dict:
         return {}
     try:
         found = json.loads(path.read_text())
-        return {"record": dict(found["record"]), "chunk": int(found["chunk"])}
-    except (ValueError, KeyError, TypeError, UnicodeDecodeError):
+        record, chunk = dict(found["record"]), found["chunk"]
+        if type(chunk) is not int or chunk < 1:
+            raise ValueError
+        return {"record": record, "chunk": chunk}
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         raise ValueError(f"{path} is damaged: delete {path.parent} and start again") from None
 
 

@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING
 import jax
 import numpy as np
 
-from ..models.base import Model, known_name
+from ..models.base import Model, known_name, names_of
 from ..solvers.progress import shown as progress_shown
 from .batches import Batches, Reasons
 from .grid import Grid
 from .labelled import Layout, coded
+from .places import disk, folder_to_be
 from .record import model_record
 from .shards import Shards, unfinished
 
@@ -81,7 +82,7 @@ def sweep(
     if not isinstance(model, Model):
         raise TypeError(f"model must be a Model such as qdiff.models.RotorEngine(), but was {type(model).__name__}")
     kind = type(model)
-    names = tuple(dict.fromkeys([figures] if isinstance(figures, str) else figures))
+    names = names_of("figures", figures)
     if not names:
         raise ValueError("figures must name at least one figure of merit, but were empty")
     for name in names:
@@ -100,7 +101,10 @@ def sweep(
     }
     if jax.process_count() > 1 and out is None:
         raise ValueError("out must be given when several processes share a sweep")
-    path = None if out is None else _target(pathlib.Path(out), record, resume)
+    if out is not None and not isinstance(out, (str, os.PathLike)):
+        raise ValueError(f"out must be the name of a file, but was {out!r}")
+    with disk("out", out or ""):
+        path = None if out is None else _target(pathlib.Path(out), record, resume)
     if path is not None and path.exists():
         return _opened(path)
     if path is not None and chunk is None:
@@ -117,8 +121,9 @@ def sweep(
         report(None)
         texts: list[str] = []
         return layout.dataset(arrays, coded(grid.size, 0, reasons, texts), texts)
-    with _disk(path):
+    with disk("out", path, kept=f"{path}.parts"):
         shards = Shards(path, record, batches.chunk, resume or jax.process_count() > 1)
+        shards.check(grid.size, batches.shapes)
         for start, stop in _missing(grid.size, batches.chunk, shards.ranges()):
             work.run(start, stop, shards)
         report(None)
@@ -201,7 +206,8 @@ def _target(path: pathlib.Path, record: dict, resume: bool) -> pathlib.Path:
     """The path, if it is a new file, or the finished one of the same study."""
     if path.is_dir():
         raise ValueError(f"out must be a file, but {path} is a folder")
-    if path.exists():
+    folder_to_be("the folder of out", path.parent)
+    if os.path.lexists(path):
         if not resume:
             raise ValueError(f"out must be a new file, but {path} exists: give another name, or move it away")
         from .rerun import study_of
@@ -215,25 +221,6 @@ def _opened(path: pathlib.Path) -> xarray.Dataset:
     import xarray
 
     return xarray.open_dataset(path, engine="h5netcdf")
-
-
-class _disk:
-    """Within this context an error of the disk says that nothing was lost, and how to go on."""
-
-    def __init__(self, path: pathlib.Path):
-        self._path = path
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, kind, error, traceback):
-        if isinstance(error, OSError):
-            kept = (
-                f"; what was computed is kept in {self._path}.parts: resume from there"
-                if self._path.with_name(self._path.name + ".parts").exists()
-                else ""
-            )
-            raise OSError(error.errno, f"out ({self._path}) cannot be written: {error.strerror or error}{kept}") from error
 
 
 def _reporter(total: int, shown: bool | None, callback: Callable[[int, int], object] | None) -> Callable[[int | None], None]:

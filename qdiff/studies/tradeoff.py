@@ -11,16 +11,18 @@ from typing import Any
 import numpy as np
 
 from ..models.base import Figure, Model
+from ..solvers.steady import SolveError
 from .bounds import Box, prepared, tied
 from .constrained import polished
 from .constraints import constraints_of
-from .journal import kept
+from .journal import Journal, kept
 from .objective import objective
 from .polish import Polished, newton
 from .record import model_record
 from .search import Programs, Search, counted, rule, spread
 
 _PENALTY = 1e3  # how much a constraint that is broken by one weighs, in spreads of the sum over the starts
+_MOST = 100_000  # points in one batch
 _ROUNDS = 4  # how often every weight may begin again at what another one has found
 
 
@@ -95,6 +97,7 @@ def tradeoff(
 
     Raises:
         ValueError: as of `optimize`; weights outside 0 to 1.
+        SolveError: there is no point at which both figures are finite and nothing is forbidden.
 
     Example:
         >>> import qdiff as qd
@@ -125,6 +128,8 @@ def tradeoff(
     counted(starts=starts, steps=steps, seed=seed)
     rule(optimizer, steps)
     alpha = _alphas(weights)
+    if len(alpha) * starts > _MOST:
+        raise ValueError(f"weights must be so few that `starts` of each are at most {_MOST} points, but there are {len(alpha)} of {starts}")
     record = {
         "study": "tradeoff",
         **model_record(model),
@@ -145,15 +150,20 @@ def tradeoff(
     programs = Programs(model, sought, box, len(rows), -1, ties, limits, weights=rows, journal=journal)
     search = Search(spread(len(rows), len(box.low), seed))
     first = programs.slopes(search.points)[0]
-    initial = programs.parts
+    initial = programs.parts[np.isfinite(programs.parts).all(axis=1)]
     programs.penalty = _PENALTY * float(np.ptp(first[np.isfinite(first)]) or 1.0) if np.isfinite(first).any() else 0.0
     report = (lambda step, value: callback(step, -value)) if callback else lambda *_: None
     search.run(programs.slopes, steps, report, programs.allowed, optimizer)
-    points, parts = search.where[np.isfinite(search.best)], _parts(programs, search.where)[np.isfinite(search.best)]
+    parts = _parts(programs, search.where)
+    known = np.isfinite(search.best) & np.isfinite(parts).all(axis=1)
+    points, parts = search.where[known], parts[known]
     if not len(points):
-        raise ValueError(
-            f"{' and '.join(of.about.name for of in sought)} are finite and allowed at none of the points tried: change `over`"
-        )
+        both = f"{sought[0].about.name} and {sought[1].about.name}"
+        if limits and np.isfinite(search.history).any():
+            raise ValueError(f"{both} are finite and allowed at none of the points tried: change `over`")
+        if isinstance(journal, Journal):
+            journal.discard()
+        raise SolveError(f"{both} are both finite at none of the points tried: narrow the bounds `over`, or take more starts")
 
     best: list[Polished | None] = [None] * len(alpha)
     for _ in range(_ROUNDS):
@@ -161,7 +171,7 @@ def tradeoff(
         for k, w in enumerate(W):
             sums = parts @ w
             lead, own = int(np.nanargmax(sums)), best[k]
-            scale = abs(float(sums[lead] - np.nanmedian(initial @ w)))
+            scale = abs(float(sums[lead] - np.median(initial @ w))) if len(initial) else 0.0
             if own is not None and sums[lead] <= -own.value + 1e-10 * max(scale, abs(own.value)):
                 continue
 
@@ -201,6 +211,8 @@ def _alphas(weights) -> np.ndarray:
     if isinstance(weights, (int, np.integer)) and not isinstance(weights, bool):
         if weights < 2:
             raise ValueError(f"weights must be at least 2 values of alpha, or a list of them, but was {weights}")
+        if weights > _MOST:
+            raise ValueError(f"weights must be at most {_MOST} values of alpha, but was {weights}")
         return np.linspace(0, 1, weights)
     try:
         alpha = np.unique(np.asarray(weights, float))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from .optimum_files import by_label, symbol, unit_text, write_json
+from .places import disk, folder_to_be
 
 if TYPE_CHECKING:
     from .tradeoff import Tradeoff
@@ -23,8 +24,13 @@ def save(curve: Tradeoff, folder: str | os.PathLike):
     result.json: `Tradeoff.record`. curve.csv: a row for each alpha: alpha, the two figures, every parameter, converged.
     picture.png: one figure against the other, and the parameters along the curve.
     """
-    folder = pathlib.Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
+    folder = folder_to_be("folder", folder)
+    with disk("folder", folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        _write(curve, folder)
+
+
+def _write(curve: Tradeoff, folder: pathlib.Path):
     columns = by_label({name: values if values.ndim == 1 else list(values.T) for name, values in curve.parameters.items()})
     with open(folder / "curve.csv", "w", newline="") as file:
         write = csv.writer(file)

@@ -9,7 +9,7 @@ import numpy as np
 
 from ..generators.eigenbasis import eigenvalues
 from ..generators.lindblad import Lindblad
-from ..operators.checks import known, real_number
+from ..operators.checks import instance, known, real_number
 from ..operators.operator import Operator
 from ..solvers.steady import State
 from .flows import currents
@@ -122,6 +122,7 @@ def entropy_production(motion: Lindblad, state: State, fixed_points: Mapping[str
     Raises:
         TypeError, ValueError: `fixed_points` does not map exactly the names of the baths to operators.
     """
+    instance("motion", motion, Lindblad)
     if not isinstance(fixed_points, Mapping):
         raise TypeError(f"fixed_points must map the name of each bath to an Operator, but was {type(fixed_points).__name__}")
     if set(fixed_points) != set(motion.jumps):

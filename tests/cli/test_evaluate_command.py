@@ -84,7 +84,7 @@ def test_several_stationary_states(qdiff, write):
     assert result.stderr.count("\n") == 1
 
 
-def test_unforeseen_error_of_a_users_model(qdiff, write):
+def test_error_in_a_users_model(qdiff, write):
     source = """
     import qdiff as qd
 
@@ -93,8 +93,9 @@ def test_unforeseen_error_of_a_users_model(qdiff, write):
         def x(self):
             return nothing
     """
-    result = qdiff("evaluate", write(source) + ":Odd")
-    assert (result.exit_code, result.stderr) == (1, "qdiff: NameError: name 'nothing' is not defined (--debug shows where)\n")
+    path = write(source)
+    result = qdiff("evaluate", path + ":Odd")
+    assert (result.exit_code, result.stderr) == (2, f"qdiff: {path!r} fails (line 7): NameError: name 'nothing' is not defined\n")
 
 
 def test_rotor_engine_from_a_shell(process):

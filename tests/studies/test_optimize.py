@@ -549,7 +549,7 @@ def test_quasi_newton():
     [
         ({"optimizer": "adamx"}, "optimizer must be one of adabelief"),
         ({"optimizer": 3}, "optimizer must be one of adabelief"),
-        ({"polish": "no"}, "polish must be 'newton' or 'quasi-newton', but was 'no'"),
+        ({"polish": "no"}, 'polish must be "newton" or "quasi-newton", but was \'no\''),
         ({"figure": "hill +"}, "figure must be a figure's name or a formula (numbers, names"),
         ({"figure": "hill.real"}, "figure must be a figure's name or a formula"),
         ({"figure": "hill * __import__('os')"}, "figure must be a figure's name or a formula"),

@@ -95,7 +95,7 @@ def test_refusals(whole, tmp_path):
     with pytest.raises(ValueError, match="must be the same as this one, but differs in seed"):
         search(tmp_path, seed=1, resume=True)
     (tmp_path / "journal.jsonl").write_bytes(b'{"at": 3}\n[7]\n')
-    with pytest.raises(ValueError, match=r"journal.jsonl is damaged: give another folder"):
+    with pytest.raises(ValueError, match=r"journal.jsonl that is damaged: give another folder"):
         search(tmp_path, resume=True)
     with pytest.raises(ValueError, match="out must be given, the folder of the search to go on with"):
         search(None, resume=True)
