@@ -34,7 +34,7 @@ def main():
     import qutip as qt
     import scipy.sparse as sp
     from scipy.sparse.linalg import splu
-    from timing import check_equal, compiled, device, median_seconds, peak_mb, report
+    from timing import check_equal, compiled, device, median_seconds, peak_mb, report, row
 
     import qdiff as qd
 
@@ -93,7 +93,15 @@ def main():
     }
     if not given.no_qutip:
         ratios["qutip"] = seconds["qutip countstat_current_noise"] / seconds["qdiff three cumulants"]
-    result = {"name": "counting", "device": device(), "seconds": seconds, "ratios": ratios}
+    size = f"{given.l_max - given.l_min + 1} levels"
+    rows = [
+        row("three cumulants", size, seconds["qdiff three cumulants"], "SciPy splu", seconds["scipy splu"]),
+        row("noise and gradient", size, seconds["qdiff noise and gradient"], "SciPy splu, value only", seconds["scipy splu"]),
+    ]
+    if not given.no_qutip:
+        peer = seconds["qutip countstat_current_noise"]
+        rows.append(row("three cumulants", size, seconds["qdiff three cumulants"], "QuTiP", peer))
+    result = {"name": "counting", "device": device(), "seconds": seconds, "ratios": ratios, "rows": rows}
     report({**result, "compile_seconds": compile_seconds, "peak_mb": memory}, given.json)
 
 

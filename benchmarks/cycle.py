@@ -66,7 +66,7 @@ def main():
     os.environ.setdefault("JAX_PLATFORMS", "cpu" if given.device == "cpu" else "cuda,cpu")
     import jax
     import numpy as np
-    from timing import check_equal, compiled, device, median_seconds, peak_mb, report
+    from timing import check_equal, compiled, device, median_seconds, peak_mb, report, row
 
     import qdiff as qd
 
@@ -112,6 +112,7 @@ def main():
         "device": device(),
         "seconds": seconds,
         "ratios": {"series": seconds["numpy stepping"] / seconds["series"]},
+        "rows": [row("series of cycles", f"{given.cycles:.0e}", seconds["series"], "NumPy, stepping", seconds["numpy stepping"])],
         "compile_seconds": compile_seconds,
         "peak_mb": memory,
     }

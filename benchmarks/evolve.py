@@ -87,7 +87,7 @@ def main():
     import jax.numpy as jnp
     import numpy as np
     import qutip as qt
-    from timing import check_equal, compiled, device, median_seconds, peak_mb, report
+    from timing import check_equal, compiled, device, median_seconds, peak_mb, report, row
 
     import qdiff as qd
 
@@ -155,7 +155,14 @@ def main():
         "qutip": fastest["qutip"] / seconds["qdiff value"],
         "dynamiqs_gradient": fastest["gradient"] / seconds["qdiff value and gradient"],
     }
-    result = {"name": "evolve", "device": device(), "seconds": seconds, "ratios": ratios}
+    size = f"{given.l_max - given.l_min + 1} levels"
+    ours = seconds["qdiff value"], seconds["qdiff value and gradient"]
+    rows = [
+        row("evolution", size, ours[0], "dynamiqs", fastest["value"]),
+        row("evolution", size, ours[0], "QuTiP", fastest["qutip"]),
+        row("evolution and gradient", size, ours[1], "dynamiqs", fastest["gradient"]),
+    ]
+    result = {"name": "evolve", "device": device(), "seconds": seconds, "ratios": ratios, "rows": rows}
     report({**result, "compile_seconds": compile_seconds, "peak_mb": memory}, given.json)
 
 

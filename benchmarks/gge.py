@@ -1,7 +1,7 @@
 """Generalised Gibbs ensembles of 1e2 to 1e6 sites (1e8 on a GPU): the steady current and its gradient in all parameters.
 
-Peer: NumPy's evaluation of the printed equation at 1e4 modes, the sum over all pairs of momenta in blocks of rows, against
-one right-hand side of qdiff. Both are timed from the Lagrange parameters to their derivatives; qdiff is jitted, its
+Peer: NumPy's evaluation of the printed equation at 1e2 to 1e4 modes, the sum over all pairs of momenta in blocks of rows,
+against one right-hand side of qdiff. Both are timed from the Lagrange parameters to their derivatives; qdiff is jitted, its
 compilation apart. `growth` is the exponent between 1e4 and the longest chain: 1 is linear.
 
     python benchmarks/gge.py [--json] [--device cpu|gpu]
@@ -13,7 +13,7 @@ import argparse
 import os
 
 SIZES = (100, 1000, 10_000, 100_000, 1_000_000)
-PEER = 10_000
+PEERS = (100, 1000, 10_000)
 
 
 def arguments():
@@ -45,7 +45,7 @@ def main():
     os.environ.setdefault("JAX_PLATFORMS", "cpu" if given.device == "cpu" else "cuda,cpu")
     import jax
     import numpy as np
-    from timing import check_equal, compiled, device, median_seconds, peak_mb, report
+    from timing import check_equal, compiled, device, median_seconds, peak_mb, report, row
 
     import qdiff as qd
 
@@ -63,17 +63,21 @@ def main():
         # Sums over modes have converged long before the longest chain.
         check_equal(f"{name}, longest chain", values[last], values[first], relative=1e-11)
 
-    model = qd.models.RamanRectifier(length=PEER)
-    q = 2 * np.pi / PEER * (np.arange(PEER) - PEER // 2)
-    lagrange = 0.3 + 0.7 * np.sin(q + 0.2) + 0.5 * np.cos(2 * q)
+    rows = []
+    for n in PEERS:
+        model = qd.models.RamanRectifier(length=n)
+        q = 2 * np.pi / n * (np.arange(n) - n // 2)
+        lagrange = 0.3 + 0.7 * np.sin(q + 0.2) + 0.5 * np.cos(2 * q)
+        key = f"right-hand side 1e{len(str(n)) - 1}"
 
-    def peer():
-        return printed(lagrange, q, 2.0, 1 + 1j, 1 + 0.5j, 0.5, 0.05)
+        def peer(lagrange=lagrange, q=q):
+            return printed(lagrange, q, 2.0, 1 + 1j, 1 + 0.5j, 0.5, 0.05)
 
-    program, compile_seconds["right-hand side 1e4"] = compiled(lambda m, x: m.rates(x).lagrange_parameters, model, lagrange)
-    check_equal("right-hand side", program(), peer(), relative=1e-11)
-    seconds["right-hand side 1e4"] = median_seconds(program)
-    seconds["numpy right-hand side 1e4"] = median_seconds(peer, at_least=3)
+        program, compile_seconds[key] = compiled(lambda m, x: m.rates(x).lagrange_parameters, model, lagrange)
+        check_equal(key, program(), peer(), relative=1e-11)
+        seconds[key] = median_seconds(program)
+        seconds["numpy " + key] = median_seconds(peer, at_least=3)
+        rows.append(row("right-hand side of the chain", f"{n} modes", seconds[key], "NumPy, all pairs", seconds["numpy " + key]))
     result = {
         "name": "gge",
         "device": device(),
@@ -81,10 +85,9 @@ def main():
         "ratios": {"numpy_rhs_1e4": seconds["numpy right-hand side 1e4"] / seconds["right-hand side 1e4"]},
         "compile_seconds": compile_seconds,
         "peak_mb": memory,
+        "rows": rows,
         "growth": growth,
     }
-    if not given.json:
-        print("growth with length beyond 1e4: " + ", ".join(f"{k} {v:.2f}" for k, v in growth.items()))
     report(result, given.json)
 
 

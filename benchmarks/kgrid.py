@@ -94,7 +94,7 @@ def main():
     import jax
     import jax.numpy as jnp
     import numpy as np
-    from timing import check_equal, compiled, device, median_seconds, peak_mb, report
+    from timing import check_equal, compiled, device, exponent, median_seconds, peak_mb, report, row
 
     import qdiff as qd
 
@@ -125,22 +125,24 @@ def main():
     ):
         both, compile_seconds[name] = compiled(jax.value_and_grad(lambda m, figure=figure: getattr(m, figure)()), particle)
         seconds[f"{name}, value and gradient"] = median_seconds(both)
-    N = min(10**6, sizes[-1])
-    k = np.linspace(-np.pi, np.pi, N, endpoint=False)
-    ours = f"value and gradient {N:.0e}"
-    seconds["numpy closed form"] = median_seconds(lambda: closed_form(numbers, k))
-    out = np.empty_like(k)
-    seconds["read k, write r_z"] = median_seconds(lambda: np.copyto(out, k))
-    G, right, basis = blocks(numbers, k)
-    solved = velocity_of(numbers, k, np.linalg.solve(G, right)[..., 0], basis)
-    check_equal("numpy blocks", closed_form(numbers, k), solved, relative=1e-10)
-    seconds["numpy blocks, solve only"] = median_seconds(lambda: np.linalg.solve(G, right), at_least=3)
-    memory["numpy blocks"] = peak_mb()
-    ratios = {
-        f"numpy_{N:.0e}".replace("e+0", "e"): seconds["numpy closed form"] / seconds[ours],
-        f"numpy_blocks_{N:.0e}".replace("e+0", "e"): seconds["numpy blocks, solve only"] / seconds[ours],
-        "bandwidth": seconds["read k, write r_z"] / seconds[ours],
-    }
+    ratios, rows = {}, []
+    for N in [n for n in sizes if n <= 10**6]:
+        k = np.linspace(-np.pi, np.pi, N, endpoint=False)
+        ours = f"value and gradient {N:.0e}"
+        form = seconds[f"numpy closed form {N:.0e}"] = median_seconds(lambda k=k: closed_form(numbers, k))
+        out = np.empty_like(k)
+        seconds[f"read k, write r_z {N:.0e}"] = median_seconds(lambda out=out, k=k: np.copyto(out, k))
+        G, right, basis = blocks(numbers, k)
+        found = velocity_of(numbers, k, np.linalg.solve(G, right)[..., 0], basis)
+        check_equal("numpy blocks", closed_form(numbers, k), found, relative=1e-10)
+        solve = median_seconds(lambda G=G, right=right: np.linalg.solve(G, right), at_least=3)
+        seconds[f"numpy blocks, solve only {N:.0e}"] = solve
+        memory[f"numpy blocks {N:.0e}"] = peak_mb()
+        short_name = f"{N:.0e}".replace("e+0", "e")
+        ratios |= {f"numpy_{short_name}": form / seconds[ours], f"numpy_blocks_{short_name}": solve / seconds[ours]}
+        ratios[f"bandwidth_{short_name}"] = seconds[f"read k, write r_z {N:.0e}"] / seconds[ours]
+        rows.append(row("momenta, value and gradient", f"{N} blocks", seconds[ours], "NumPy, solve of the blocks only", solve))
+        rows.append(row("momenta, value and gradient", f"{N} blocks", seconds[ours], "NumPy, closed form, value only", form))
     result = {
         "name": "kgrid",
         "device": device(),
@@ -150,6 +152,8 @@ def main():
         "ratios": ratios,
         "compile_seconds": compile_seconds,
         "peak_mb": memory,
+        "rows": rows,
+        "growth": {"k-points beyond 1e4": exponent(sizes[1:], [seconds[f"value and gradient {n:.0e}"] for n in sizes[1:]])},
     }
     report(result, given.json)
 

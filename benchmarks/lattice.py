@@ -77,7 +77,7 @@ def main():
     import jax
     import numpy as np
     import qutip as qt
-    from timing import check_equal, compiled, device, median_seconds, peak_mb, report
+    from timing import check_equal, compiled, device, median_seconds, peak_mb, report, row
 
     import qdiff as qd
 
@@ -89,10 +89,12 @@ def main():
         seconds[f"n{N}"] = median_seconds(program)
         memory[f"qdiff n{N}"] = peak_mb()
 
-    for N in (10, 1000):
+    rows = []
+    for N in (10, 100, 1000):
         W, right, thermophoresis = dense_equation(1.0, 1.3, np.linspace(0.8, 0.4, N))
         check_equal(f"numpy {N}", values[N], thermophoresis(np.linalg.solve(W, right)), relative=1e-9)
-    seconds["numpy 1000, solve only"] = median_seconds(lambda: np.linalg.solve(W, right))
+        peer = seconds[f"numpy {N}, solve only"] = median_seconds(lambda W=W, right=right: np.linalg.solve(W, right))
+        rows.append(row("lattice, value and gradient", f"{N} sites", seconds[f"n{N}"], "NumPy, solve only", peer))
     memory["numpy 1000"] = peak_mb()
 
     H, couplings, thermophoresis = qutip_parts(1.0, 1.3, np.linspace(0.8, 0.4, 10))
@@ -103,6 +105,7 @@ def main():
     check_equal("qutip 10", values[10], bloch_redfield(), relative=1e-7)
     seconds["qutip 10, tensor and steady state"] = median_seconds(bloch_redfield, at_least=3)
     memory["qutip 10"] = peak_mb()
+    rows.append(row("lattice, value and gradient", "10 sites", seconds["n10"], "QuTiP", seconds["qutip 10, tensor and steady state"]))
     ratios = {
         "numpy_1000": seconds["numpy 1000, solve only"] / seconds["n1000"],
         "qutip_10": seconds["qutip 10, tensor and steady state"] / seconds["n10"],
@@ -112,6 +115,7 @@ def main():
         "device": device(),
         "seconds": seconds,
         "ratios": ratios,
+        "rows": rows,
         "compile_seconds": compile_seconds,
         "peak_mb": memory,
     }

@@ -5,7 +5,7 @@ factorisation and solve only, its assembly not counted; and QuTiP's `steadystate
 built once and the Liouvillian made for each point. qdiff is timed from the parameters to heat_current_hot, jitted,
 assembly included, its compilation apart. A ratio is peer seconds over qdiff seconds.
 
-    python benchmarks/rotor.py [--json] [--l-min -30] [--l-max 50] [--points 1000] [--device cpu|gpu]
+    python benchmarks/rotor.py [--json] [--l-min -30] [--l-max 50] [--points 1000] [--levels 11 41 ...] [--device cpu|gpu]
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ def arguments():
     parser.add_argument("--l-min", type=int, default=-30)
     parser.add_argument("--l-max", type=int, default=50)
     parser.add_argument("--points", type=int, default=1000)
+    parser.add_argument("--levels", type=int, nargs="*", default=[11, 41, 81, 161, 321], help="sizes at which the cost is measured")
     parser.add_argument("--device", choices=("cpu", "gpu"), default="cpu")
     return parser.parse_args()
 
@@ -62,6 +63,26 @@ def qutip_parts(l_min: int, l_max: int):
     return hamiltonian, jumps, figure
 
 
+def sparse_lu(d: dict, l_min: int, l_max: int) -> tuple[float, float]:
+    """Seconds of SciPy's sparse LU of the whole Liouvillian with a trace row, its solve only; and the heat current it finds."""
+    import numpy as np
+    import qutip as qt
+    import scipy.sparse as sp
+    from scipy.sparse.linalg import splu
+    from timing import median_seconds
+
+    hamiltonian, jumps, figure = qutip_parts(l_min, l_max)
+    H, c_ops = hamiltonian(d), jumps(d)
+    L = qt.liouvillian(H, c_ops).data_as("csr_matrix").tolil()
+    dim = H.shape[0]
+    L[0, :] = 0
+    L[0, np.arange(dim) * (dim + 1)] = 1
+    L, right = sp.csc_matrix(L), np.zeros(dim * dim, complex)
+    right[0] = 1
+    rho = qt.Qobj(splu(L).solve(right).reshape(dim, dim, order="F"), dims=H.dims)
+    return median_seconds(lambda: splu(L).solve(right)), figure(d, rho)
+
+
 def main():
     given = arguments()
     os.environ.setdefault("JAX_PLATFORMS", "cpu" if given.device == "cpu" else "cuda,cpu")
@@ -69,13 +90,13 @@ def main():
     import jax.numpy as jnp
     import numpy as np
     import qutip as qt
-    import scipy.sparse as sp
-    from scipy.sparse.linalg import splu
-    from timing import check_equal, compiled, device, median_seconds, peak_mb, report
+    from timing import check_equal, compiled, device, exponent, median_seconds, peak_mb, report, row
 
     import qdiff as qd
 
-    seconds, compile_seconds, memory = {}, {}, {}
+    if given.device == "cpu":
+        jax.config.update("jax_num_cpu_devices", os.cpu_count())  # a batch goes to all cores
+    seconds, compile_seconds, memory, rows = {}, {}, {}, []
     model = qd.models.RotorEngine(l_min=given.l_min, l_max=given.l_max)
     names = [n for n, p in type(model).parameters().items() if not p.static]
     rng = np.random.default_rng(0)
@@ -93,27 +114,37 @@ def main():
     seconds["qdiff value and gradient"] = median_seconds(both)
     memory["qdiff"] = peak_mb()
     chunk = min(_CHUNK[given.device], given.points)
+    mesh = jax.make_mesh((len(jax.devices()),), ("points",))
+    spread = jax.sharding.PartitionSpec("points")
+
+    def on_one_device(models):
+        return jax.lax.map(value, models, batch_size=chunk)
+
     with qd.failures("nan"):
-        many, compile_seconds["batch"] = compiled(lambda ms: jax.lax.map(value, ms, batch_size=chunk), batch)
+        on_all = jax.shard_map(on_one_device, mesh=mesh, in_specs=spread, out_specs=spread, check_vma=False)
+        many, compile_seconds["batch"] = compiled(on_all, jax.device_put(batch, jax.sharding.NamedSharding(mesh, spread)))
     seconds[f"qdiff batch of {given.points}"] = median_seconds(many)
     memory["qdiff with batch"] = peak_mb()
 
-    hamiltonian, jumps, figure = qutip_parts(given.l_min, given.l_max)
     d = dict(zip(names, at, strict=True))
-    H, c_ops = hamiltonian(d), jumps(d)
-    L = qt.liouvillian(H, c_ops).data_as("csr_matrix").tolil()
-    dim = H.shape[0]
-    L[0, :] = 0
-    L[0, np.arange(dim) * (dim + 1)] = 1
-    L, right = sp.csc_matrix(L), np.zeros(dim * dim, complex)
-    right[0] = 1
+    # The same device with fewer and with more levels of the rotor: how the cost grows, and the peers where they are quick enough.
+    sizes = {n: (-(3 * n) // 8, -(3 * n) // 8 + n - 1) for n in given.levels}
+    for n, (low, high) in sizes.items():
+        smaller = qd.models.RotorEngine(l_min=low, l_max=high)
+        call, compile_seconds[f"value, {n} levels"] = compiled(value, smaller)
+        seconds[f"qdiff value, {n} levels"] = median_seconds(call)
+        both_there, compile_seconds[f"value and gradient, {n} levels"] = compiled(jax.value_and_grad(value), smaller)
+        seconds[f"qdiff value and gradient, {n} levels"] = median_seconds(both_there)
+        if n < 81:
+            peer, answer = sparse_lu(d, low, high)
+            check_equal(f"scipy, {n} levels", call(), answer, relative=1e-7)
+            rows.append(row("steady state", f"{n} levels", seconds[f"qdiff value, {n} levels"], "SciPy splu, solve only", peer))
+            ours = seconds[f"qdiff value and gradient, {n} levels"]
+            rows.append(row("steady state and gradient", f"{n} levels", ours, "SciPy splu, solve only, value only", peer))
 
-    def sparse_lu():
-        return splu(L).solve(right)
-
-    rho = qt.Qobj(sparse_lu().reshape(dim, dim, order="F"), dims=H.dims)
-    check_equal("scipy", one(), figure(d, rho), relative=1e-7)
-    seconds["scipy splu, solve only"] = median_seconds(sparse_lu)
+    hamiltonian, jumps, figure = qutip_parts(given.l_min, given.l_max)
+    seconds["scipy splu, solve only"], answer = sparse_lu(d, given.l_min, given.l_max)
+    check_equal("scipy", one(), answer, relative=1e-7)
     memory["scipy splu"] = peak_mb()
 
     def loop(points):
@@ -125,7 +156,7 @@ def main():
         return np.array(out)
 
     few = min(5, given.points)
-    check_equal("qutip", many()[:few], loop(few), relative=1e-6)
+    check_equal("qutip", np.asarray(many())[:few], loop(few), relative=1e-6)
     seconds["qutip steadystate, per point"] = median_seconds(lambda: loop(few), at_least=3) / few
     memory["qutip"] = peak_mb()
     ratios = {
@@ -133,8 +164,22 @@ def main():
         "value_and_gradient": seconds["scipy splu, solve only"] / seconds["qdiff value and gradient"],
         "batch": seconds["qutip steadystate, per point"] * given.points / seconds[f"qdiff batch of {given.points}"],
     }
+    levels = f"{given.l_max - given.l_min + 1} levels"
+    splu_, qutip_ = seconds["scipy splu, solve only"], seconds["qutip steadystate, per point"]
+    batch_ = seconds[f"qdiff batch of {given.points}"]
+    rows += [
+        row("steady state", levels, seconds["qdiff value"], "SciPy splu, solve only", splu_),
+        row("steady state", levels, seconds["qdiff value"], "QuTiP", qutip_),
+        row("steady state and gradient", levels, seconds["qdiff value and gradient"], "SciPy splu, solve only, value only", splu_),
+        row(f"batch of {given.points}", levels, batch_, "QuTiP, one by one", qutip_ * given.points),
+    ]
     result = {
         "name": "rotor",
+        "rows": rows,
+        "growth": {
+            f"rotor levels, {what}": exponent(list(sizes)[1:], [seconds[f"qdiff {what}, {n} levels"] for n in list(sizes)[1:]])
+            for what in ("value", "value and gradient")
+        },
         "device": device(),
         "seconds": seconds,
         "ratios": ratios,

@@ -43,6 +43,16 @@ def check_equal(name: str, value, peer, *, relative: float):
         raise SystemExit(f"{name}: qdiff and the peer differ by {off:.2e} (relative), more than {relative:.0e}")
 
 
+def row(what: str, size: str, seconds: float, peer: str, peer_seconds: float) -> dict:
+    """One line of the table that `run.py` makes: what was timed at which size, here and by the peer."""
+    return {"what": what, "size": size, "qdiff": seconds, "peer": peer, "peer_seconds": peer_seconds, "ratio": peer_seconds / seconds}
+
+
+def exponent(sizes, seconds) -> float:
+    """p of seconds ~ size^p, by least squares in the logarithms."""
+    return float(np.polyfit(np.log(sizes), np.log(seconds), 1)[0])
+
+
 def device() -> str:
     """The device JAX computes on, in words."""
     first = jax.devices()[0]
@@ -55,8 +65,8 @@ def report(result: dict, as_json: bool):
         print(json.dumps(result))
         return
     print(f"{result['name']} on {result['device']}")
-    for part in ("seconds", "ratios", "compile_seconds", "peak_mb"):
+    for part in ("seconds", "ratios", "compile_seconds", "peak_mb", "growth"):
         print(f"\n{part}")
-        for key, value in result[part].items():
+        for key, value in result.get(part, {}).items():
             print(f"  {key:<34} {value:12.4g}")
     sys.stdout.flush()
