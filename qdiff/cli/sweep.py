@@ -116,7 +116,8 @@ def _values(grids: list[str], cls: type[Model]) -> dict[str, Any]:
             if not equals or not name:
                 raise ValueError
             if ":" in text:
-                start, stop, count = (kind(part) for kind, part in zip((float, float, int), text.split(":"), strict=True))
+                first, last, number = text.split(":")
+                start, stop, count = float(first), float(last), int(number)
                 if not math.isfinite(stop - start) or count > _MOST:
                     what = f"--grid must have finite ends and at most {_MOST} values"
                     raise BadInput(f"{what}, but was {entry!r}")

@@ -381,9 +381,10 @@ def as_number(name: str, value) -> Any:
 def names_of(argument: str, given) -> tuple[str, ...]:
     """One name or several as a tuple, each once."""
     several = (given,) if isinstance(given, str) else tuple(given) if isinstance(given, Iterable) else (None,)
-    if not all(isinstance(name, str) for name in several):
+    names = tuple(dict.fromkeys(name for name in several if isinstance(name, str)))
+    if any(name not in names for name in several):
         raise ValueError(f"{argument} must be a name or a sequence of names, but was {given!r}")
-    return tuple(dict.fromkeys(several))
+    return names
 
 
 def known_name(name: str, known, what: str, owner: str) -> str:

@@ -89,8 +89,9 @@ def _recorded(study: dict, model: type[Model] | None) -> tuple[Model, dict[str, 
         raise ValueError(f"it is of the study {study.get('study')!r}, not of a sweep")
     device = recorded_model(study, model)
     names, grids, together = study.get("figures"), study.get("grids"), study.get("together")
-    words = isinstance(names, list) and isinstance(together, list) and all(isinstance(group, list) for group in together)
-    if not words or not isinstance(grids, dict) or not all(isinstance(name, str) for name in (*names, *(n for g in together for n in g))):
+    groups = together if isinstance(together, list) and all(isinstance(group, list) for group in together) else [None]
+    words = [names, *groups] if isinstance(names, list) else [None]
+    if not isinstance(grids, dict) or not all(isinstance(name, str) for some in words for name in some or [None]):
         raise ValueError(_DAMAGED)
     for name in grids:  # before they are passed on as arguments
         known_name(name, type(device).parameters(), "parameter", type(device).__name__)

@@ -111,7 +111,7 @@ def test_refused():
     k = jnp.linspace(0, 1, 3)
     with pytest.raises(ValueError, match=r"at least one jump"):
         qd.bloch_velocity(qd.BlochModel(lambda k, p: (jnp.eye(2) * k, [])), k)
-    with pytest.raises(ValueError, match=r"shape \(n, n\), but it has shape \(2,\)"):
+    with pytest.raises(ValueError, match=r"shape \(n, n\) with n at least 2, but it has shape \(2,\)"):
         qd.bloch_velocity(qd.BlochModel(lambda k, p: (jnp.ones(2) * k, [(1.0, jnp.eye(2))])), k)
     with pytest.raises(ValueError, match=r"Hamiltonian's shape \(2, 2\), but one has \(3, 3\)"):
         qd.bloch_velocity(qd.BlochModel(lambda k, p: (jnp.eye(2) * k, [(1.0, jnp.eye(3))])), k)
