@@ -5,7 +5,7 @@ A test says `counted("random systems")` for each one that it has looked at; the 
 
 import pytest
 
-KINDS = ("random systems", "oracle comparisons", "abuse cases")
+KINDS = ("random systems", "oracle comparisons", "abuse cases", "edges in 40 digits")
 
 
 class Counter:
