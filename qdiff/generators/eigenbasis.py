@@ -10,7 +10,7 @@ their eigenvectors enters. What remains is a conical point, at which there is no
 from __future__ import annotations
 
 import dataclasses
-from functools import partial
+import functools
 
 import jax
 import jax.numpy as jnp
@@ -147,11 +147,19 @@ def _numbers(op: Operator, label: np.ndarray, dead: np.ndarray, bound: np.ndarra
 
 def _labels(frame: Operator) -> np.ndarray:
     """A label (n,) of each level's block: levels of one block overlap between one generic copy and another."""
-    n = frame.size
+    at = (np.asarray(x, np.int64).tobytes() for x in (frame.pattern.row, frame.pattern.col))
+    return _labels_of(frame.size, *at, np.asarray(frame.probe, complex).tobytes())
+
+
+@functools.lru_cache(maxsize=64)
+def _labels_of(n: int, row: bytes, col: bytes, probe: bytes) -> np.ndarray:
+    """That of a frame's pattern and copies: every operator that is turned into the frame asks for it."""
     copies = np.zeros((PROBES, n, n), complex)
-    copies[:, frame.pattern.row, frame.pattern.col] = frame.probe
+    copies[:, np.frombuffer(row, np.int64), np.frombuffer(col, np.int64)] = np.frombuffer(probe, complex).reshape(PROBES, -1)
     overlap = np.abs(np.swapaxes(copies.conj(), 1, 2) @ np.roll(copies, 1, axis=0)).max(axis=0)
-    return components(n, *np.nonzero(overlap > 1e-9))
+    labels = components(n, *np.nonzero(overlap > 1e-9))
+    labels.setflags(write=False)
+    return labels
 
 
 def _doublet(h):
@@ -192,7 +200,7 @@ def _eigh(h, apart):
     return _eigh_rule(_Mask(apart), h)
 
 
-@partial(jax.custom_jvp, nondiff_argnums=(0,))
+@functools.partial(jax.custom_jvp, nondiff_argnums=(0,))
 def _eigh_rule(apart, h):
     vectors, values = jax.lax.linalg.eigh(h, sort_eigenvalues=True)
     return values, vectors
