@@ -18,7 +18,7 @@ import numpy as np
 
 from ..operators.operator import Operator
 from ..operators.pattern import Pattern, components
-from ..operators.probe import PROBES, vanishes
+from ..operators.probe import PROBES, rounding, vanishes
 from ..operators.sums import take
 
 
@@ -117,15 +117,17 @@ def turned(op: Operator, frame: Operator) -> Operator:
     half, _, _ = frame.dag.times(op)
     whole, bound, most = half.times(frame)
     row, col = whole.pattern.row, whole.pattern.col
-    dead = vanishes(whole.probe, bound, most)
+    small = rounding(whole.probe, bound, most)
+    dead = np.all(small, axis=0)
     label = _labels(frame)
     width, count = np.bincount(label)[label], label.max() + 1
     pair = label[row] * count + label[col]
     alive = np.isin(pair, pair[~dead]) & ((width[row] > 2) | (width[col] > 2)) & ~_numbers(whole, label, dead, bound, most)[pair]
-    # The copies of what stays must not vanish, or it would be left out later; symmetric, as those of a Hermitian op.
+    # Of what stays no copy may vanish, or it would be left out later, or what it is multiplied with that vanishes in the others, as
+    # two entries do that levels have in different orders; symmetric, as those of a Hermitian op.
     rng = np.random.default_rng(23)
     fill = rng.uniform(0.5, 1.5, (PROBES, label.size, label.size)) * np.abs(whole.probe).max(initial=0.0)
-    probe = np.where(dead & alive, (fill + np.swapaxes(fill, 1, 2))[:, row, col] / 2, whole.probe)
+    probe = np.where(small & alive, (fill + np.swapaxes(fill, 1, 2))[:, row, col] / 2, whole.probe)
     at = np.flatnonzero(~dead | alive)
     return Operator(Pattern(whole.size, row[at], col[at]), take(whole.values, at), whole.space, probe=probe[:, at])
 

@@ -23,7 +23,9 @@ import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 
-PROBES = 3  # independent copies; an accidental coincidence in all of them has probability zero
+# Copies at random numbers: what coincides by accident in all of them has probability zero. The second has the first's numbers
+# mirrored, so that any two of them come in both orders, as levels do that cross.
+PROBES = 3
 
 _count = itertools.count()
 _known: dict[int, tuple[Any, np.ndarray]] = {}
@@ -57,6 +59,7 @@ def generic(x) -> np.ndarray:
             return np.broadcast_to(x, (PROBES, *x.shape))
         rng = np.random.default_rng(next(_count))
         value = rng.uniform(0.5, 1.5, (PROBES, *np.shape(x)))
+        value[1] = 2.0 - value[0]
         if np.issubdtype(x.dtype, np.complexfloating):
             value = value * np.exp(1j * rng.uniform(-1, 1, value.shape))
         remember(x, value)
@@ -74,7 +77,12 @@ def vanishes(value: np.ndarray, size: np.ndarray, terms: int = 1) -> np.ndarray:
 
     Relative to the terms of the same sum only, so that a small number which nothing cancels is never dropped.
     """
-    return np.all(np.abs(value) <= 64 * np.finfo(float).eps * max(terms, 1) * size, axis=0)
+    return np.all(rounding(value, size, terms), axis=0)
+
+
+def rounding(value: np.ndarray, size: np.ndarray, terms: int = 1) -> np.ndarray:
+    """Where such sums are zero up to rounding, copy by copy."""
+    return np.abs(value) <= 64 * np.finfo(float).eps * max(terms, 1) * size
 
 
 def sums_of(terms: np.ndarray, at: np.ndarray, size: int) -> np.ndarray:
@@ -91,8 +99,9 @@ def structured(build):
     """Let a function that builds a generator be probed at generic values of its parameters.
 
     `build(*arguments)` is called a few more times with every floating-point number in its arguments (models
-    included) replaced by a random one between 0.3 and 0.9. What vanishes, coincides or is degenerate there does
-    so for all parameters; what merely happens to at the given values does not count. Relations between
+    included) replaced by a random one between 0.3 and 0.9, any two of them in both orders. What vanishes,
+    coincides or is degenerate there does so for all parameters; what merely happens to at the given values does
+    not count. Relations between
     parameters (a level at the sum of two others, one rate used twice) are seen, which they are not in
     undecorated traced code. `build` must call the same constructors in the same order each time.
 
@@ -133,17 +142,20 @@ def structured(build):
     return wrapper
 
 
-def _fake(rng, x):
+def _fake(rng, x, mirrored: bool):
     value = rng.uniform(0.3, 0.9, np.shape(x))
+    value = 1.2 - value if mirrored else value
     if isinstance(x, complex) or np.issubdtype(getattr(x, "dtype", float), np.complexfloating):
-        value = value * np.exp(1j * rng.uniform(-1, 1, np.shape(x)))
+        phase = rng.uniform(-1, 1, np.shape(x))
+        value = value * np.exp(-1j * phase if mirrored else 1j * phase)
     return value[()]
 
 
 def _recorded(build, leaves, treedef, varied, copy: int) -> list[list]:
     """The ingredients of all constructors that `build` calls with the leaves `varied` replaced by random numbers."""
-    rng = np.random.default_rng([17, copy])
-    fargs, fkwargs = jax.tree.unflatten(treedef, [_fake(rng, x) if k in varied else x for k, x in enumerate(leaves)])
+    rng = np.random.default_rng([17, 0 if copy == 1 else copy])
+    fakes = [_fake(rng, x, copy == 1) if k in varied else x for k, x in enumerate(leaves)]
+    fargs, fkwargs = jax.tree.unflatten(treedef, fakes)
     token = _record.set([])
     try:
         with jax.ensure_compile_time_eval():

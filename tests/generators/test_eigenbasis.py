@@ -1,5 +1,7 @@
 """The eigenbasis where levels cross, hide in one block, are degenerate throughout, or meet in a conical point."""
 
+import itertools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -7,6 +9,7 @@ import pytest
 from helpers import close, davies, derivative, flow, null_state, ohmic, random_hermitian, rates, unitary
 
 import qdiff as qd
+from qdiff.operators import probe
 
 PAIR = qd.Space(a=qd.Spin(), b=qd.Spin())
 COLD, HOT = (2.0, 0.1), (0.3, 0.2)  # (beta, strength)
@@ -357,6 +360,20 @@ def test_entries_that_vanish_at_the_generic_parameters_only(decorated):
         close(heat_, flow(parts["hot"], want, H), 1e-9, 0.1)
         close(mean, np.trace(PAIR.a.x.dense() @ want).real, 1e-9, 1.0)
         close(drift, flow(parts["leak"], want, PAIR.b.x.dense()), 1e-9, 0.1)
+
+
+@pytest.mark.parametrize("drawn", [12, 30, 36, 41])
+def test_whatever_the_generic_numbers_are(drawn, monkeypatch):
+    """Three levels that cross freely stand in one of six orders: the copies need not have the one that is asked for."""
+    monkeypatch.setattr(probe, "_count", itertools.count(drawn))
+    f = jax.jit(lambda x: qd.steady_state(tilted_motion(*x)).dense())
+    from helpers import dissipator
+
+    for fields in itertools.permutations((0.45, 0.63, 0.76)):
+        x = (*fields, 0.87, 0.62)
+        H, cold, hot = (op.dense() for op in tilted_pair(*x))
+        parts = [davies(H, A, rates(b, ohmic(s))[0]) for A, (b, s) in ((cold, COLD), (hot, HOT))]
+        close(f(x), null_state(unitary(H) + sum(parts) + 0.05 * dissipator(PAIR.b.minus.dense())), 1e-11, 1.0)
 
 
 def test_derivatives_beside_such_a_crossing():

@@ -175,7 +175,7 @@ def test_figure_4(panel):
 
 def test_labels_stand_for_coordinates():
     model = engine(FIG6)
-    want = pytest.approx(float(one_stroke(model, UD)), rel=1e-14)
+    want = pytest.approx(float(one_stroke(model, UD)), rel=1e-12)  # another program, rounded differently
     assert float(model.coherence_energy("|ud>")) == float(model.coherence_energy("ud")) == want
 
 
