@@ -15,7 +15,7 @@ from qdiff.figures.files import save
 from qdiff.figures.published import Published
 
 README = Path(__file__).parents[2] / "README.md"
-# Few of them compile little enough to be computed with every run of the tests; all are with -m slow.
+# These compile little.
 CHEAP = ["gge-3", "gge-4", "thermophoresis-2b", "thermophoresis-2d", "thermophoresis-2e"]
 OTHERS = [name for name in qd.figures.NAMES if name not in CHEAP]
 EXPECTED = {
@@ -93,9 +93,8 @@ def test_readme_is_current(name, computed):
     _is_current(name, computed(name))
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", OTHERS)
-def test_readme_is_current_for_the_others(name, computed, tmp_path):
+def test_readme_is_current_for_the_others(name, computed):
     """Likewise for those that take longer to compile; and their pictures."""
     _is_current(name, computed(name))
     _is_drawn(qd.figures.load(name), computed(name))
