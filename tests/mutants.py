@@ -36,6 +36,7 @@ REPO = pathlib.Path(__file__).resolve().parents[1]
 ROOMS = ("generators", "solvers", "thermodynamics")
 LEAST = 85.0  # per cent
 HANGS = 60.0, 300.0  # seconds of CPU and of waiting after which a test hangs, beyond what it is known to take
+UNKNOWN = 10.0  # seconds of a test that nothing is known of, for that
 MEMORY = 16 * 2**30  # bytes of addresses, most of them of idle threads
 # They look at sources, speed or the shape of programs, or run the whole of pytest or other programs.
 LEFT_OUT = ("tests/test_", "tests/abuse/test_nothing_executed.py", "tests/studies/test_resume.py")
@@ -81,7 +82,7 @@ class Watch:
 
     def pytest_collection_finish(self, session):
         if self.module and self.module not in self.tried:
-            self.limits(self.module, 10.0)
+            self.limits(self.module, UNKNOWN)
             flags = doctest.NORMALIZE_WHITESPACE | doctest.FAIL_FAST
             if doctest.testmod(importlib.import_module(self.module), optionflags=flags).failed:
                 self.note(failed=f"doctest of {self.module}")
@@ -91,7 +92,7 @@ class Watch:
         self.begin = cpu()
 
     def pytest_runtest_logstart(self, nodeid):
-        self.limits(nodeid, self.known.get(nodeid, 10.0))
+        self.limits(nodeid, self.known.get(nodeid, UNKNOWN))
         self.since = cpu()
 
     def pytest_runtest_logreport(self, report):
@@ -229,15 +230,15 @@ def preload():
     os.environ.setdefault("XLA_FLAGS", "--xla_cpu_use_fusion_emitters=false --xla_backend_optimization_level=0")  # as in conftest.py
     os.environ.setdefault("PJRT_NPROC", str(max(64, os.cpu_count() or 1)))  # as qdiff itself
     os.environ.update(JAX_ENABLE_X64="1", PYTEST_DISABLE_PLUGIN_AUTOLOAD="1")
-    for name in "jax equinox diffrax optax lineax scipy.linalg scipy.integrate scipy.optimize mpmath qutip beartype xarray matplotlib typer".split():
+    for name in "jax equinox diffrax optax lineax scipy.linalg scipy.integrate scipy.optimize qutip beartype xarray typer".split():
         importlib.import_module(name)
 
 
 def candidates() -> dict[str, list[mutation.Mutant]]:
     """All mutants of each core room."""
+    sources = {room: sorted((REPO / "qdiff" / room).glob("*.py")) for room in ROOMS}
     return {
-        room: [m for p in sorted((REPO / "qdiff" / room).glob("*.py")) for m in mutation.mutants(p.relative_to(REPO).as_posix(), p.read_text())]
-        for room in ROOMS
+        room: [m for p in paths for m in mutation.mutants(p.relative_to(REPO).as_posix(), p.read_text())] for room, paths in sources.items()
     }
 
 

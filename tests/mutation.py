@@ -24,7 +24,14 @@ COMPARED = {
     ast.In: ("in", ["not in"]),
     ast.NotIn: ("not in", ["in"]),
 }
-COMBINED = {ast.Add: ("+", "-"), ast.Sub: ("-", "+"), ast.Mult: ("*", "/"), ast.Div: ("/", "*"), ast.BitAnd: ("&", "|"), ast.BitOr: ("|", "&")}
+COMBINED = {
+    ast.Add: ("+", "-"),
+    ast.Sub: ("-", "+"),
+    ast.Mult: ("*", "/"),
+    ast.Div: ("/", "*"),
+    ast.BitAnd: ("&", "|"),
+    ast.BitOr: ("|", "&"),
+}
 PAIRS = [
     ("max", "min"),
     ("maximum", "minimum"),
@@ -150,7 +157,8 @@ class _Maker(ast.NodeVisitor):
 
     def visit_Assign(self, node):
         target = node.targets[0]
-        if _steers(target) or (isinstance(target, ast.Name) and (target.id == "__all__" or re.match(r"[A-Z]\w*$", target.id) and _is_type(node.value))):
+        name = target.id if isinstance(target, ast.Name) else ""
+        if _steers(target) or name == "__all__" or (name[:1].isupper() and _is_type(node.value)):
             return
         if isinstance(target, ast.Name) and _starts_with(node.value, target.id):
             self.replace("statement removed", node, "pass")
@@ -186,8 +194,8 @@ class _Maker(ast.NodeVisitor):
     def visit_UnaryOp(self, node):
         kind = {ast.USub: "sign", ast.Not: "not", ast.Invert: "not"}.get(type(node.op))
         if kind:
-            start, end = self.span(node)
-            self.add(kind, start, end, f"({self.text(node.operand)})" if not isinstance(node.operand, ast.Constant) else self.text(node.operand))
+            inner = self.text(node.operand)
+            self.replace(kind, node, inner if isinstance(node.operand, ast.Constant) else f"({inner})")
         self.visit(node.operand)
 
     def visit_Constant(self, node):
@@ -255,7 +263,7 @@ def _steers(target: ast.AST) -> bool:
 
 
 def _is_type(value: ast.AST) -> bool:
-    return isinstance(value, ast.Subscript) and isinstance(value.value, ast.Name) and value.value.id in ("tuple", "Callable", "dict", "list")
+    return isinstance(value, ast.Subscript) and getattr(value.value, "id", "") in ("tuple", "Callable", "dict", "list")
 
 
 def _joins(node: ast.AST) -> bool:

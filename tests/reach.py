@@ -84,9 +84,11 @@ class Graph:
                         heapq.heappush(queue, (far + step, user))
         stem, room = Path(path).stem, Path(path).parent.name
         nearer = {
-            name: (stem in Path(name).stem) + (f".{stem} " in text or f" {stem}" in text) + (f"/{room}/" in name) for name, text in self.text.items()
+            name: (stem in Path(name).stem) + (f".{stem} " in text or f" {stem}" in text) + (f"/{room}/" in name)
+            for name, text in self.text.items()
         }
-        return {n: d - nearer[n[0]] for n, d in distance.items() if n[1].startswith("test_") and Path(n[0]).name.startswith("test_")}
+        tests = {n: d for n, d in distance.items() if n[1].startswith("test_") and Path(n[0]).name.startswith("test_")}
+        return {n: d - nearer[n[0]] for n, d in tests.items()}
 
 
 def _parts(tree: ast.Module):
@@ -97,8 +99,7 @@ def _parts(tree: ast.Module):
         elif isinstance(node, ast.ClassDef):
             methods = [m for m in node.body if isinstance(m, ast.FunctionDef | ast.AsyncFunctionDef)]
             rest = [m for m in node.body if m not in methods]
-            shell = ast.ClassDef(node.name, node.bases, node.keywords, rest, node.decorator_list, lineno=node.lineno, end_lineno=node.end_lineno)
-            yield node.name, shell
+            yield node.name, ast.copy_location(ast.ClassDef(node.name, node.bases, node.keywords, rest, node.decorator_list), node)
             yield from ((f"{node.name}.{m.name}", m) for m in methods)
         elif isinstance(node, ast.Assign | ast.AnnAssign):
             for target in node.targets if isinstance(node, ast.Assign) else [node.target]:
