@@ -13,6 +13,7 @@ also without the mutant is left out. Ends with code 1 below 85 per cent.
 from __future__ import annotations
 
 import argparse
+import collections
 import contextlib
 import dataclasses
 import doctest
@@ -147,10 +148,12 @@ class Known:
 
     seconds: dict[str, float] = dataclasses.field(default_factory=dict)
     passes: dict[str, bool] = dataclasses.field(default_factory=dict)
+    caught: collections.Counter = dataclasses.field(default_factory=collections.Counter)  # mutants, by test function
 
     def nearest(self, graph: reach.Graph, mutant, lines: dict[str, list[str]], budget: float, tried: set[str]) -> dict[str, float]:
         """How far the test functions are from a mutant's line: as many as may fit the budget, the known ones of the line first."""
         far = {"::".join(n): d for n, d in graph.tests(mutant.path, mutant.line).items() if not n[0].startswith(LEFT_OUT)}
+        far = {n: d - min(math.log2(1 + self.caught[n]), 2.0) for n, d in far.items()}
         far |= {t.split("[")[0]: far.get(t.split("[")[0], 0.0) - 8 for t in lines.get(f"{mutant.path}:{mutant.line}", ())}
         whole: dict[str, float] = {}
         for name, seconds in self.seconds.items():
@@ -214,15 +217,20 @@ class Child:
 
 def passes_without(by: str, known: Known) -> bool:
     """Whether the test that caught a mutant passes on the package as it is; asked once for each."""
-    name = by.split(" in ")[-1]
-    if "::" not in name:
+    name = by.split(" in ")[-1].removeprefix("collection of ")
+    if not name.startswith("tests/"):
         return True
+    if "::" not in name:
+        return any(good for test, good in known.passes.items() if test.startswith(name)) or _passes(name + "::", known)
     if name not in known.passes:
-        function = name.split("[")[0]
-        clean = Child(None, {function: 0.0}, set(), Known(), math.inf)
-        _, _, passed, _ = clean.wait(known)
-        known.passes[name] = name in passed
+        known.passes[name] = _passes(name, known)
     return known.passes[name]
+
+
+def _passes(name: str, known: Known) -> bool:
+    """Of one test; of a file::, whether it can be collected."""
+    how, _, passed, _ = Child(None, {name.split("[")[0]: 0.0}, set(), Known(), math.inf).wait(known)
+    return name in passed if name.split("::")[1] else how == "survived"
 
 
 def preload():
@@ -282,6 +290,7 @@ def run(options) -> int:
     known = Known(state["seconds"], state["passes"])
     done = {(r["path"], r["start"], r["after_text"]): r for r in state["results"]}
     lines = json.loads(options.lines.read_text()) if options.lines else {}
+    known.caught.update(r["by"].split("[")[0] for r in state["results"] if r["outcome"] == "caught")
     graph = reach.Graph(REPO)
     preload()
 
@@ -318,6 +327,7 @@ def run(options) -> int:
         if how == "caught" and not passes_without(by, known):
             waiting.insert(0, (room, mutant))  # again, without that test
             continue
+        known.caught[by.split("[")[0]] += 1
         old, new = mutant.shown((REPO / mutant.path).read_text())
         what = {"room": room, "path": mutant.path, "line": mutant.line, "kind": mutant.kind, "before": old, "after": new}
         passed = before["passed"] + passed
