@@ -49,3 +49,12 @@ def test_what_a_bath_can_carry():
     close(carried(motion, "cold", "quanta"), np.array([-1.0, 1.0]), 1e-14)
     close(carried(motion, "cold", 0.5 * space.a.z + 0.8 * space.b.z), np.array([-1.6, 1.6]), 1e-14)
     close(carried(motion, "cold", [0.25, 4.0]), np.array([0.25, 4.0]), 1e-14)
+
+
+def test_what_a_lead_carries():
+    """One electron and its energy with each jump, either way."""
+    dot = qd.Space(dot=qd.Fermions("c")).dot
+    motion = qd.Lindblad(0.5 * dot.n, {"lead": qd.lead_jumps(dot.c, 0.5, qd.FermionicLead(2.0, 0.1, 0.3))})
+    close(carried(motion, "lead", "quanta"), np.array([-1.0, 1.0]), 1e-15)
+    close(carried(motion, "lead"), np.array([-0.5, 0.5]), 1e-15)
+    close(carried(motion, "lead", dot.n), np.array([-1.0, 1.0]), 1e-15)
