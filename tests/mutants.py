@@ -28,6 +28,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 
 import mutation
@@ -55,6 +56,15 @@ class Watch:
     def __init__(self, log: pathlib.Path, module: str | None, cost, tried: set[str], known: dict[str, float], budget: float):
         self.log, self.module, self.cost, self.tried, self.known, self.budget = log.open("a"), module, cost, tried, known, budget
         self.begin = self.since = cpu()
+        self.left = math.inf
+        threading.Thread(target=self.clock, daemon=True).start()
+
+    def clock(self):
+        # By its own ticks, so that a process that is stopped for a while has not waited.
+        while self.left > 0:
+            time.sleep(1)
+            self.left -= 1
+        os.kill(os.getpid(), signal.SIGALRM)
 
     def note(self, **what):
         print(json.dumps(what), file=self.log, flush=True)
@@ -62,7 +72,7 @@ class Watch:
     def limits(self, name: str, known: float):
         self.note(started=name)
         resource.setrlimit(resource.RLIMIT_CPU, (math.ceil(time.process_time() + HANGS[0] + 5 * known), resource.RLIM_INFINITY))
-        signal.alarm(math.ceil(HANGS[1] + 20 * known))
+        self.left = HANGS[1] + 20 * known
 
     def pytest_collectreport(self, report):
         if report.failed:
