@@ -98,9 +98,11 @@ def test_state_and_currents_of_several_couplings(name, wave):
 
 
 def test_a_single_operator_in_a_list_is_that_operator():
-    """[A] and A are the same coupling."""
+    """[A] and A are the same coupling, and so is a list of one pair."""
     A = S.operator(HERMITIAN[0])
-    close(told(motion(([A], BATH)))[0], told(motion((A, BATH)))[0], 1e-14, 1.0)
+    alone = told(motion((A, BATH)))[0]
+    close(told(motion(([A], BATH)))[0], alone, 1e-14, 1.0)
+    close(told(motion([(A, BATH)]))[0], alone, 1e-14, 1.0)
 
 
 @qd.structured

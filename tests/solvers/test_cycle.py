@@ -265,6 +265,10 @@ def test_a_wrong_reference_is_refused():
         cycle.limit()
 
 
+def measured_with(strength):
+    return qd.Cycle([qd.Free(pair(), 1.0), qd.Measurement(PAIR.b.z, strength)]).limit().measured
+
+
 @pytest.mark.parametrize(
     ("wrong", "error", "said"),
     [
@@ -282,6 +286,9 @@ def test_a_wrong_reference_is_refused():
         (lambda: qd.Run(qd.Cycle([qd.Free(pair(), 1.0)]), np.eye(4)[0]).measured(0), ValueError, "between 1 and"),
         (lambda: qd.Run(qd.Cycle([qd.Free(pair(), 1.0)]), np.eye(4)[0]).after([-1]), ValueError, "integers between 0"),
         (lambda: jax.jit(lambda t: qd.Cycle([qd.Free(pair(), t)]).limit().x)(-1.0), Exception, "time of a stroke is not above zero"),
+        (lambda: jax.jit(lambda t: qd.Cycle([qd.Free(pair(), t)]).limit().x)(0.0), Exception, "time of a stroke is not above zero"),
+        (lambda: jax.jit(measured_with)(1.5), Exception, "strength of a measurement is not between 0 and 1"),
+        (lambda: jax.jit(measured_with)(-0.1), Exception, "strength of a measurement is not between 0 and 1"),
         (lambda: qd.Cycle([qd.Free(pair(0.0).__class__(PAIR.a.up, {"a": (0.1, PAIR.a.minus)}), 1.0)]).limit(), qd.SolveError, "not unique"),
     ],
 )

@@ -118,3 +118,16 @@ def test_refused(given, said):
         qd.relax(driven((1.0, 0.3, 0.5, 0.1)), **given)
     with pytest.raises(TypeError, match="motion must be"):
         qd.relax(Q.z)
+
+
+def test_what_is_taken_if_nothing_is_said():
+    """The maximally mixed state, four modes; one mode if one is asked for, and no half ones."""
+    model = qd.models.RotorEngine(lam=0.4, gamma=0.02, l_min=-2, l_max=2)
+    motion = model.motion()
+    found, said = qd.relax(motion), qd.relax(motion, np.eye(motion.H.size) / motion.H.size, count=6)
+    assert found.rates.shape == (4,) and said.rates.shape == (6,)
+    close(found.rates, said.rates[:4], 1e-10)
+    close(found.time, said.time, 1e-6)
+    assert qd.relax(motion, count=1).rates.shape == (1,)
+    with pytest.raises(ValueError, match="count must be a positive integer, but was 2.5"):
+        qd.relax(motion, count=2.5)  # pyright: ignore[reportArgumentType]
