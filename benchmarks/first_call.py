@@ -35,7 +35,7 @@ def main():
     jax.block_until_ready(jax.numpy.ones(2) + 1)
     seconds = {"import, first use of the device": time.perf_counter() - start}
     for name in given.model or NAMES:
-        model = getattr(qd.models, NAMES[name])()
+        model = getattr(qd.models, NAMES[name].split(":")[1])()
         for figure in type(model).figures():
             jax.clear_caches()
             start = time.perf_counter()

@@ -190,7 +190,7 @@ def main():
 
 
 # Points solved at a time: few enough for the caches of a CPU, many enough to fill a GPU.
-_CHUNK = {"cpu": 16, "gpu": 1000}
+_CHUNK = {"cpu": 4, "gpu": 1000}
 
 
 def _stacked(model, names, grid):

@@ -37,10 +37,11 @@ def test_entropy_of_dephasing(p, q, share, factor):
     with mpmath.workdps(60):
         exact = [block_entropy(mpmath.mpf(p), mpmath.mpf(q), mpmath.mpf(s) * mpmath.mpf(squared)) for s in (factor, 1.0)]
         want = float(exact[0] - exact[1])
-    # Of an almost pure block only the logarithm of what it lacks is known, and that to rounding of one.
-    lacking = 4 * p * q * (1 - share) / (p + q) ** 2
-    close(dephasing_entropy(p, q, squared, factor), want, 1e-11 + 1e-16 / lacking)
+    # Of an almost pure block p q - |c|^2 is known to rounding of p q.
+    close(dephasing_entropy(p, q, squared, factor), want, 1e-11 + 1e-16 / (1 - share))
     assert float(dephasing_entropy(0.0, 0.0, 0.0, factor)) == 0
+    for pure in (0.0, 0.2, 1.0):  # without coherence, or not dephased
+        assert float(dephasing_entropy(pure, 0.0, 0.0, factor)) == 0 == float(dephasing_entropy(pure, 0.3, 0.3 * pure, 1.0))
 
 
 def test_entropy_and_free_energy_of_a_state():
