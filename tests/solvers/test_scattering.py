@@ -149,7 +149,10 @@ def test_slowest_decay():
 
 @pytest.mark.slow
 def test_curvature_of_the_relaxation_time():
-    """Forward over reverse, reverse over reverse, and differences of the gradient, in parameters of a device."""
+    """Forward over reverse, reverse over reverse, and differences of the gradient, in parameters of a device.
+
+    At theta = 3 pi / 4, 0.01 away, the two slowest modes cross and the relaxation time has a kink: the differences stay within 0.003.
+    """
     device = qd.models.ActiveParticle(points=64, phonon_range=0.1, phonon_coupling=1.0)
     names = ("T", "theta", "phonon_coupling")
 
@@ -160,7 +163,7 @@ def test_curvature_of_the_relaxation_time():
     H = jax.jit(jax.hessian(time))(x)
     close(H, H.T, 1e-9)
     close(jax.jit(jax.jacrev(jax.grad(time)))(x), H, 1e-9)
-    close(H, derivative(jax.jit(jax.grad(time)), x), 1e-6)
+    close(H, derivative(jax.jit(jax.grad(time)), x, 1e-3), 1e-6)
 
 
 def test_evolution_both_ways():
