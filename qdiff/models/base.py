@@ -220,8 +220,8 @@ def compile_method(method):
 
     @functools.cache
     def alone():
-        compile: Any = eqx.filter_jit  # which passes on what it does not declare
-        return compile(computed, compiler_options=options())
+        jit: Any = eqx.filter_jit  # which passes on what it does not declare
+        return jit(computed, compiler_options=options())
 
     @functools.wraps(method)
     def wrapper(self, *arrays):
