@@ -67,6 +67,7 @@ class Shards:
         fresh = self.folder / f"{path.name}.{uuid.uuid4().hex[:8]}.new"
         try:
             with open(fresh, "wb") as file:
+                # The names of arrays are none of savez's own arguments, which pyright cannot know.
                 np.savez(file, **{f"v_{k}": v for k, v in arrays.items()}, reasons=np.array(json.dumps(reasons)))  # type: ignore[arg-type]
                 file.flush()
                 os.fsync(file.fileno())
