@@ -126,6 +126,7 @@ def child(mutant, folder: pathlib.Path, near: dict[str, float], tried: set[str],
             os.dup2(out.fileno(), 1)
             os.dup2(out.fileno(), 2)
         os.environ.update(PYTHONPATH=str(folder), TMPDIR=str(folder / "tmp"))
+        os.environ.pop("PYTEST_ADDOPTS", None)  # of a run of pytest that this one is part of
         (folder / "tmp").mkdir()
         tempfile.tempdir = None
         shutil.copytree(REPO / "qdiff", folder / "qdiff")
@@ -237,6 +238,13 @@ def passes_without(by: str, known: Known) -> bool:
     return known.passes[name]
 
 
+def begin(graph: reach.Graph, mutant):
+    """Ends the program if pytest cannot even begin on the package as it is: every mutant would count as caught."""
+    _, by, _, output = Child(None, Known().nearest(graph, mutant, {}, 1.0, set()), set(), Known(), 0.0).wait(Known())
+    if by == "import":
+        sys.exit(f"The tests cannot begin without a mutant either: {output[-600:]}")
+
+
 def _passes(name: str, known: Known) -> bool:
     """Of one test; of a file::, whether it can be collected."""
     how, _, passed, _ = Child(None, {name.split("[")[0]: 0.0}, set(), Known(), math.inf).wait(known)
@@ -319,6 +327,8 @@ def run(options) -> int:
         return r is None or (r["outcome"] == "survived" and r["budget"] < options.budget)
 
     waiting = [(room, m) for room, m in drawn if unfinished(m)]
+    if waiting:
+        begin(graph, waiting[0][1])
     running: dict[int, tuple] = {}
     while waiting or running:
         while waiting and len(running) < options.processes:

@@ -106,6 +106,7 @@ def test_a_toy_package(tmp_path):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(text)
     environment = os.environ | {"PYTHONPATH": str(pathlib.Path(mutation.__file__).parent), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+    environment["PYTEST_ADDOPTS"] = "--an-option-of-the-run-around-this-one"
     command = [sys.executable, "-c", DRIVER, str(tmp_path)]
     first = subprocess.run([*command, "--first", "2"], env=environment, capture_output=True, text=True, timeout=60)
     assert "2/2" in first.stdout, first.stdout + first.stderr
@@ -122,3 +123,7 @@ def test_a_toy_package(tmp_path):
     }
     assert "hang in" in str([r["by"] for r in results])
     assert whole.returncode == 1 and "core: 5 caught, 1 survived, 83.3 %" in whole.stdout and "+ return a if a >= b else b" in whole.stdout
+    (tmp_path / "tests/conftest.py").write_text("import nothing_of_this_name")
+    (tmp_path / "out.json").unlink()
+    none = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
+    assert none.returncode == 1 and "cannot begin without a mutant" in none.stderr and "nothing_of_this_name" in none.stderr
