@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from helpers import dissipator, random_hermitian, unitary
+from helpers import close, dissipator, random_hermitian, unitary
 
 import qdiff as qd
 from qdiff.generators.hidden import hidden
@@ -82,3 +82,13 @@ def test_the_sector_of_an_initial_state_counts_its_conserved_coherence():
     both = Q.space.operator([[0.5, 0.25], [0.25, 0.5]])
     assert reach(motion, both.pattern).nullity == 2
     assert reach(motion, Q.up.pattern).nullity == 1 and reach(motion).nullity == 1
+
+
+def test_the_steady_state_names_how_many():
+    """It is not one but a plane of them, unless an initial state selects one."""
+    motion = qd.Lindblad(Q.x, {"a": (0.3, Q.x)})
+    with pytest.raises(qd.NotUnique, match="there are 2 independent stationary operators: coherences .* Give `initial`"):
+        qd.steady_state(motion)
+    both = Q.space.operator([[0.5, 0.25], [0.25, 0.5]])
+    close(qd.steady_state(motion, initial=both).dense(), both.dense(), 1e-14)
+    close(qd.steady_state(motion, initial=Q.up).dense(), np.eye(2) / 2, 1e-14)

@@ -110,6 +110,7 @@ def test_limit_cycles(name):
     states, second = brute_limit(explicit, held.ravel())
     for k, want in enumerate(states):
         close(end.rho(k).dense(), want, 1e-12)
+        close(end.expect(HOP + HOP.dag, k), np.trace((HOP + HOP.dag).dense() @ want).real, 1e-12, 1.0)
     close(abs(1 - complex(end.decay)), second, 1e-11)
     heat, measured, work = dict.fromkeys(end.heat, 0.0), 0.0, 0.0
     maps = superoperators(explicit)
@@ -149,6 +150,7 @@ def test_states_and_exchange_cycle_by_cycle():
         measured.append(energies[-1] - before)
         close(run.rho(k).dense(), rho.reshape(4, 4), 1e-13)
     close(run.measured(5), measured, 1e-12)
+    close(run.measured(1), measured[:1], 1e-12)
     close(run.measured(np.array([2, 5])), np.array(measured)[[1, 4]], 1e-12)
     got = run.exchanged(n, 4)
     close(got["b"][:1], run.exchanged(n, np.array([1]))["b"], 1e-13)
@@ -265,6 +267,11 @@ def test_a_wrong_reference_is_refused():
         cycle.limit()
 
 
+def uneven():
+    """The first bath only takes, the second gives too."""
+    return qd.Lindblad(PAIR.a.up + PAIR.b.up, {"a": (0.1, PAIR.a.minus), "b": [(0.3, PAIR.b.minus), (0.2, PAIR.b.plus)]})
+
+
 def measured_with(strength):
     return qd.Cycle([qd.Free(pair(), 1.0), qd.Measurement(PAIR.b.z, strength)]).limit().measured
 
@@ -282,6 +289,8 @@ def measured_with(strength):
         (lambda: qd.Unitary(PAIR.a.plus), ValueError, "operator must be unitary"),
         (lambda: qd.Cycle([qd.Free(pair(), 1.0), qd.Measurement(SPACE.right.n)]), ValueError, "all strokes must act on"),
         (lambda: qd.Cycle([qd.SwapBaths("a", "c"), qd.Free(pair(), 1.0)]), ValueError, "one was 'c'"),
+        (lambda: qd.Cycle([qd.SwapBaths("a", "b"), qd.Free(uneven(), 1.0)]), ValueError, "equally many single jumps, but 'a' and 'b' do not"),
+        (lambda: jax.jit(lambda s: qd.Measurement(s * PAIR.a.z).outcomes)(1.0), ValueError, "known in advance, but was traced"),
         (lambda: qd.trajectories(qd.Cycle([qd.Free(pair(), 1.0)]), 0, 5, 5, np.eye(4)[0]), ValueError, "must have a Measurement"),
         (lambda: qd.Run(qd.Cycle([qd.Free(pair(), 1.0)]), np.eye(4)[0]).measured(0), ValueError, "between 1 and"),
         (lambda: qd.Run(qd.Cycle([qd.Free(pair(), 1.0)]), np.eye(4)[0]).after([-1]), ValueError, "integers between 0"),

@@ -392,6 +392,15 @@ q2 = qd.Space(q=qd.Spin()).q
 DECAY = qd.Lindblad(q2.z, {"b": (0.5, q2.minus)})
 UP = np.diag([1.0, 0.0])
 
+def spaceless():
+    """The same decay of operators that know their dimension only."""
+    return qd.Lindblad(qd.Operator.from_dense(q2.z.dense()), {"b": (0.3, qd.Operator.from_dense(q2.minus.dense()))})
+
+
+def driven_between():
+    return qd.evolve(lambda t: qd.Lindblad(jnp.cos(t) * q2.x, {"b": (0.3, q2.minus)}), UP, [0.0, 1.0], solver=qd.Explicit(dense=True))
+
+
 REFUSED = {
     "unsorted times": (lambda: qd.evolve(DECAY, UP, [2.0, 1.0]), ValueError, "times must be sorted"),
     "times before start": (lambda: qd.evolve(DECAY, UP, [2.0, 3.0], start=2.5), ValueError, "not before `start`"),
@@ -416,6 +425,8 @@ REFUSED = {
     "a function of no generator": (lambda: qd.evolve(lambda t: q2.z, UP, [1.0]), TypeError, "must return a Lindblad"),
     "an array to expect": (lambda: qd.evolve(DECAY, UP, [1.0], expect=np.eye(2)), TypeError, "expect must hold Operators"),
     "a larger operator to expect": (lambda: qd.evolve(DECAY, UP, [1.0], expect=local_device(1)[0].mode.n), ValueError, "expect must have"),
+    "a mapping without a space": (lambda: qd.evolve(spaceless(), {"q": "up"}, [1.0]), ValueError, "initial can be a mapping only if"),
+    "a state between, of a drive": (lambda: driven_between().at(0.5), ValueError, "for constant generators"),
     "a propagator in time": (lambda: qd.evolve(lambda t: DECAY, UP, [1.0], solver=qd.Propagator()), ValueError, "constant generators"),
     "too few steps": (lambda: qd.evolve(DECAY, UP, [1e4], solver=qd.Explicit(max_steps=5)), qd.SolveError, "within max_steps"),
     "too few steps of an action": (lambda: qd.evolve(DECAY, UP, [1e4], solver=qd.Action(max_steps=5)), qd.SolveError, "Action took more"),

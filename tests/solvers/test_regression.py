@@ -264,6 +264,10 @@ def test_operators_that_do_nothing():
     close(qd.spectrum(empty, state, QUBIT.plus, QUBIT.minus, [0.0, 1.0]), [0.0, 0.0], 1e-15, 1.0)
     close(qd.correlation(empty, state, QUBIT.plus, QUBIT.minus, [0.0, 1.0]), [0.0, 0.0], 1e-15, 1.0)
     close(qd.correlation(DAMPED, qd.steady_state(DAMPED), QUBIT.up, one, [0.0, 1.0]), [0.25, 0.25], 1e-14)
+    # What can never be in B rho, by structure: no motion is solved for it.
+    nothing = qd.correlation(DAMPED, QUBIT.down, QUBIT.up, QUBIT.minus @ QUBIT.minus, [0.0, 1.0])
+    close(nothing, [0.0, 0.0], 0.0, 1.0)
+    assert nothing.dtype == complex
     close(qd.spectrum(DAMPED, qd.steady_state(DAMPED), one, one, [0.0, 1.0]), [0.0, 0.0], 1e-14, 1.0)
 
 

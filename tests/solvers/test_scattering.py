@@ -142,6 +142,7 @@ def test_slowest_decay():
     others = np.delete(np.arange(len(W)), 1)
     want = sum(2 * moved[1, i] * moved[i, 1] / (values[order[1]] - values[order[i]]) for i in others)
     close(value, -values[order[1]].real, 1e-8)
+    close(slowest(0.0), value, 1e-13)  # also where nobody differentiates
     close(reverse, -moved[1, 1].real, 1e-8)
     close(forward, reverse, 1e-12)
     close(second, -want.real, 1e-7)

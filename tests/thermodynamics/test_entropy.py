@@ -55,3 +55,11 @@ def test_entropy_and_free_energy_of_a_state():
     close(qd.entropy(rho), -np.sum(p * np.log(p)), 1e-14)
     close(qd.free_energy(rho, H, 1 / 0.8), -np.log(np.exp(-0.8 * np.linalg.eigvalsh(H.dense())).sum()) / 0.8, 1e-13)
     assert abs(float(qd.entropy(space.a.up @ space.b.up))) < 1e-15
+
+
+def test_what_is_no_density_matrix_is_refused():
+    space = qd.Space(a=qd.Spin(), b=qd.Spin())
+    with pytest.raises(ValueError, match="rho must be Hermitian, but differs from its adjoint by 1$"):
+        qd.entropy(space.a.plus)
+    with pytest.raises(ValueError, match=r"rho and H must act on the same space, but rho acts on Space\(a=.* and H on Space\(q="):
+        qd.ergotropy(space.a.up / 2, qd.Space(q=qd.Spin()).q.z)
