@@ -1,6 +1,9 @@
 """`qdiff figure`."""
 
+import errno
 import json
+
+from qdiff.figures import NAMES
 
 
 def test_one_figure(qdiff, tmp_path):
@@ -27,3 +30,25 @@ def test_bad_input(qdiff, tmp_path):
     (tmp_path / "file").write_text("")
     assert "must be a folder" in qdiff("figure", "rotor-4", "--out", str(tmp_path / "file")).stderr
     assert "--readme must come with all" in qdiff("figure", "rotor-4", "--readme", str(tmp_path / "file")).stderr
+
+
+def test_a_folder_of_its_own_and_the_table_of_all(qdiff, tmp_path, monkeypatch):
+    """Without --out a new folder here; with --readme the claims stand in a file's table."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("qdiff.figures.NAMES", {"thermophoresis-2c": NAMES["thermophoresis-2c"]})
+    (tmp_path / "R.md").write_text("before\n<!-- claims: begin -->\nold\n<!-- claims: end -->\nafter\n")
+    result = qdiff("figure", "all", "--quick", "--readme", "R.md")
+    assert result.exit_code == 0, result.output
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["R.md", "qdiff-out-figure-all"]
+    lines = (tmp_path / "R.md").read_text().splitlines()
+    assert lines[0] == "before" and lines[-1] == "after" and "old" not in lines
+    assert sum(line.startswith("| thermophoresis-2c |") and line.endswith("| holds |") for line in lines) == 2
+
+
+def test_a_full_disk_ends_with_its_name(qdiff, tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device", "picture.png")
+
+    monkeypatch.setattr("qdiff.figures.files.save", full)
+    result = qdiff("figure", "thermophoresis-2c", "--quick", "--out", str(tmp_path / "new"))
+    assert result.exit_code == 2 and result.stderr.endswith("qdiff: No space left on device: picture.png\n"), result.stderr

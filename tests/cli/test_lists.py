@@ -69,6 +69,40 @@ def test_cache_that_cannot_be_made_is_not_used(tmp_path, monkeypatch):
     assert "JAX_COMPILATION_CACHE_DIR" not in os.environ
 
 
+def test_where_the_cache_is(tmp_path, monkeypatch):
+    """In the platform's folder, unless a variable names another one; JAX's own variable is left alone."""
+    for name in ("QDIFF_CACHE_DIR", "XDG_CACHE_HOME", "LOCALAPPDATA", "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", "mine")
+    use_compile_cache()
+    assert os.environ["JAX_COMPILATION_CACHE_DIR"] == "mine" and not list(tmp_path.iterdir())
+    for platform, name, where in (
+        ("linux", "posix", ".cache"),
+        ("darwin", "posix", "Library/Caches"),
+        ("win32", "nt", "AppData/Local"),
+    ):
+        monkeypatch.delenv("JAX_COMPILATION_CACHE_DIR")
+        with monkeypatch.context() as here:
+            here.setattr("sys.platform", platform)
+            here.setattr("os.name", name)
+            use_compile_cache()
+        assert os.environ["JAX_COMPILATION_CACHE_DIR"] == str(tmp_path / where / "qdiff" / "xla")
+        assert (tmp_path / where / "qdiff" / "xla").is_dir()
+    assert os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] == "0"
+
+
+def test_a_cache_that_another_run_cleans_does_no_harm(tmp_path, monkeypatch):
+    (tmp_path / "old").write_bytes(b"x" * 10)
+
+    def gone(path):
+        raise FileNotFoundError(path)
+
+    monkeypatch.setattr("os.remove", gone)
+    _forget_old(str(tmp_path), limit=5)
+    assert os.listdir(tmp_path) == ["old"]
+
+
 def test_cache_forgets_what_was_not_used_for_longest(tmp_path):
     for k in range(4):
         (tmp_path / str(k)).write_bytes(b"x" * 10)

@@ -37,3 +37,9 @@ def test_names_that_no_class_can_have(qdiff, tmp_path, monkeypatch, name):
     monkeypatch.chdir(tmp_path)
     out = qdiff("new", name)
     assert out.exit_code == 2 and "a Python class can have" in out.stderr and not list(tmp_path.iterdir())
+
+
+def test_a_file_that_cannot_be_written(qdiff, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    out = qdiff("new", "valve" * 100)
+    assert out.exit_code == 2 and ".py cannot be written: File name too long" in out.stderr and not list(tmp_path.iterdir())

@@ -167,3 +167,33 @@ def test_resume(qdiff, hill, tmp_path):
     refused = [(), ("--out", "cut"), ("--out", "new", "--resume"), ("--resume",), ("--out", "cut", "--resume", "--seed", "3")]
     codes = [qdiff(*args, *more).exit_code for more in refused]
     assert codes == [0, 2, 2, 2, 2]
+
+
+COMB = """
+import jax.numpy as jnp
+import qdiff as qd
+
+
+class Comb(qd.Model):
+    heights: object = qd.parameter(None, unit="length", low=0, high=2, array="all_heights")
+    slope: float = qd.parameter(0.1)
+    twin: float = qd.parameter(0.7)
+
+    def all_heights(self):
+        return jnp.full(2, 0.5) if self.heights is None else self.heights
+
+    @qd.figure(symbol="F", unit="1", source="a test")
+    def fit(self):
+        return -jnp.sum((self.all_heights() - jnp.array([0.3, 3.0])) ** 2) - (self.slope - 0.2) ** 2 - (self.twin - 0.4) ** 2
+"""
+
+
+def test_arrays_and_ties_in_the_table(qdiff, write, tmp_path, monkeypatch):
+    """Each entry of an array in a line of its own, and what follows another parameter says whom."""
+    monkeypatch.chdir(tmp_path)
+    over = ("--over", "heights=0:1.5", "--over", "slope=0:1", "--tie", "twin=slope")
+    result = qdiff("optimize", write(COMB) + ":Comb", "fit", *over, *FAST)
+    assert result.exit_code == 0, result.output
+    rows = {line.split()[1]: line.replace("│", " ").split() for line in result.stdout.splitlines() if line.startswith("│")}
+    assert rows["heights[0]"][1:3] == ["0.5", "0.3"] and rows["heights[1]"][1:] == ["0.5", "1.5", "length", "high", "(1.5)"]
+    assert rows["slope"][1:3] == ["0.1", "0.3"] and rows["twin"][1:3] == ["0.7", "0.3"] and rows["twin"][-2:] == ["as", "slope"]

@@ -33,3 +33,30 @@ def test_table(qdiff):
 def test_bad_input(qdiff, options, text):
     out = qdiff("sensitivity", "lambda-system", *options)
     assert out.exit_code == 2 and text in out.stderr and out.stdout == ""
+
+
+DEVICE = """
+import jax.numpy as jnp
+import qdiff as qd
+
+
+class Hill(qd.Model):
+    x: float = qd.parameter(0.5, low=0)
+
+    def caution(self):
+        return "steep" if self.x > 0.4 else None
+
+    @qd.figure(symbol="h", unit="1", source="none")
+    def height(self):
+        return 2 - jnp.abs(self.x - 0.5)
+"""
+
+
+def test_what_the_table_remarks(qdiff, write):
+    """A kink, samples that do not count, and the model's own warning."""
+    out = qdiff("sensitivity", write(DEVICE) + ":Hill", "height", "--uncertainty", "x=0.5", "--samples", "200")
+    assert out.exit_code == 0, out.output
+    lines = out.stdout.splitlines()
+    assert "x: the slope jumps: 1 below, -1 above" in lines and "warning: steep" in lines
+    (lost,) = [line for line in lines if "samples were not physical or had no solution, and do not count" in line]
+    assert 15 < int(lost.split()[0]) < 60  # one in six normal draws lies a standard deviation below

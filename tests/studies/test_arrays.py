@@ -2,6 +2,7 @@
 
 import json
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -30,6 +31,9 @@ class Comb(qd.Model):
     def fit(self):
         """A paraboloid with its top at (0.3, 0.6, 3) and a slope of 0.2."""
         return -jnp.sum((self.all_heights() - jnp.array([0.3, 0.6, 3.0])) ** 2) - (self.slope - 0.2) ** 2
+
+
+PAIR = jax.tree.map(lambda x: jnp.stack([x, x]), Comb(0.5))  # two devices in one, as vmap takes them
 
 
 def test_evaluate_gives_arrays_and_leaves_out_what_is_not_used():
@@ -69,6 +73,7 @@ def test_files(tmp_path):
             {"height": (0, 1)},
             "over['height'] must be a parameter in use, but another one has taken the place of height",
         ),
+        (PAIR, {"slope": (0, 1)}, "over['slope'] must be a single number in the model, but has shape (2,)"),
         (
             Comb(),
             {"heights": (0, 1), "height": (0, 1)},
@@ -80,3 +85,9 @@ def test_bad_input(model, over, message):
     with pytest.raises(ValueError) as error:
         qd.optimize(model, "fit", over)
     assert str(error.value) == message
+
+
+def test_a_tie_of_unequal_shapes():
+    with pytest.raises(ValueError) as error:
+        qd.optimize(Comb(), "fit", {"heights": (0, 1)}, ties={"slope": "heights"})
+    assert str(error.value) == "ties['slope'] must be of the shape of heights, (3,), but slope is not"

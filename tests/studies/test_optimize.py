@@ -321,6 +321,14 @@ def test_an_interrupt_keeps_the_best():
     assert float(found.model.hill()) == pytest.approx(found.value, abs=1e-14)
 
 
+def test_an_interrupt_before_there_is_anything():
+    def stop(step, value):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        best("nowhere", callback=stop)
+
+
 def test_saved_files(tmp_path):
     found = best("half", starts=4, steps=6)
     found.save(tmp_path / "new" / "folder")

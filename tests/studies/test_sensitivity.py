@@ -31,6 +31,11 @@ class Plane(qd.Model):
         """|x - 2| + 3 sqrt|y - 1/2|, beyond what differentiation can say."""
         return 1.0 + jnp.abs(self.x - 2) + 3 * jnp.sqrt(jnp.abs(self.y - 0.5))
 
+    @qd.figure(symbol="s", unit="1", source="a square")
+    def hole(self):
+        """(x - 2)^2 + y, as nobody should write it."""
+        return jnp.sqrt((self.x - 2) ** 4) + self.y
+
     @qd.figure(symbol="z", unit="1", source="zero")
     def nothing(self):
         """x - 2."""
@@ -63,6 +68,9 @@ def test_where_there_is_no_derivative():
     assert found.remarks["y"].startswith("the slope grows without bound")
     beside = qd.sensitivity(PLANE.replace(x=2.01, y=0.51), "rough", ["x", "y"])
     assert beside.remarks == {} and beside.derivative[0] == 1.0
+    hole = qd.sensitivity(PLANE, "hole", ["x", "y"])
+    assert np.isnan(hole.derivative[0])  # JAX multiplies an infinite slope of the root by zero, also for y
+    assert hole.remarks["y"] == "the derivative is not a finite number, though slopes of differences are: 1 and 1"
     zero = qd.sensitivity(PLANE, "nothing", ["x"])
     assert np.isnan(zero.elasticity).all() and zero.derivative == [1.0] and zero.ranking == ("x",)
 
@@ -97,9 +105,17 @@ def test_fisher_information():
     close(found.bound, np.sqrt(np.diag(np.linalg.inv(J.T @ J))), 1e-10)
     close(found.alone, 1 / np.sqrt(np.diag(J.T @ J)), 1e-12)
     assert found.undetermined.shape == (0, 2)
+    record = found.record()
+    assert record["information"]["T1"]["T2"] == found.information[0, 1] and record["bound"]["T2"] == found.bound[1]
+    assert record["alone"]["T1"] == found.alone[0] and record["undetermined"] == []
     one = qd.fisher_information(model, {"force": 1e-3}, ["T1", "T2"])
     assert np.isinf(one.bound).all() and one.undetermined.shape == (1, 2)
     close(one.alone, np.abs(1e-3 / np.array([slopes["force"]["T1"], slopes["force"]["T2"]])), 1e-12)
+
+
+def test_no_information_where_there_is_no_derivative():
+    with pytest.raises(qd.SolveError, match="rough or its derivative is not a finite number at these parameters; `sensitivity` says why"):
+        qd.fisher_information(PLANE, {"smooth": 1.0, "rough": 1.0}, ["y"])
 
 
 @pytest.mark.parametrize(

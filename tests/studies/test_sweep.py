@@ -1,5 +1,6 @@
 """Sweeps: the numbers and their labels, failing points, files that survive a kill, several processes."""
 
+import errno
 import json
 import os
 import signal
@@ -15,7 +16,9 @@ import xarray
 from helpers import close
 
 import qdiff as qd
+from qdiff.studies.batches import Reasons
 from qdiff.studies.grid import Grid, boxes
+from qdiff.studies.record import model_record
 from qdiff.studies.shards import Shards
 
 LAMBDA = qd.models.LambdaSystem()
@@ -285,9 +288,69 @@ def test_settings_and_files_are_refused(tmp_path):
         qd.sweep(LAMBDA, "force", T1=T1, out=tmp_path)
 
 
-def test_a_full_disk_is_said_and_nothing_is_lost(tmp_path, monkeypatch):
-    import errno
+def test_what_is_no_file():
+    with pytest.raises(ValueError, match="out must be the name of a file, but was 3"):
+        qd.sweep(LAMBDA, "force", T1=T1, out=3)
 
+
+def test_a_finished_file_is_of_one_study(tmp_path):
+    """Resumed, it is read; a file of another study is left alone."""
+    out = tmp_path / "data.nc"
+    with qd.sweep(LAMBDA, "force", T1=T1, out=out) as data:
+        want = data.load()
+    before = out.read_bytes()
+    with qd.sweep(LAMBDA, "force", T1=T1, out=out, resume=True) as data:
+        xarray.testing.assert_identical(data.load(), want)
+    with pytest.raises(ValueError, match="out must be a new file or one of the same study, but .*data.nc is of another one"):
+        qd.sweep(LAMBDA, "imbalance", T1=T1, out=out, resume=True)
+    assert out.read_bytes() == before
+
+
+class Fragile(Spiral):
+    """It cannot be made everywhere, and warns everywhere else."""
+
+    def __check_init__(self):
+        if not isinstance(self.x, jax.core.Tracer) and self.x > 2:
+            raise ValueError("x must be at most 2")
+
+    def caution(self):
+        return f"x is {self.x:g}"
+
+
+def test_warnings_of_points_that_are_none():
+    data = qd.sweep(Fragile(), "pole", x=[1.0, 2.0, 3.0, 4.0])
+    assert data.attrs["warning"] == "at 2 of 4 points: x is 1"
+
+
+def test_many_failures_are_not_all_examined():
+    reasons = Reasons(Spiral(), ("x",), ("pole",), most=1)
+    assert reasons(np.array([0.0])) == Reasons.BY_ITSELF
+    assert reasons(np.array([0.0])) == "not examined: 1 points had failed before it"
+
+
+def test_two_may_begin_one_study(tmp_path, monkeypatch):
+    """The one that comes second finds the folder made, and leaves nothing of its own; if there is none, the error is shown."""
+    first = Shards(tmp_path / "data.nc", {"study": "sweep"}, 2, False)
+    assert not first._made({"study": "sweep"}, 2) and os.listdir(tmp_path) == ["data.nc.parts"]
+
+    def forbidden(*_):
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr("os.rename", forbidden)
+    with pytest.raises(PermissionError):
+        Shards(tmp_path / "other.nc", {"study": "sweep"}, 2, False)
+    assert os.listdir(tmp_path) == ["data.nc.parts"]
+
+
+def test_a_class_without_a_file_is_named(tmp_path):
+    """Made in an interactive session, it has no source that a hash could be of."""
+    loose = type("Loose", (Spiral,), {"__module__": "nowhere"})
+    record = model_record(loose())
+    assert record["model"] == "nowhere:Loose" and record["source_hash"] == ""
+    assert model_record(Spiral())["model"] == f"{__file__}:Spiral" and len(model_record(Spiral())["source_hash"]) == 64
+
+
+def test_a_full_disk_is_said_and_nothing_is_lost(tmp_path, monkeypatch):
     monkeypatch.setattr("qdiff.studies.sweep._KEPT_EVERY", 0.0)
     put, left = Shards.put, [3]
 

@@ -30,6 +30,10 @@ class Ridge(qd.Model):
     def up(self):
         return self.y
 
+    @qd.figure(symbol="k", unit="1", source="a test")
+    def kinked(self):
+        return -abs(self.x - 0.3)
+
     @qd.figure(symbol="h", unit="1", source="a test")
     def hollow(self):
         return 1 - self.x**0.5
@@ -69,6 +73,13 @@ def test_a_hollow_front_is_jumped_over():
     """1 - sqrt x against x bends inwards: only its ends are best for some alpha."""
     curve = qd.tradeoff(Ridge(), "hollow", "along", {"x": (0, 1)}, weights=[0.1, 0.4, 0.6, 0.9])
     assert curve.parameters["x"].tolist() == [1.0, 1.0, 0.0, 0.0] and curve.at_bound[0] == {"x": "high"}
+
+
+def test_a_kink_is_marked(tmp_path):
+    """0.9 (-|x - 0.3|) + 0.1 x is best at the kink, which is no optimum that a gradient could show."""
+    curve = qd.tradeoff(Ridge(), "kinked", "along", {"x": (0, 1)}, weights=[0.0, 0.9], out=tmp_path)
+    assert curve.converged.tolist() == [True, False] and np.allclose(curve.parameters["x"], [1.0, 0.3], atol=1e-6)
+    assert (tmp_path / "picture.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_what_is_surpassed():
