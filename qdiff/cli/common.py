@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from .. import models
-from .errors import BadInput, Fail, fail, nearest, show_tracebacks
+from .errors import BadInput, Fail, nearest, show_tracebacks
 
 if TYPE_CHECKING:
     from ..models.base import Model, Parameter
@@ -30,7 +30,6 @@ __all__ = [
     "checked_names",
     "configured",
     "dump",
-    "fail",
     "load_model",
     "new_folder",
     "path_of",

@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import os
 import traceback
-from typing import NoReturn
 
 import typer
 
@@ -41,11 +40,6 @@ class BadInput(Fail):
 
     def __init__(self, message: str):
         super().__init__(message, BAD_INPUT)
-
-
-def fail(message: str, code: int = BAD_INPUT) -> NoReturn:
-    """End the command with one message on standard error and this exit code."""
-    raise Fail(message, code)
 
 
 def nearest(name: str, known) -> str:
@@ -104,7 +98,7 @@ def outcome(error: Exception) -> tuple[str, int]:
         named = f": {error.filename}" if error.filename else ""
         return (error.strerror + named if error.args and error.strerror else str(error)), BAD_INPUT
     if isinstance(error, MemoryError):
-        return f"what is asked for must fit the memory, but does not ({error or 'no size is known'})", BAD_INPUT
+        return f"what is asked for must fit the memory, but does not ({str(error) or 'no size is known'})", BAD_INPUT
     if place := where(error):
         return f"{place[0]!r} fails (line {place[1]}): {said(error)}", BAD_INPUT
     return f"{type(error).__name__}: {error} (--debug shows where)", BUG

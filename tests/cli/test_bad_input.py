@@ -100,3 +100,23 @@ def test_file_that_does_not_import(qdiff, write, source, cause):
 def test_exit_code_of_the_process(process):
     result = process("evaluate", "rotor-engine", "--json", "--set", "chi=2")
     assert (result.returncode, result.stdout, result.stderr) == (2, "", "qdiff: chi must be between -1 and 1, but was 2.0\n")
+
+
+@pytest.mark.parametrize(
+    "error, code, message",
+    [
+        (MemoryError("2 TB"), 2, "what is asked for must fit the memory, but does not (2 TB)"),
+        (MemoryError(), 2, "what is asked for must fit the memory, but does not (no size is known)"),
+        (RuntimeError("nobody foresaw this"), 1, "RuntimeError: nobody foresaw this (--debug shows where)"),
+        (OSError("a disk of no number"), 2, "a disk of no number"),
+    ],
+)
+def test_what_the_library_did_not_say(qdiff, monkeypatch, error, code, message):
+    """Every other error is one line too, with the code of its kind."""
+
+    def broken(*_, **__):
+        raise error
+
+    monkeypatch.setattr("qdiff.studies.evaluate.evaluate", broken)
+    result = qdiff("evaluate", "lambda-system")
+    assert (result.exit_code, result.stdout, result.stderr) == (code, "", f"qdiff: {message}\n")

@@ -289,7 +289,7 @@ def measured_with(strength):
         (lambda: qd.Unitary(PAIR.a.plus), ValueError, "operator must be unitary"),
         (lambda: qd.Cycle([qd.Free(pair(), 1.0), qd.Measurement(SPACE.right.n)]), ValueError, "all strokes must act on"),
         (lambda: qd.Cycle([qd.SwapBaths("a", "c"), qd.Free(pair(), 1.0)]), ValueError, "one was 'c'"),
-        (lambda: qd.Cycle([qd.SwapBaths("a", "b"), qd.Free(uneven(), 1.0)]), ValueError, "equally many single jumps, but 'a' and 'b' do not"),
+        (lambda: qd.Cycle([qd.SwapBaths("a", "b"), qd.Free(uneven(), 1.0)]), ValueError, "equally many single jumps, but 'a' and 'b'"),
         (lambda: jax.jit(lambda s: qd.Measurement(s * PAIR.a.z).outcomes)(1.0), ValueError, "known in advance, but was traced"),
         (lambda: qd.trajectories(qd.Cycle([qd.Free(pair(), 1.0)]), 0, 5, 5, np.eye(4)[0]), ValueError, "must have a Measurement"),
         (lambda: qd.Run(qd.Cycle([qd.Free(pair(), 1.0)]), np.eye(4)[0]).measured(0), ValueError, "between 1 and"),

@@ -18,6 +18,7 @@ from helpers import close
 import qdiff as qd
 from qdiff.studies.batches import Reasons
 from qdiff.studies.grid import Grid, boxes
+from qdiff.studies.places import folder_to_be
 from qdiff.studies.record import model_record
 from qdiff.studies.shards import Shards
 
@@ -291,6 +292,12 @@ def test_settings_and_files_are_refused(tmp_path):
 def test_what_is_no_file():
     with pytest.raises(ValueError, match="out must be the name of a file, but was 3"):
         qd.sweep(LAMBDA, "force", T1=T1, out=3)
+
+
+@pytest.mark.parametrize("folder", [3, "", None, b"here"])
+def test_what_is_no_folder(folder):
+    with pytest.raises(ValueError, match="out must be the name of a folder, but was"):
+        folder_to_be("out", folder)
 
 
 def test_a_finished_file_is_of_one_study(tmp_path):
