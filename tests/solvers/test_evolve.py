@@ -392,6 +392,7 @@ q2 = qd.Space(q=qd.Spin()).q
 DECAY = qd.Lindblad(q2.z, {"b": (0.5, q2.minus)})
 UP = np.diag([1.0, 0.0])
 
+
 def spaceless():
     """The same decay of operators that know their dimension only."""
     return qd.Lindblad(qd.Operator.from_dense(q2.z.dense()), {"b": (0.3, qd.Operator.from_dense(q2.minus.dense()))})
