@@ -165,7 +165,8 @@ class Known:
         """How far the test functions are from a mutant's line: as many as may fit the budget, the known ones of the line first."""
         far = {"::".join(n): d for n, d in graph.tests(mutant.path, mutant.line).items() if not n[0].startswith(LEFT_OUT)}
         far = {n: d - min(math.log2(1 + self.caught[n]), 2.0) for n, d in far.items()}
-        far |= {t.split("[")[0]: far.get(t.split("[")[0], 0.0) - 8 for t in lines.get(f"{mutant.path}:{mutant.line}", ())}
+        seen = {t.split("[")[0] for t in lines.get(f"{mutant.path}:{mutant.line}", ()) if not t.startswith(LEFT_OUT)}
+        far |= {n: far.get(n, 0.0) - 8 for n in seen}
         whole: dict[str, float] = {}
         for name, seconds in self.seconds.items():
             if name not in tried:
