@@ -167,9 +167,6 @@ def _flat(jumps):
         rate = generic(j.rate).reshape(PROBES, -1)
         parts.append((j.operator.pattern.row, j.operator.pattern.col, own + groups, np.full(nnz, b), j.operator.probe, rate))
         groups += rate.shape[1]
-    if not parts:
-        empty = np.zeros(0, int)
-        return empty, empty, empty, empty, np.zeros((PROBES, 0)), np.zeros((PROBES, 0)), 0
     row, col, group, label = (np.concatenate([p[k] for p in parts]) for k in range(4))
     probe = np.concatenate([p[4] for p in parts], axis=1)
     rate = np.concatenate([p[5] for p in parts], axis=1)

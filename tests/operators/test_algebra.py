@@ -144,6 +144,20 @@ def test_partial_trace_of_a_product_state():
         (lambda q: q.sx, AttributeError),
         (lambda q: q.space.p, AttributeError),
         (lambda q: q.x.reduced("nobody"), ValueError),
+        (lambda q: q.x / 0, ZeroDivisionError),
+        (lambda q: 2.0 / q.x, TypeError),
+        (lambda q: q.x * "two", TypeError),
+        (lambda q: 1 - q.x, TypeError),
+        (lambda q: qd.Operator.from_dense(np.eye(2)).reduced("q"), ValueError),
+        (lambda q: qd.Operator(np.eye(2), [1.0, 1.0]), TypeError),
+        (lambda q: qd.Operator(q.x.pattern, "ab"), TypeError),
+        (lambda q: qd.Operator(q.x.pattern, [1.0, 1.0, 1.0]), ValueError),
+        (lambda q: qd.Operator(q.x.pattern, [[1.0], [1.0, 2.0]]), TypeError),
+        (lambda q: qd.Space(factors=qd.Spin()), ValueError),
+        (lambda q: qd.Space(**{"a b": qd.Spin()}), ValueError),
+        (lambda q: qd.Space(**{"class": qd.Spin()}), ValueError),
+        (lambda q: q.space.coordinates(2), ValueError),
+        (lambda q: q.space.coordinates(0.5), ValueError),
         (lambda q: qd.Levels("a", "a"), ValueError),
         (lambda q: qd.Rotor(2, 2), ValueError),
         (lambda q: qd.Space(), ValueError),
@@ -155,3 +169,16 @@ def test_wrong_use_is_refused(wrong, error):
     with pytest.raises(error) as caught:
         wrong(qd.Space(q=qd.Spin()).q)
     assert len(str(caught.value)) > 25
+
+
+def test_signs_and_how_things_are_shown():
+    q = qd.Space(q=qd.Spin()).q
+    assert +q.x is q.x or np.array_equal((+q.x).dense(), q.x.dense())
+    assert np.array_equal((0 - q.plus).dense(), -q.plus.dense()) and np.array_equal((q.plus - 0).dense(), q.plus.dense())
+    assert repr(q.x) == "Operator(size=2, nnz=2, space=Space(q=Spin()))" and repr(q.x.pattern) == "Pattern(size=2, nnz=2)"
+
+
+@pytest.mark.parametrize("make", [lambda x: qd.Levels(x, "e"), lambda x: qd.Fermions(x, "e"), lambda x: qd.Space(**{x: qd.Levels("a", "b")})])
+def test_equal_spaces_are_one(make):
+    """So that operators made at different places go together, and nothing is compiled twice."""
+    assert make("g") == make("g") and hash(make("g")) == hash(make("g")) and make("g") != make("f")
