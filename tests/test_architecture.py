@@ -7,9 +7,12 @@ import sys
 import time
 from pathlib import Path
 
+import jax
 import pytest
 
 import qdiff
+from qdiff.models import compiling
+from qdiff.models.base import solved
 
 ROOT = Path(qdiff.__file__).parent
 ROOMS = ["operators", "baths", "generators", "solvers", "thermodynamics", "models", "studies", "figures", "cli"]
@@ -85,3 +88,23 @@ def test_sixty_four_bits(code, environment, said):
     kept = {k: v for k, v in os.environ.items() if k != "JAX_ENABLE_X64"}
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env={**kept, **environment})
     assert said in done.stdout + done.stderr
+
+
+def test_names_are_listed_before_they_are_loaded():
+    assert {"steady_state", "models", "Lindblad"} <= set(dir(qdiff)) and {"NAMES", "RotorEngine"} <= set(dir(qdiff.models))
+    with pytest.raises(AttributeError, match="module 'qdiff.models' has no attribute 'RotorEngin'"):
+        qdiff.models.RotorEngin  # noqa: B018
+
+
+def test_an_option_that_this_compiler_lacks_is_left_out():
+    assert compiling._known("xla_backend_optimization_level", 1) and not compiling._known("xla_no_such_option", 1)
+
+
+def test_an_error_of_the_compiler_itself_stays_what_it_is():
+    """Only failed solves are told apart from it; the rest is passed on whole."""
+
+    def broken():
+        raise jax.errors.JaxRuntimeError("INTERNAL: nobody knows")
+
+    with pytest.raises(jax.errors.JaxRuntimeError, match="nobody knows"):
+        solved(broken)

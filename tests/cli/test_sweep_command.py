@@ -51,3 +51,24 @@ def test_nothing_is_overwritten(qdiff, tmp_path):
     other = qdiff(*SWEEP, "--out", str(out), "--resume")
     assert other.exit_code == 2 and out.read_text() == "mine"
     assert qdiff("rerun", str(out)).exit_code == 2
+
+
+DEVICE = """
+import qdiff as qd
+
+
+class Hill(qd.Model):
+    x: float = qd.parameter(0.5)
+
+    def caution(self):
+        return "steep" if self.x > 0.4 else None
+
+    @qd.figure(symbol="h", unit="1", source="none")
+    def height(self):
+        return 2 - self.x**2
+"""
+
+
+def test_the_models_warning_is_printed(qdiff, write, tmp_path):
+    result = qdiff("sweep", write(DEVICE) + ":Hill", "--grid", "x=0:1:3", "--figure", "height", "--out", str(tmp_path / "d.nc"))
+    assert result.exit_code == 0 and "3 points in " in result.stdout and "warning: at 2 of 3 points: steep" in result.stdout.splitlines()

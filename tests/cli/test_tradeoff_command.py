@@ -1,9 +1,13 @@
 """`qdiff tradeoff`: what it prints and writes."""
 
+import dataclasses
 import json
 import os
 
+import numpy as np
 import pytest
+
+import qdiff as qd
 
 SOURCE = '''
 import qdiff as qd
@@ -56,3 +60,15 @@ def test_bad_input(qdiff, ridge, args, message):
     result = qdiff("tradeoff", ridge, *args, "--json")
     assert (result.exit_code, result.stdout) == (2, "") and f"qdiff: {message}" in result.stderr
     assert os.listdir() == ["device.py"] or sorted(os.listdir()) == ["__pycache__", "device.py"]
+
+
+def test_what_the_table_remarks(ridge, capsys, tmp_path):
+    """A row that another one surpasses, and one that did not converge."""
+    from qdiff.cli.common import load_model
+    from qdiff.cli.tradeoff import _table
+
+    curve = qd.tradeoff(load_model(ridge)(), "left", "right", starts=2, steps=5, weights=3)
+    changed = {"efficient": np.array([True, False, False]), "converged": np.array([True, True, False]), "messages": ["", "", "stuck"]}
+    _table(dataclasses.replace(curve, **changed), tmp_path)
+    rows = [line for line in capsys.readouterr().out.splitlines() if line.startswith("│")]
+    assert ["surpassed by another row" in row for row in rows] == [False, True, True] and "another row; stuck" in rows[2]

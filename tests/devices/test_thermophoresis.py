@@ -205,3 +205,10 @@ def test_local_and_global_in_time():
     e, v = np.linalg.eigh(H[N:, N:])
     close(moved.level_populations[0][::-1], np.diag(v.T @ rho[N:, N:] @ v).real, 1e-13)
     close(moved.site_populations[1], model.site_populations(), 1e-12)
+
+
+@pytest.mark.parametrize("kind", [qd.models.LambdaSystem, qd.models.VSystem])
+def test_three_levels_by_the_general_equation(kind):
+    """The closed form's populations are the stationary state of the master equation of operators."""
+    atom = kind(omega1=1.3, omega2=0.8, T1=2.0, T2=0.7)
+    close(qd.steady_state(atom.motion()).populations(), atom.populations(), 1e-12)

@@ -1,5 +1,10 @@
 """Bloch models: blocks assembled entry by entry against the general machinery, for any function of the momentum."""
 
+import json
+import os
+import pathlib
+import subprocess
+import sys
 from functools import partial
 
 import jax
@@ -117,3 +122,30 @@ def test_refused():
         qd.bloch_velocity(qd.BlochModel(lambda k, p: (jnp.eye(2) * k, [(1.0, jnp.eye(3))])), k)
     with pytest.raises(ValueError, match=r"shape \(points,\), but has shape \(\)"):
         qd.bloch_velocity(MODELS[0], 0.5)
+
+
+DEVICES = """
+import json
+import jax, jax.numpy as jnp
+import qdiff as qd
+from test_momentum import mean_at
+assert jax.local_device_count() == 3
+print(json.dumps([x.tolist() for x in jax.value_and_grad(mean_at)(jnp.asarray(0.4))]))
+"""
+
+
+def mean_at(x):
+    """Of 100 momenta, which neither three devices nor chunks of eight divide evenly, with weights over 200 decades."""
+    model = qd.BlochModel(two_bands, {"x": x, "y": 0.7, "rate": 0.2})
+    return qd.mean_velocity(model, jnp.linspace(-3, 3, 100), lambda k, p: 250 * p["x"] * jnp.cos(k - 0.5), chunk=8)
+
+
+def test_all_devices_share_the_momenta():
+    """Three devices give the number of one, and its derivative."""
+    environment = {**os.environ, "XLA_FLAGS": "--xla_force_host_platform_device_count=3", "JAX_PLATFORMS": "cpu"}
+    environment["PYTHONPATH"] = os.pathsep.join(filter(None, [str(pathlib.Path(__file__).parent), *sys.path]))
+    found = subprocess.run([sys.executable, "-c", DEVICES], check=True, env=environment, capture_output=True, text=True).stdout
+    value, slope = jax.value_and_grad(mean_at)(jnp.asarray(0.4))
+    close(json.loads(found)[0], value, 1e-13)
+    close(json.loads(found)[1], slope, 1e-12, 1.0)
+    assert abs(slope) > 1e-3

@@ -33,13 +33,21 @@ WRONG = {
     "few rates": (lambda: family(rate=(0.1,)), ValueError, "rate must be an array with one entry for each group, but has shape (1,)"),
     "one name": (lambda: qd.Lindblad(Q.z, {1: Q.minus, "1": Q.plus}), ValueError, "must have distinct names, but has [1, '1']"),
     "no jumps": (lambda: qd.Lindblad(Q.z, {"hot": 3}), TypeError, "bath 'hot' must have a jump or a list of jumps, but had 3"),
-    "no number": (lambda: qd.Lindblad(np.nan * Q.z, {"hot": Q.minus}), ValueError, "H must be finite, but has an entry that is infinite or"),
+    "no number": (
+        lambda: qd.Lindblad(np.nan * Q.z, {"hot": Q.minus}),
+        ValueError,
+        "H must be finite, but has an entry that is infinite or",
+    ),
     "measured elsewhere": (
         lambda: qd.steady_state(qd.Lindblad(Q.z, {"hot": Q.minus})).expect(OTHER.n),
         ValueError,
         "acts on Space(mode=Boson(levels=2)), but the generator on Space(q=Spin())",
     ),
-    "families of momenta": (lambda: bloch(qd.secular(Q.z, {"hot": (Q.x, BATH)})), ValueError, "takes a Lindblad equation with single jumps"),
+    "families of momenta": (
+        lambda: bloch(qd.secular(Q.z, {"hot": (Q.x, BATH)})),
+        ValueError,
+        "takes a Lindblad equation with single jumps",
+    ),
     "a family beside": (
         lambda: qd.secular(PAIR.a.z + PAIR.b.z, {"hot": (PAIR.a.x, BATH)}, {"beside": family()}),
         ValueError,

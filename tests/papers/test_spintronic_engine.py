@@ -292,3 +292,20 @@ def test_presets_are_the_captions():
         given = qd.models.SpintronicEngine.preset(name)
         assert jax.tree.all(jax.tree.map(jnp.array_equal, given, engine(LIMITS[params]["params"], LIMITS[params]["tau"])))
     assert float(qd.models.SpintronicEngine.preset("fig4", U=5.0).U) == 5
+
+
+@pytest.mark.parametrize(
+    ("call", "said"),
+    [
+        (lambda m: m.coherence_energy("uu2"), "initial must be one of .* or the 12 real coordinates, but was 'uu2'"),
+        (lambda m: m.coherence_energy(np.ones(8)), r"initial must be one of .* or the 12 real coordinates, but has shape \(8,\)"),
+        (lambda m: m.series(2.5, "ud"), "cycles must be an integer or an array of them, but was 2.5"),
+        (
+            lambda m: m.replace(measured="left_not_empty").plateau_power(),
+            "a measurement that acts alike on both coherences, but measured is",
+        ),
+    ],
+)
+def test_refused(call, said):
+    with pytest.raises(ValueError, match=said):
+        call(engine(FIG6))

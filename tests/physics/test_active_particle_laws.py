@@ -157,3 +157,23 @@ def test_warning(settings):
         doubtful.velocity()
     assert "warning" in qd.evaluate(doubtful, "velocity_linear_response").diagnostics
     assert "warning" not in Particle(**settings).notes()
+
+
+def test_distributions_of_momenta():
+    """Each sums to one; the thermal one is that of the mean energy, and drift adds little to a ring without flux."""
+    device = qd.models.ActiveParticle(points=64, phonon_range=0.3, cells=256)
+    thermal = device.momentum_distribution("thermal")
+    close(jnp.sum(thermal.weight), 1.0, 1e-13)
+    relaxed = device.momentum_distribution("relaxed")
+    close(jnp.sum(relaxed.weight), 1.0, 1e-12)
+    flux, none = (device.momentum_distribution("drift-diffusion", current=c) for c in (True, False))
+    close(jnp.sum(flux.weight), 1.0, 1e-12)
+    close(jnp.sum(none.weight), 1.0, 1e-12)
+    assert 0 < float(jnp.max(jnp.abs(flux.density / none.density - 1))) < 0.1
+
+
+def test_the_slowest_relaxation():
+    """One over the eigenvalue of the dense matrix that is nearest to zero but for zero itself."""
+    device = qd.models.ActiveParticle(points=24, phonon_range=0.2, phonon_coupling=1.0)
+    values = np.sort(np.linalg.eigvals(np.asarray(device.scattering().matrix())).real)
+    close(device.momentum_relaxation_time(), -1 / values[-2], 1e-8)

@@ -177,3 +177,10 @@ def test_the_coupling_does_not_matter_in_the_end():
         if isinstance(model, qd.models.RashbaRectifier):
             scaled |= {name: 2 * getattr(model, name) for name in ("alpha_y", "alpha_z", "field")}
         assert float(model.replace(**scaled).current()) == pytest.approx(2 * float(model.current()), abs=1e-14)
+
+
+def test_many_body_spaces_of_no_use_are_refused():
+    with pytest.raises(ValueError, match="length must be at most [0-9]+ modes for a many-body state, but there are 40"):
+        FockSpace(40)
+    with pytest.raises(ValueError, match="particles must be between 0 and 4, but was 5"):
+        FockSpace(4, 5)

@@ -36,3 +36,14 @@ def test_heat_momentum_and_friction(seed):
     assert abs(friction + model.gamma * L) < 1e-9 * abs(friction)
     assert abs(balance) < 1e-10 * max(abs(Q1), abs(Q2), abs(Qr))
     assert entropy > 0
+
+
+def test_the_two_runs_of_a_rectifier():
+    """The second run has the temperatures of the first exchanged: its hot bath is the one at the first qubit."""
+    model = qd.models.RotorRectifier(l_min=-3, l_max=3)
+    forward, reverse = model.forward(), model.reverse()
+    assert float(forward.heat_hot) == pytest.approx(float(model.heat_current_forward()), rel=1e-13)
+    assert float(reverse.heat_cold) == pytest.approx(float(model.heat_current_reverse()), rel=1e-13)
+    mirrored = model.replace(beta1=model.beta2, beta2=model.beta1)
+    assert float(mirrored.forward().heat_hot) == pytest.approx(float(reverse.heat_hot), rel=1e-12)
+    assert model.operating_mode() in qd.thermodynamics.engine.MODES
