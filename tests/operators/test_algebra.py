@@ -179,7 +179,7 @@ def test_signs_and_how_things_are_shown():
 
 
 @pytest.mark.parametrize(
-    "make", [lambda x: qd.Levels(x, "e"), lambda x: qd.Fermions(x, "e"), lambda x: qd.Space(**{x: qd.Levels("a", "b")})]
+    "make", [lambda x: qd.Levels(x, "e"), lambda x: qd.Fermions(x, "e"), lambda x: qd.Space(**{x: qd.Spin()})]
 )
 def test_equal_spaces_are_one(make):
     """So that operators made at different places go together, and nothing is compiled twice."""

@@ -302,7 +302,7 @@ def test_presets_are_the_captions():
         (lambda m: m.series(2.5, "ud"), "cycles must be an integer or an array of them, but was 2.5"),
         (
             lambda m: m.replace(measured="left_not_empty").plateau_power(),
-            "a measurement that acts alike on both coherences, but measured is",
+            "acts alike on both coherences, but measured is",
         ),
     ],
 )
