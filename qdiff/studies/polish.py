@@ -172,10 +172,14 @@ def trust_region(g, H, radius) -> np.ndarray:
         with np.errstate(all="ignore"):
             return np.where(c == 0, 0.0, -c / np.maximum(values + shift, tiny))
 
-    if values[0] > tiny and np.linalg.norm(at(0.0)) <= radius:
+    def length(shift):
+        with np.errstate(over="ignore"):  # without any curvature a step may be longer than numbers are
+            return np.linalg.norm(at(shift))
+
+    if values[0] > tiny and length(0.0) <= radius:
         return vectors @ at(0.0)
     low = max(0.0, -values[0])
-    if np.linalg.norm(at(low)) <= radius:  # the hard case: nothing pulls along the lowest eigenvector
+    if length(low) <= radius:  # the hard case: nothing pulls along the lowest eigenvector
         p = at(low)
         if values[0] < 0:
             p[0] = np.copysign(np.sqrt(max(radius**2 - p[1:] @ p[1:], 0.0)), -c[0])
@@ -183,7 +187,7 @@ def trust_region(g, H, radius) -> np.ndarray:
     high = low + np.linalg.norm(g) / radius
     for _ in range(80):
         middle = (low + high) / 2
-        low, high = (middle, high) if np.linalg.norm(at(middle)) > radius else (low, middle)
+        low, high = (middle, high) if length(middle) > radius else (low, middle)
     return vectors @ at(high)
 
 

@@ -7,7 +7,9 @@ import pytest
 import qdiff as qd
 from qdiff.generators.eigenbasis import _Mask
 from qdiff.generators.rates import Transitions
+from qdiff.generators.sector import reach
 from qdiff.solvers.propagator import _Trace
+from qdiff.solvers.resolvent import _Rotating
 
 Q = qd.Space(q=qd.Spin()).q
 OTHER = qd.Space(mode=qd.Boson(2)).mode
@@ -74,6 +76,12 @@ def test_a_bloch_model_may_be_an_equation_of_operators():
     assert np.array_equal(qd.bloch_steady_states(whole, k), qd.bloch_steady_states(arrays, k))
 
 
+def test_equal_sectors_turn_as_one():
+    motion = qd.Lindblad(Q.z, {"hot": [(0.1, Q.minus), (0.2, Q.plus)]})
+    one, same, other = _Rotating(reach(motion)), _Rotating(reach(motion)), _Rotating(reach(motion, Q.x.pattern))
+    assert one == same and hash(one) == hash(same) and one != other and one != 3
+
+
 @pytest.mark.parametrize("kind", [_Mask, _Trace])
 def test_equal_arrays_are_one_static_argument(kind):
     one, same, other = kind(np.array([1, 0])), kind(np.array([1, 0])), kind(np.array([0, 1]))
@@ -81,4 +89,5 @@ def test_equal_arrays_are_one_static_argument(kind):
 
 
 def test_how_transitions_are_shown():
+    assert hash(Transitions(2, [0, 1], [1, 0], [0, 0])) == hash(Transitions(2, [0, 1], [1, 0], [0, 0]))
     assert repr(Transitions(2, [0, 1], [1, 0], [0, 0])) == "Transitions(size=2, jumps=2)"

@@ -1,5 +1,6 @@
 """Two-time correlations, spectra and zero-frequency noise: closed forms, brute force on the full Liouvillian, QuTiP."""
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -300,6 +301,19 @@ def test_what_is_refused():
         qd.spectrum(qd.Lindblad(QUBIT.z, {"other": QUBIT.minus}), state, up, up, 0.0)
     with pytest.raises(qd.SolveError, match="a time is too long for the solver"):
         qd.correlation(DAMPED, state, up, up, [1e16])
+
+
+def test_a_negative_time_in_a_batch_is_nan():
+    """The others are as they would be alone."""
+
+    def one(t):
+        with qd.failures("nan"):
+            return qd.correlation(DAMPED, qd.steady_state(DAMPED), QUBIT.plus, QUBIT.minus, t[None])[0]
+
+    got = jax.jit(jax.vmap(one))(jnp.array([1.0, -1.0, 2.0]))
+    assert np.isnan(got[1])
+    # 1/4 excited; the coherence turns at the splitting 1 and decays at half the sum of the rates.
+    close(got[::2], 0.25 * np.exp((1j - 0.2) * np.array([1.0, 2.0])), 1e-12)
 
 
 def test_undamped_oscillations_are_refused_at_their_frequency_only():

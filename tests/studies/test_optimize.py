@@ -91,6 +91,10 @@ class Toy(qd.Model):
         return self.x * jnp.nan
 
     @scalar
+    def steep(self):
+        return -(self.x**1.5) - (self.y - 0.5) ** 2
+
+    @scalar
     def vector(self):
         return jnp.stack([self.x, self.y])
 
@@ -436,6 +440,9 @@ def test_what_the_curvature_says():
     valley = qd.optimize(Toy(), "valley", UNIT, starts=4)
     assert valley.curvature["verdict"] == "maximum, flat in 1 of 2 free directions"
     assert abs(valley.curvature["flat"][0]["y"]) == pytest.approx(1)
+    steep = qd.optimize(Toy(), "steep", UNIT, starts=4)
+    assert steep.parameters["x"] == 0 and steep.parameters["y"] == pytest.approx(0.5, abs=1e-5) and not steep.converged
+    assert steep.curvature["verdict"] == "the second derivatives are not finite numbers here"
     corner = qd.optimize(Toy(), "corner", UNIT, starts=4)
     assert corner.curvature["verdict"].startswith("maximum in a corner")
     hill = qd.optimize(Toy(), "hill", UNIT, starts=4)
