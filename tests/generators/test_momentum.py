@@ -149,3 +149,31 @@ def test_all_devices_share_the_momenta():
     close(json.loads(found)[0], value, 1e-13)
     close(json.loads(found)[1], slope, 1e-12, 1.0)
     assert abs(slope) > 1e-3
+
+
+def test_products_of_operators_and_integers_entry_by_entry():
+    """Products of operators that depend on the momentum, numbers of them taken by index, and whole numbers; against `jax.vmap`."""
+    atom = qd.Space(atom=qd.Levels("a", "b", "c")).atom
+    ladder = atom.transition("b", "a") + 2 * atom.transition("c", "b")
+
+    def function(x, scale):
+        A = ladder * jnp.exp(1j * x) * scale
+        H = A @ A.dag + x * A.dag @ A
+        return H.dense(), jnp.stack([x > 0, x < 0]).astype(int), jnp.take(jnp.stack([x, 2 * x]), jnp.array([1, 0, 1]), mode="fill")
+
+    x = jnp.linspace(-0.5, 1, 4)
+
+    def both(scale):
+        want = jax.vmap(lambda x: function(x, scale))(x)
+        return want, entrywise(lambda x: function(x, scale), (), x)  # `scale` is a traced constant of the function
+
+    def values(scale):
+        want, got = both(scale)
+        full = [
+            jnp.stack([jnp.broadcast_to(e.re + 1j * e.im if isinstance(e, Pair) else e, x.shape) for e in cells.ravel()], axis=-1)
+            for cells in got
+        ]
+        return [w.reshape(len(x), -1) for w in want], full
+
+    for want, got in zip(*jax.jit(values)(jnp.asarray(0.7)), strict=True):
+        close(got, want, 1e-14, 1.0)
