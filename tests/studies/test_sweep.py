@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import time
+import types
 
 import jax
 import numpy as np
@@ -16,7 +17,7 @@ import xarray
 from helpers import close
 
 import qdiff as qd
-from qdiff.studies.batches import Reasons
+from qdiff.studies.batches import _SHARE, Batches, Reasons
 from qdiff.studies.grid import Grid, boxes
 from qdiff.studies.places import folder_to_be
 from qdiff.studies.record import model_record
@@ -333,6 +334,22 @@ def test_many_failures_are_not_all_examined():
     reasons = Reasons(Spiral(), ("x",), ("pole",), most=1)
     assert reasons(np.array([0.0])) == Reasons.BY_ITSELF
     assert reasons(np.array([0.0])) == "not examined: 1 points had failed before it"
+
+
+def test_calls_fit_the_memory(monkeypatch):
+    """A device with room for a quarter of a call's share gets calls of a quarter; one that tells nothing, its whole share."""
+    batches = Batches(LAMBDA, ("T1",), ("force",), False, 64, None)
+    assert batches.chunk == 64 and batches._allowed() == 64
+    found = batches._program.memory_analysis()
+    needed = found.temp_size_in_bytes + found.output_size_in_bytes + found.argument_size_in_bytes
+    stats = {"bytes_limit": 1000 + needed / (4 * _SHARE), "bytes_in_use": 1000}
+    batches._devices = [types.SimpleNamespace(platform="gpu", memory_stats=lambda: stats)]
+    assert batches._allowed() == 16
+    stats = None
+    assert batches._allowed() == 64
+    monkeypatch.setattr(Batches, "_allowed", lambda self: 5)
+    close(qd.sweep(LAMBDA, "force", T1=T1).force, [float(LAMBDA.replace(T1=float(t)).force()) for t in T1], 1e-13)
+    assert Batches(LAMBDA, ("T1",), ("force",), False, 64, None).chunk == 5
 
 
 def test_two_may_begin_one_study(tmp_path, monkeypatch):
