@@ -258,6 +258,18 @@ def test_a_large_common_energy_does_not_hide_a_small_splitting(offset):
     close(jax.jit(lambda d, g: population(offset, d, g))(0.2, 0.3), want, 1e-4)
 
 
+@pytest.mark.parametrize("lowest", [-7.0, -1.3, 0.0, 5.0])
+def test_the_zero_of_energy_does_not_matter(lowest):
+    """Nor does it whether all energies are negative, or the highest is zero."""
+    H = 0.5 * PAIR.a.z + 0.8 * PAIR.b.z + 0.1 * PAIR.a.x @ PAIR.b.x
+
+    def hot(shift):
+        couplings = {"cold": (PAIR.a.x, bath(COLD)), "hot": (PAIR.b.x, bath(HOT))}
+        return heat(qd.secular(H + shift * PAIR.identity, couplings))
+
+    close(jax.jit(hot)(lowest), hot(0.0), 1e-12)
+
+
 def test_levels_that_change_order_at_negative_parameters():
     """A tilted field B(cos, sin) has levels -|B|, |B|; a line shared with a qubit of splitting B must follow its sign.
 

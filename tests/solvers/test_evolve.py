@@ -247,6 +247,15 @@ def test_small_tails_keep_their_digits():
         assert on.sum() > 35 and np.max(np.abs(np.log(p[k][on]) - log[on])) < 3e-13, t
 
 
+@pytest.mark.parametrize("rate", [1e-6, 1.0, 300.0, 1e6])
+def test_decay_into_a_level_that_stays(rate):
+    """One column of the generator is zero, however large the other."""
+    motion = qd.Lindblad(0.5 * q2.z, {"b": (rate, q2.minus)})
+    for times in (np.array([1.0, 1.0]) / rate, np.array([60.0]) / rate, np.array([0.01, 1.0, 30.0]) / rate):
+        got = qd.evolve(motion, UP, times, solver=qd.Propagator()).expect(q2.up)
+        close(got, np.exp(-rate * times), 1e-14, 1.0)
+
+
 def test_hugely_long_times_and_norms():
     """Rates of 1e8 beside 1e-4 until t = 1e4 (norm 4e12): no NaN, total probability one, the closed form of the slow decay."""
     atom = qd.Space(atom=qd.Levels(3)).atom
