@@ -57,6 +57,18 @@ def test_what_is_not_unique_is_nan():
     assert not np.all(np.isfinite(solved(N, population).fixed))
 
 
+@pytest.mark.parametrize("short", [1e-9, 1e-4, 1.0])
+def test_short_cycles_change_little(short):
+    """All changes in proportion to the length of a cycle: the same fixed point, and a response of one over the length."""
+    N, population = random_map(4, 3)
+    one, got = solved(N, population), solved(short * N, population)
+    close(got.fixed, one.fixed, 1e-13)
+    close(short * got.response, one.response, 1e-12)
+    held = np.zeros((7, 7))
+    held[np.flatnonzero(~population)[0]] = 1
+    assert not np.all(np.isfinite(solved(short * N * (1 - held), population).fixed))  # one of the coherences does not decay
+
+
 def test_the_order_of_elimination_leaves_every_state():
     """States that only lead on, whatever their numbers: the fixed point is the last, exactly."""
     for order in (np.arange(4), np.array([2, 0, 3, 1]), np.arange(4)[::-1]):
