@@ -76,7 +76,7 @@ def point(kind, names, **changes):
     return np.array([float(given.get(n, kind.parameters()[n].default)) for n in names])
 
 
-@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("seed", [pytest.param(1, marks=pytest.mark.slow), 2])
 def test_first_order_at_random_parameters(programs, seed):
     """Forward mode against differences, every figure in every parameter."""
     kind, names, _, value, forward, _ = programs

@@ -68,6 +68,7 @@ def test_kinks():
     close(r.weight @ jnp.cos(r.k), other.weight @ jnp.cos(other.k), 1e-13)
 
 
+@pytest.mark.slow
 def test_derivatives():
     def mean(x):
         r = qd.stationary_density(tilted(x[0], x[1]), 512)

@@ -356,6 +356,7 @@ def run_python(code):
     return done
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("solver", ["qd.Explicit()", "qd.Action()"])
 def test_progress_bar(solver):
     """Off by default; on, it shows on standard error and changes no value, gradient or batch, compiled or not."""
