@@ -148,7 +148,8 @@ class Action(Integrator):
 
             (x, (_, shown)), saved = lax.scan(step, (x, (jnp.zeros(()), bar.init())), waits)
             bar.close(shown)  # pyright: ignore[reportArgumentType]
-            return Solution(saved, x, {"steps": total}, jnp.any(counts > self.max_steps))
+            # No number of steps is too many, too: a generator that is not a number would leave the state as it was.
+            return Solution(saved, x, {"steps": total}, ~jnp.all(counts <= self.max_steps))
 
         return _guarded("Action", self.gradient, whole, flow, x, start, times)
 

@@ -489,6 +489,19 @@ def test_checks_inside_compiled_functions():
         jax.block_until_ready(jax.jit(lambda *a: f(*a))(1.5, good))
 
 
+@pytest.mark.parametrize("solver", [qd.Propagator(), qd.Action()])
+def test_an_energy_that_is_no_number_is_an_error(solver):
+    """Also where nothing is wrong with the steps themselves, and nothing to see in the populations."""
+    plus = np.full((2, 2), 0.5)
+
+    def coherence(w):
+        return qd.evolve(qd.Lindblad(w * q2.z, {"b": (0.5, q2.minus)}), plus, [1.0], expect=q2.x, solver=solver).expectations[0]
+
+    close(jax.jit(coherence)(0.3), np.exp(-0.25) * np.cos(0.6), 1e-12)
+    with pytest.raises(Exception, match="infinite or NaN"):
+        jax.block_until_ready(jax.jit(coherence)(np.nan))
+
+
 DIRECTIONS = [
     (qd.Explicit(), jax.jacfwd, 'forward mode.*gradient="forward"'),
     (qd.Action(), jax.jacfwd, "forward mode"),

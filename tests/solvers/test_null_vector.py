@@ -8,6 +8,8 @@ import pytest
 from helpers import close, derivative
 
 import qdiff as qd
+from qdiff.generators.sector import reach
+from qdiff.solvers.factorization import choose
 
 SOLVERS = {"dense": qd.Dense(), "block": qd.BlockTridiagonal(), "chosen": None}
 
@@ -144,3 +146,15 @@ def test_a_nan_is_not_a_state():
         with qd.failures("nan"):
             late = jax.jit(lambda r: qd.steady_state(qd.Lindblad(q.z, {"b": [(r, q.minus), (1.0, q.plus)]})).x)(wrong)
         assert np.all(np.isnan(late))
+
+
+def test_which_solver_is_chosen():
+    """Blocks where a sector is a long chain of small ones; one factorisation where it is small, or all of one piece."""
+    rng = np.random.default_rng(0)
+    long, short = (qd.models.RotorEngine(l_min=-m, l_max=m).motion() for m in (40, 2))
+    space = qd.Space(atom=qd.Levels(12))
+    jumps = [space.operator(rng.normal(size=(12, 12))) for _ in range(2)]
+    mixed = qd.Lindblad(space.operator(np.diag(np.arange(12.0))), {"b": jumps})
+    for motion, kind, least in ((long, qd.BlockTridiagonal, 61), (short, qd.Dense, 0), (mixed, qd.Dense, 61)):
+        sector = reach(motion)
+        assert isinstance(choose(sector), kind) and sector.size >= least, (kind, sector.size)
