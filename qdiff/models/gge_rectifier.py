@@ -334,4 +334,4 @@ class Bands(eqx.Module):
 def _hypot(x, y):
     """sqrt(x^2 + y^2), with derivative zero where both vanish."""
     square = x**2 + y**2
-    return jnp.where(square > 0, jnp.sqrt(jnp.where(square > 0, square, 1.0)), 0.0)
+    return jnp.where(square == 0, 0.0, jnp.sqrt(jnp.where(square == 0, 1.0, square)))

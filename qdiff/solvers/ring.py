@@ -185,6 +185,8 @@ def residence(R, leaving):
     Args:
         R: rates [to, from] without diagonal, not negative. leaving: (n,) what leaves for elsewhere.
     """
+    if not R.shape[0]:
+        return R
     n, s = R.shape[0], min(_PANEL, R.shape[0])
     more = -n % s
     # Further states that are never entered.

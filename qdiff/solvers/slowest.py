@@ -15,6 +15,7 @@ from .scattering import cut_of, solved
 from .steady import _precision
 
 _KRYLOV, _ROUNDS = 24, 4
+_COMPLETE = 1e-12
 
 
 def slowest_scattering(scattering: Scattering):
@@ -138,12 +139,15 @@ def _dominant(apply, x):
         def extend(j, carry):
             basis, H = carry
             w = apply(basis[j].reshape(shape)).ravel()
+            whole = jnp.linalg.norm(w)
             h = basis @ w
             w = w - h @ basis
             again = basis @ w
             w = w - again @ basis
             size = jnp.linalg.norm(w)
-            basis = basis.at[j + 1].set(w / jnp.where(size > 0, size, 1.0))
+            # What is left of a space that is complete is rounding; zeros do no harm among the eigenvalues.
+            size = jnp.where(size > _COMPLETE * whole, size, 0.0)
+            basis = basis.at[j + 1].set(jnp.where(size > 0, w / jnp.where(size > 0, size, 1.0), 0.0))
             return basis, H.at[:, j].set((h + again).at[j + 1].set(size))
 
         basis, H = lax.fori_loop(0, _KRYLOV, extend, (basis, jnp.zeros((_KRYLOV + 1, _KRYLOV))))

@@ -178,9 +178,7 @@ def test_signs_and_how_things_are_shown():
     assert repr(q.x) == "Operator(size=2, nnz=2, space=Space(q=Spin()))" and repr(q.x.pattern) == "Pattern(size=2, nnz=2)"
 
 
-@pytest.mark.parametrize(
-    "make", [lambda x: qd.Levels(x, "e"), lambda x: qd.Fermions(x, "e"), lambda x: qd.Space(**{x: qd.Spin()})]
-)
+@pytest.mark.parametrize("make", [lambda x: qd.Levels(x, "e"), lambda x: qd.Fermions(x, "e"), lambda x: qd.Space(**{x: qd.Spin()})])
 def test_equal_spaces_are_one(make):
     """So that operators made at different places go together, and nothing is compiled twice."""
     assert make("g") == make("g") and hash(make("g")) == hash(make("g")) and make("g") != make("f")
