@@ -159,7 +159,7 @@ SOLVES = {
     "density": lambda x: qd.stationary_density(ring(x), 256).density,
     "cells": lambda x: qd.stationary_cells(qd.finite_volumes(ring(x), 16)),
     "cells in time": lambda x: qd.evolve_cells(qd.finite_volumes(ring(x), 16), CELLS, TIMES),
-    "ensemble": lambda x: qd.gibbs_ensemble(channels(x), 0.4).occupations,
+    "ensemble": lambda x: qd.gibbs_ensemble(channels(x), 0.4).occupations(),
     "ensemble in time": lambda x: qd.evolve_occupations(channels(x), FILLED, TIMES),
     "blocks": lambda x: qd.bloch_velocity(bloch(x), MOMENTA),
     "mean velocity": lambda x: qd.mean_velocity(bloch(x), MOMENTA, lambda k, p: p[0] * jnp.cos(k)),

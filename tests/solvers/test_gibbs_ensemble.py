@@ -124,3 +124,9 @@ def test_roots():
     close(derivative(lambda a: root(float(a[0])), [10.0]), [1 / 13], 1e-9)
     found = search(lambda x: (x**2 + 1, 2 * jnp.diag(x)), jnp.ones(1), jnp.ones(1), 1.0)
     assert bool(found.failed)
+
+
+def test_channels_without_a_tilt():
+    """Infinitely hot baths fill all modes alike."""
+    flat = qd.Channels({"hot": 1.0}, lambda p, energies: {"hot": qd.Channel()}, jnp.linspace(-1, 1, 5), 1.0)
+    close(qd.gibbs_ensemble(flat, 0.4).occupations(), np.full(5, 0.4), 1e-14)
