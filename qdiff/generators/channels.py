@@ -73,9 +73,9 @@ class Channels(eqx.Module):
     names: tuple[str, ...] = eqx.field(static=True)
     weights: Callable = eqx.field(static=True)
     modes: Any
-    parameters: Any = None
-    speed: Any = 1.0
-    sample: Any = None
+    parameters: Any
+    speed: Any
+    sample: Any
 
     def __init__(self, rates: Mapping[str, Any], weights: Callable, modes, parameters=None, speed=1.0, sample=None):
         if not isinstance(rates, Mapping) or not rates:

@@ -122,15 +122,15 @@ def _decay(rate):
     p, (forwards, backwards) = solved(rate)[0], _inverses(rate)
     angle = 2 * jnp.pi * jnp.arange(p.shape[1]) / p.shape[1]
     k = jnp.sin(angle) + 0.3 * jnp.cos(angle + 0.5)
-    time, right, good = _dominant(forwards, p * k)
-    _, left, _ = _dominant(backwards, jnp.broadcast_to(k, p.shape))
+    right, good = _dominant(forwards, p * k)
+    left, _ = _dominant(backwards, jnp.broadcast_to(k, p.shape))
     left = left / jnp.sum(left * right)
     time = jnp.sum(left * forwards(right))
     return jnp.where(good, 1 / time, jnp.nan), right, left
 
 
 def _dominant(apply, x):
-    """The largest eigenvalue of a real operator and its vector, by restarted Arnoldi; and whether it is real and found."""
+    """The vector of the largest eigenvalue of a real operator, by restarted Arnoldi; and whether it is real and found."""
     shape, n = x.shape, x.size
 
     def cycle(x, _):
@@ -159,10 +159,10 @@ def _dominant(apply, x):
         value = values[at]
         error = jnp.abs(H[-1, -1] * v[-1]) / jnp.linalg.norm(v)
         good = (error < 1e-9 * jnp.abs(value)) & (jnp.abs(jnp.imag(value)) < 1e-9 * jnp.abs(value))
-        return x, (jnp.real(value), good)
+        return x, good
 
-    x, (value, good) = lax.scan(cycle, x.ravel(), None, length=_ROUNDS)
-    return value[-1], x.reshape(shape), good[-1]
+    x, good = lax.scan(cycle, x.ravel(), None, length=_ROUNDS)
+    return x.reshape(shape), good[-1]
 
 
 _SLOWEST = ("the slowest decay of scattering is not found: the slowest decays are too close to each other, or rates are not finite",)

@@ -9,6 +9,7 @@ from helpers import close
 
 import qdiff as qd
 from qdiff.solvers.channel_evolution import DiagonalPlusProducts
+from qdiff.solvers.integrators import Stiff
 
 
 @pytest.mark.parametrize("beta", [2.0, 40.0])
@@ -74,3 +75,14 @@ def test_bad_input():
         model.relaxation(np.array([1.0]), solver=qd.Propagator())
     with pytest.raises(ValueError, match=r"lagrange_parameters must have shape \(16,\), but have shape \(3,\)"):
         model.rates(np.zeros(3))
+
+
+def test_one_fast_mode_makes_it_stiff():
+    """Modes that exchange at rates of four decades: the solver for stiff equations is taken, and particles are kept."""
+    speed = jnp.array([0.01, 1.0, 300.0])
+    channels = qd.Channels({"hot": 1.0}, lambda p, modes: {"hot": qd.Channel(gain=speed, loss=speed)}, jnp.arange(3.0), 1.0)
+    start = jnp.array([0.9, 0.2, 0.4])
+    fast = qd.evolve_occupations(channels, start, jnp.array([0.0, 10.0]))
+    slowly = qd.evolve_occupations(channels, start, jnp.array([0.0, 10.0]), solver=Stiff(rtol=1e-8, atol=1e-12))
+    assert np.array_equal(fast, slowly)
+    close(jnp.sum(fast, axis=1), np.full(2, 1.5), 1e-7)

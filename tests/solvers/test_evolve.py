@@ -441,6 +441,7 @@ REFUSED = {
     "a propagator in time": (lambda: qd.evolve(lambda t: DECAY, UP, [1.0], solver=qd.Propagator()), ValueError, "constant generators"),
     "too few steps": (lambda: qd.evolve(DECAY, UP, [1e4], solver=qd.Explicit(max_steps=5)), qd.SolveError, "within max_steps"),
     "too few steps of an action": (lambda: qd.evolve(DECAY, UP, [1e4], solver=qd.Action(max_steps=5)), qd.SolveError, "Action took more"),
+    "one of several times too long": (lambda: qd.evolve(DECAY, UP, [1.0, 2.0, 1e16]), qd.SolveError, "too long for a propagator"),
     "an unknown direction": (lambda: qd.Explicit(gradient="backward"), ValueError, "gradient of Explicit must be one of"),
     "a direction an action lacks": (lambda: qd.Action(gradient="both"), ValueError, "gradient of Action must be"),
     "a rate that is infinite": (lambda: qd.evolve(qd.Lindblad(q2.z, {"b": (jnp.inf, q2.minus)}), UP, [1.0]), ValueError, "finite"),

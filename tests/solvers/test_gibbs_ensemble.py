@@ -130,3 +130,15 @@ def test_channels_without_a_tilt():
     """Infinitely hot baths fill all modes alike."""
     flat = qd.Channels({"hot": 1.0}, lambda p, energies: {"hot": qd.Channel()}, jnp.linspace(-1, 1, 5), 1.0)
     close(qd.gibbs_ensemble(flat, 0.4).occupations(), np.full(5, 0.4), 1e-14)
+
+
+def test_a_channel_that_is_not_used_does_not_matter():
+    """However strong its tilt would be."""
+    energies = jnp.linspace(-1, 1, 5)
+
+    def weights(p, energies):
+        return {"used": qd.Channel(tilt=2 * energies), "not": qd.Channel(tilt=4000 * energies, gain=1 + energies**2)}
+
+    alone = qd.Channels({"used": 0.7}, lambda p, e: {"used": weights(p, e)["used"]}, energies, 1.0)
+    both = qd.Channels({"used": 0.7, "not": 0.0}, weights, energies, 1.0)
+    close(qd.gibbs_ensemble(both, 0.3).occupations(), qd.gibbs_ensemble(alone, 0.3).occupations(), 1e-13)

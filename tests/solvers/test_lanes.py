@@ -95,6 +95,19 @@ def test_a_batch_is_the_loop(damping):
     assert np.all(residual < 1e-13) and np.all(np.abs(np.log10(rcond / jnp.stack([a[0][1][0] for a in alone]))) < 1)
 
 
+def test_nested_batches():
+    """vmap of vmap is the loop, 1e-12."""
+    s, motion = resonator(0.1, 1.0)
+    sector = reach(motion)
+    xs = jnp.asarray(np.random.default_rng(0).uniform(0.8, 1.2, (2, 3, 2)))
+
+    def f(x):
+        return null_vector.null_vector(sector, sector.values(resonator(0.1 * x[0], x[1])[1]), BlockTridiagonal())[0]
+
+    one = jax.jit(f)
+    close(jax.jit(jax.vmap(jax.vmap(f)))(xs), [[one(x) for x in row] for row in xs], 1e-12)
+
+
 @pytest.mark.slow
 def test_nested_batches_forward_and_second_order():
     """vmap of vmap, forward mode and the Hessian in a batch, all equal to the loop (1e-10)."""

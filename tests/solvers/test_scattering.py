@@ -218,3 +218,15 @@ def test_refused(rate, message):
 def test_negative_rates():
     with pytest.raises(qd.SolveError, match="a rate is negative"):
         qd.stationary_scattering(qd.Scattering(random_rates(20, 2, 1).at[0, 0, 0, 3].set(-1.0)))
+
+
+def test_driven_forward_is_reverse():
+    """In every entry of the source, also in directions that are no source."""
+    rate = jnp.asarray(random_rates(9, 2, 2))
+    source = jnp.zeros((2, 9)).at[0, 0].set(1.0).at[1, 4].set(-1.0)
+
+    def driven(source):
+        return qd.driven_scattering(qd.Scattering(rate), source)[1]
+
+    forward, reverse = jax.jit(lambda: (jax.jacfwd(driven)(source), jax.jacrev(driven)(source)))()
+    close(forward, reverse, 1e-11)
