@@ -30,6 +30,11 @@ WRONG = {
     "four things": (lambda: qd.secular(Q.z, {"hot": (Q.x, BATH, 1.0, 2.0)}), TypeError, "the coupling of bath 'hot' must be"),
     "no operator": (lambda: qd.secular(Q.z, {"hot": (1.0, BATH)}), TypeError, "must have an Operator or a list of them, but has float"),
     "no operators": (lambda: qd.secular(Q.z, {"hot": ([], BATH)}), TypeError, "must have an Operator or a list of them, but has list"),
+    "a number among operators": (
+        lambda: qd.secular(Q.z, {"hot": ([Q.x, 1.0], BATH)}),
+        TypeError,
+        "must have an Operator or a list of them, but has list",
+    ),
     "elsewhere": (lambda: qd.secular(Q.z, {"hot": (OTHER.x, BATH)}), ValueError, "the coupling of bath 'hot' acts on Space(mode="),
     "few groups": (lambda: family(groups=(0,)), ValueError, "groups must be a tuple of 2 numbers, one for each entry of the operator"),
     "few rates": (lambda: family(rate=(0.1,)), ValueError, "rate must be an array with one entry for each group, but has shape (1,)"),

@@ -97,6 +97,8 @@ def cycles():
         "secular": ([qd.Free(thermal, 1.5), z, other],) * 2,
         "swap": ([free, qd.SwapBaths("a", "b"), qd.Free(pair(), 0.5), z], [free, qd.Free(swapped(pair()), 0.5), z]),
         "no measurement": ([free, other],) * 2,
+        "populations, then across": ([free, weak, x],) * 2,
+        "pairs of states": ([qd.Free(pair(0.0), 0.5), qd.Measurement(HOP + HOP.dag)],) * 2,
     }
 
 

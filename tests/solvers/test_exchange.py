@@ -42,6 +42,16 @@ def test_it_is_the_rate_equation():
     assert abs(sum(want[1])) < 1e-15 and imbalance < 1e-14
 
 
+def test_one_wrong_state_is_an_imbalance():
+    """Of its own size, whichever of the sites and levels it is."""
+    one = exchange(0, 4, 6)
+    p, q = exchange_populations(one)
+    for k in range(6):
+        assert float(one.imbalance(p.at[k].mul(1.01), q)) > 0.0095
+    for m in range(4):
+        assert float(one.imbalance(p, q.at[m].mul(1.01))) > 0.0095
+
+
 @pytest.mark.parametrize("holes", [(), ((1, 2), (1, 4))])
 def test_an_infinitely_fast_level(holes):
     """The limit is reached exactly: sites joined to it are as full as it says; the others are found by their own levels."""
