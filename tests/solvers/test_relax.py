@@ -131,3 +131,16 @@ def test_what_is_taken_if_nothing_is_said():
     assert qd.relax(motion, count=1).rates.shape == (1,)
     with pytest.raises(ValueError, match="count must be a positive integer, but was 2.5"):
         qd.relax(motion, count=2.5)  # pyright: ignore[reportArgumentType]
+
+
+@pytest.mark.parametrize("slow", [1e-9, 1e-6, 1e-2])
+def test_a_slow_mode_keeps_its_digits(slow):
+    """Beside one that is 1e9 times as fast, to 1e-12 of itself; and its oscillating neighbours likewise."""
+    pair = qd.Space(a=qd.Spin(), b=qd.Spin())
+    jumps = {"a": [(1.3, pair.a.minus), (0.4, pair.a.plus)], "b": [(2 * slow, pair.b.minus), (slow, pair.b.plus)]}
+    motion = qd.Lindblad(pair.a.up + 0.3 * slow * pair.b.up, jumps)
+    start = np.kron(np.diag([0.5, 0.5]), np.array([[0.6, 0.2], [0.2, 0.4]]))
+    found = qd.relax(motion, start, count=3)
+    assert float(found.gap) == pytest.approx(1.5 * slow, rel=1e-12)
+    assert np.sort(found.rates) == pytest.approx([1.5 * slow, 1.5 * slow, 3 * slow], rel=1e-12)
+    assert np.sort(np.abs(found.frequencies)) == pytest.approx([0.0, 0.3 * slow, 0.3 * slow], abs=3e-16)  # rounded beside energies of one
