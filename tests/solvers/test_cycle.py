@@ -136,6 +136,14 @@ def test_limit_cycles(name):
     close(end.imbalance, 0.0, 1e-12, 1)
 
 
+@pytest.mark.parametrize("time", [1e-6, 1e-2, 3.0])
+def test_what_a_kick_gives_is_not_measured(time):
+    """Energy from the measurement, work and heat add up to nothing, however little the baths do in a cycle."""
+    end = qd.Cycle([qd.Free(pair(), time), qd.Unitary(KICK), qd.Measurement(PAIR.b.z, 0.5)]).limit()
+    total = float(end.measured + end.work + sum(end.heat.values()))
+    assert abs(float(end.work)) > 0.01 * time and abs(total) < 1e-14
+
+
 def test_states_and_exchange_cycle_by_cycle():
     """From a given state with coherence on: the state after n cycles, heat and particles in each, against steps."""
     strokes = [qd.Free(pair(), 2.0), qd.Unitary(KICK), qd.Measurement(PAIR.b.z, 0.5)]
