@@ -146,3 +146,14 @@ def test_twisted_elimination_is_that_of_the_whole():
             factors = system.factor(jnp.asarray(values), jnp.full(4, 0.1), jnp.array(pivoting))
             for solve, matrix in ((system.solve, dense), (system.solve_T, dense.transpose(0, 2, 1))):
                 close(solve(factors, jnp.asarray(r)), np.linalg.solve(matrix, r.T[..., None])[..., 0].T, 1e-14)
+
+
+@pytest.mark.parametrize("width", [7, 8, 9])
+def test_blocks_of_up_to_eight_are_written_out(width):
+    """A batch of them runs in lanes; wider ones would take long to compile."""
+    s = qd.Space(atom=qd.Levels(width), ladder=qd.Rotor(0, 20))
+    around = sum(s.atom.transition((k + 1) % width, k) for k in range(width))
+    motion = qd.Lindblad(0.3 * s.ladder.L, {"atom": (0.5, around), "ladder": [(1.0, s.ladder.E), (1.5, s.ladder.E.dag)]})
+    sector = reach(motion)
+    assert linear.block_plan(sector).width == width
+    assert (BlockTridiagonal().many(sector) is not None) == (width <= 8)
