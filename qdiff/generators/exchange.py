@@ -153,11 +153,11 @@ class Exchange(eqx.Module):
     def _speeds(self) -> tuple[jax.Array, jax.Array, jax.Array]:
         """For every level and site: whether it is not the site's fastest, one over its slowness (zero for the fastest and
         where nothing is joined), and its speed relative to the fastest."""
-        assert isinstance(self.up, Dense)
+        assert isinstance(self.up, Dense) and isinstance(self.down, Dense)
         joined = self.up.matrix > 0
         slow = jnp.broadcast_to(self.slowness[:, None], joined.shape)
         rest = jnp.arange(slow.shape[0])[:, None] != jnp.argmin(jnp.where(joined, slow, jnp.inf), axis=0)
-        other = rest & joined
+        other = rest & (joined | (self.down.matrix > 0))
         inverse = jnp.where(other, 1 / jnp.where(other, slow, 1.0), 0.0)
         least = jnp.sum(jnp.where(rest, 0.0, slow), axis=0)
         return rest, inverse, jnp.where(rest, least * inverse, 1.0)

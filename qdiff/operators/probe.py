@@ -222,6 +222,11 @@ def align(ingredients: list[Any]) -> list[Any]:
 
 def _aligned(x, copies):
     if not hasattr(x, "pattern"):
+        if odd := next((np.shape(c) for c in copies if np.shape(c) != np.shape(x)), None):
+            raise ValueError(
+                "a `structured` function must make numbers of the same shapes whatever its parameters, "
+                f"but shape {np.shape(x)} here is {odd} at generic ones"
+            )
         value = np.stack([np.asarray(c) for c in copies])
         if is_constant(x) and np.all(value == np.asarray(x)):
             return x

@@ -259,3 +259,30 @@ def test_a_rate_that_is_zero_or_equal_by_chance_keeps_its_place():
     assert sizes == {4}
     assert {qd.steady_state(ring(*x)).sector.size for x in ((0.3, 0.1), (0.3, 0.3), (0.0, 0.3))} == {3}
     close(qd.steady_state(build(0.3, 0.0, 0.0)).dense(), qd.steady_state(build(0.3, 1e-14, 1e-14)).dense(), 1e-12)
+
+
+ATOM = qd.Space(atom=qd.Levels(3)).atom
+
+
+def cascade(x, rates):
+    """A family of jumps with one entry that vanishes for every x, which only its copies show: 0.1 from 1 to 0, 0.3 from 2 to 1."""
+    op = ATOM.transition(0, 1) + ATOM.transition(1, 2) + ((x + x) - 2 * x) * ATOM.transition(0, 2)
+    family = qd.Jump(rates(op.pattern.nnz), op, tuple(range(op.pattern.nnz)))
+    H = ATOM.projector(1) + x * ATOM.projector(2)
+    return qd.Lindblad(H, {"down": family, "up": [(0.05, ATOM.transition(1, 0)), (0.02, ATOM.transition(2, 1))]})
+
+
+def test_a_family_loses_the_entries_that_vanish():
+    """The others keep their own rates."""
+    build = qd.structured(lambda x: cascade(x, lambda n: jnp.array([0.1, 0.2, 0.3])))
+    motion = build(0.7)
+    assert motion.jumps["down"][0].groups == (0, 1)  # here the entry vanishes before the family is made
+    got = jax.jit(lambda x: qd.steady_state(build(x)).populations())(0.7)
+    close(got, np.array([1, 0.05 / 0.1, 0.05 / 0.1 * 0.02 / 0.3]) / (1 + 0.5 + 0.5 / 15), 1e-13)
+
+
+def test_shapes_that_depend_on_the_parameters_are_refused():
+    """What was recorded at generic parameters would be of other jumps."""
+    build = qd.structured(lambda x: cascade(x, lambda n: jnp.linspace(0.1, 0.3, n)))
+    with pytest.raises(ValueError, match=r"the same shapes whatever its parameters, but shape \(3,\) here is \(2,\) at generic ones"):
+        jax.jit(lambda x: qd.steady_state(build(x)).populations())(0.7)

@@ -42,6 +42,17 @@ def test_it_is_the_rate_equation():
     assert abs(sum(want[1])) < 1e-15 and imbalance < 1e-14
 
 
+def test_kernels_of_two_kinds():
+    """Standing waves one way and a matrix the other: the populations are those of two matrices."""
+    rng = np.random.default_rng(3)
+    waves = StandingWaves(*(jnp.asarray(rng.uniform(0.1, 1, (1, 5))) for _ in range(2)))
+    matrix = jnp.stack([waves.row(m) for m in range(5)])
+    down, slow = Dense(jnp.asarray(rng.uniform(0.1, 1, (5, 5)))), jnp.asarray(rng.uniform(0.5, 2, 5))
+    both = [exchange_populations(Exchange(up, down, slow, slow, jnp.ones(5))) for up in (waves, Dense(matrix))]
+    for got, want in zip(*both, strict=True):
+        close(got, want, 1e-12)
+
+
 def test_one_wrong_state_is_an_imbalance():
     """Of its own size, whichever of the sites and levels it is."""
     one = exchange(0, 4, 6)

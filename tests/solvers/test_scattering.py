@@ -230,3 +230,9 @@ def test_driven_forward_is_reverse():
 
     forward, reverse = jax.jit(lambda: (jax.jacfwd(driven)(source), jax.jacrev(driven)(source)))()
     close(forward, reverse, 1e-11)
+
+
+@pytest.mark.parametrize("wrong", [np.nan, np.inf, -np.inf])
+def test_times_that_are_none(wrong):
+    with pytest.raises(ValueError, match=f"times must be finite, but has {wrong:g}$"):
+        qd.evolve_scattering(qd.Scattering(np.ones((3, 1, 1, 8))), np.ones((1, 8)) / 8, [0.0, wrong])
