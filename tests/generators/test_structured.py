@@ -286,3 +286,17 @@ def test_shapes_that_depend_on_the_parameters_are_refused():
     build = qd.structured(lambda x: cascade(x, lambda n: jnp.linspace(0.1, 0.3, n)))
     with pytest.raises(ValueError, match=r"the same shapes whatever its parameters, but shape \(3,\) here is \(2,\) at generic ones"):
         jax.jit(lambda x: qd.steady_state(build(x)).populations())(0.7)
+
+
+def test_a_family_of_which_an_entry_vanishes_here():
+    """At one value only: the family stays as it was made, with the rates that it was made with."""
+
+    @qd.structured
+    def build(x):
+        op = ATOM.transition(0, 1) + ATOM.transition(1, 2) + (x - 0.5) * ATOM.transition(0, 2)
+        family = qd.Jump(jnp.array([0.1, 0.2, 0.3]), op, tuple(range(op.pattern.nnz)))
+        H = ATOM.projector(1) + x * ATOM.projector(2)
+        return qd.Lindblad(H, {"down": family, "up": [(0.05, ATOM.transition(1, 0)), (0.02, ATOM.transition(2, 1))]})
+
+    got = qd.steady_state(build(0.5)).populations()
+    close(got, np.array([1, 0.05 / 0.1, 0.05 / 0.1 * 0.02 / 0.2]) / (1 + 0.5 + 0.05), 1e-13)
