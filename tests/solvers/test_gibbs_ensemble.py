@@ -142,3 +142,16 @@ def test_a_channel_that_is_not_used_does_not_matter():
     alone = qd.Channels({"used": 0.7}, lambda p, e: {"used": weights(p, e)["used"]}, energies, 1.0)
     both = qd.Channels({"used": 0.7, "not": 0.0}, weights, energies, 1.0)
     close(qd.gibbs_ensemble(both, 0.3).occupations(), qd.gibbs_ensemble(alone, 0.3).occupations(), 1e-13)
+
+
+@pytest.mark.parametrize("filling", [0.1, 0.4, 0.5, 0.9])
+def test_few_steps(filling):
+    """Newton's method from the start that is chosen: four steps here, and one where that start is the answer."""
+    energies = jnp.linspace(-1, 1, 5)
+
+    def weights(p, energies):
+        return {"hot": qd.Channel(tilt=0.5 * energies), "cold": qd.Channel(tilt=3 * energies, gain=1 + 0.3 * energies)}
+
+    assert int(qd.gibbs_ensemble(qd.Channels({"hot": 1.0, "cold": 0.5}, weights, energies, 1.0), filling).steps) <= 4
+    flat = qd.Channels({"hot": 1.0}, lambda p, energies: {"hot": qd.Channel()}, energies, 1.0)
+    assert int(qd.gibbs_ensemble(flat, filling).steps) == 1
