@@ -144,3 +144,19 @@ def test_a_slow_mode_keeps_its_digits(slow):
     assert float(found.gap) == pytest.approx(1.5 * slow, rel=1e-12)
     assert np.sort(found.rates) == pytest.approx([1.5 * slow, 1.5 * slow, 3 * slow], rel=1e-12)
     assert np.sort(np.abs(found.frequencies)) == pytest.approx([0.0, 0.3 * slow, 0.3 * slow], abs=3e-16)  # rounded beside energies of one
+
+
+def test_derivatives_of_a_turning_coherence():
+    """Its vector (1, i) has length zero without the conjugate: frequency w, rate (g + h)/2, in first and second derivatives."""
+    start = np.full((2, 2), 0.5)
+
+    def mode(x):
+        w, g, h = x
+        found = qd.relax(qd.Lindblad(w / 2 * Q.z, {"b": [(g, Q.minus), (h, Q.plus)]}), start, count=2)
+        at = jnp.argmax(jnp.abs(found.frequencies))
+        return jnp.stack([jnp.abs(found.frequencies[at]), found.rates[at] ** 2])
+
+    value, slope, second = jax.jit(lambda x: (mode(x), jax.jacfwd(mode)(x), jax.hessian(mode)(x)))(jnp.array([1.3, 0.5, 0.2]))
+    close(value, [1.3, 0.35**2], 1e-13)
+    close(slope, [[1, 0, 0], [0, 0.35, 0.35]], 1e-12)
+    close(second, [np.zeros((3, 3)), [[0, 0, 0], [0, 0.5, 0.5], [0, 0.5, 0.5]]], 1e-12)
