@@ -256,6 +256,15 @@ def test_decay_into_a_level_that_stays(rate):
         close(got, np.exp(-rate * times), 1e-14, 1.0)
 
 
+@pytest.mark.parametrize("last", [1e6, 1e12, 5e12, 8e12])
+def test_short_and_very_long_times_together(last):
+    """Each to rounding, though the short ones ask for more doublings than the long ones leave."""
+    motion = qd.Lindblad(0.5 * q2.z, {"b": [(0.5, q2.minus), (0.25, q2.plus)]})
+    times = np.array([1e-3, 1.0, last])
+    found = qd.evolve(motion, UP, times, expect=q2.up, solver=qd.Propagator())
+    close(found.expectations, 1 / 3 + 2 / 3 * np.exp(-0.75 * times), 1e-14)
+
+
 def test_hugely_long_times_and_norms():
     """Rates of 1e8 beside 1e-4 until t = 1e4 (norm 4e12): no NaN, total probability one, the closed form of the slow decay."""
     atom = qd.Space(atom=qd.Levels(3)).atom
@@ -442,6 +451,7 @@ REFUSED = {
     "too few steps": (lambda: qd.evolve(DECAY, UP, [1e4], solver=qd.Explicit(max_steps=5)), qd.SolveError, "within max_steps"),
     "too few steps of an action": (lambda: qd.evolve(DECAY, UP, [1e4], solver=qd.Action(max_steps=5)), qd.SolveError, "Action took more"),
     "one of several times too long": (lambda: qd.evolve(DECAY, UP, [1.0, 2.0, 1e16]), qd.SolveError, "too long for a propagator"),
+    "and only just": (lambda: qd.evolve(DECAY, UP, [1.0, 2.0, 3e13]), qd.SolveError, "too long for a propagator"),
     "an unknown direction": (lambda: qd.Explicit(gradient="backward"), ValueError, "gradient of Explicit must be one of"),
     "a direction an action lacks": (lambda: qd.Action(gradient="both"), ValueError, "gradient of Action must be"),
     "a rate that is infinite": (lambda: qd.evolve(qd.Lindblad(q2.z, {"b": (jnp.inf, q2.minus)}), UP, [1.0]), ValueError, "finite"),
