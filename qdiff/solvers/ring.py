@@ -185,7 +185,7 @@ def residence(R, leaving):
     Args:
         R: rates [to, from] without diagonal, not negative. leaving: (n,) what leaves for elsewhere.
     """
-    if not R.shape[0]:
+    if not R.shape[0]:  # nothing but the root, where one band has one momentum in it
         return R
     n, s = R.shape[0], min(_PANEL, R.shape[0])
     more = -n % s

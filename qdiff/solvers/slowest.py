@@ -15,7 +15,7 @@ from .scattering import cut_of, solved
 from .steady import _precision
 
 _KRYLOV, _ROUNDS = 24, 4
-_COMPLETE = 1e-12
+_COMPLETE = 1e-12  # of a vector: less of it outside the basis is rounding of two orthogonalisations
 
 
 def slowest_scattering(scattering: Scattering):

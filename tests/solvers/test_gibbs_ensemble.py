@@ -146,7 +146,7 @@ def test_a_channel_that_is_not_used_does_not_matter():
 
 @pytest.mark.parametrize("filling", [0.1, 0.4, 0.5, 0.9])
 def test_few_steps(filling):
-    """Newton's method from the start that is chosen: four steps here, and one where that start is the answer."""
+    """A guard of the cost, which no formula gives: four steps of Newton's method here; one where the start is the answer."""
     energies = jnp.linspace(-1, 1, 5)
 
     def weights(p, energies):
