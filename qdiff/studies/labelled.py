@@ -6,7 +6,6 @@ import hashlib
 import json
 import os
 import pathlib
-import uuid
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
@@ -62,37 +61,32 @@ class Layout:
         """A NetCDF file from `parts()`, (start, stop, variables, reasons) in order, of which one is in memory at a time."""
         import h5netcdf
 
-        fresh = path.with_name(f"{path.name}.{uuid.uuid4().hex[:8]}.new")
         grid, reasons = self.grid, list[str]()
-        try:
-            with h5netcdf.File(fresh, "w") as file:
-                file.dimensions = dict(zip(grid.dims, grid.shape, strict=True))
-                for name, (dims, _) in self.variables.items():
-                    for dim, length in zip(dims[len(grid.dims) :], self.shapes[name], strict=True):
-                        if dim not in file.dimensions:
-                            file.dimensions[dim] = length
-                for name, (dim, values, about) in self.coordinates.items():
-                    file.create_variable(name, (dim,), data=values).attrs.update(about)
-                kept = {}
-                outer = " ".join(name for name in self.coordinates if name not in grid.dims)
-                for name, (dims, about) in self.variables.items():
-                    kept[name] = file.create_variable(name, dims, dtype=float, fillvalue=np.nan)
-                    kept[name].attrs.update(about | ({"coordinates": outer} if outer else {}))
-                kept[FAILURE] = file.create_variable(FAILURE, grid.dims, dtype=np.int32)
-                for start, stop, arrays, why in parts():
-                    data = {**arrays, FAILURE: coded(stop - start, start, why, reasons)}
-                    at = 0
-                    for index, count in boxes(start, stop, grid.shape):
-                        for name, values in data.items():
-                            into = kept[name]
-                            into[index] = values[at : at + count].reshape(_shape(index, grid.shape) + values.shape[1:])
-                        at += count
-                kept[FAILURE].attrs.update(failure_attributes(reasons) | ({"coordinates": outer} if outer else {}))
-                file.attrs.update(self.attributes)
-            seal(fresh)
-            os.replace(fresh, path)
-        finally:
-            fresh.unlink(missing_ok=True)
+        with h5netcdf.File(path, "w") as file:
+            file.dimensions = dict(zip(grid.dims, grid.shape, strict=True))
+            for name, (dims, _) in self.variables.items():
+                for dim, length in zip(dims[len(grid.dims) :], self.shapes[name], strict=True):
+                    if dim not in file.dimensions:
+                        file.dimensions[dim] = length
+            for name, (dim, values, about) in self.coordinates.items():
+                file.create_variable(name, (dim,), data=values).attrs.update(about)
+            kept = {}
+            outer = " ".join(name for name in self.coordinates if name not in grid.dims)
+            for name, (dims, about) in self.variables.items():
+                kept[name] = file.create_variable(name, dims, dtype=float, fillvalue=np.nan)
+                kept[name].attrs.update(about | ({"coordinates": outer} if outer else {}))
+            kept[FAILURE] = file.create_variable(FAILURE, grid.dims, dtype=np.int32)
+            for start, stop, arrays, why in parts():
+                data = {**arrays, FAILURE: coded(stop - start, start, why, reasons)}
+                at = 0
+                for index, count in boxes(start, stop, grid.shape):
+                    for name, values in data.items():
+                        into = kept[name]
+                        into[index] = values[at : at + count].reshape(_shape(index, grid.shape) + values.shape[1:])
+                    at += count
+            kept[FAILURE].attrs.update(failure_attributes(reasons) | ({"coordinates": outer} if outer else {}))
+            file.attrs.update(self.attributes)
+        seal(path)
 
 
 # What stands after the end of a file for others, who do not look there, with a hash of all before it.

@@ -9,11 +9,13 @@ import re
 import uuid
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
+_STUDY = "study.json"
 _NAMED = re.compile("[0-9]{12}-[0-9]{12}[.]npz")
+_JOINED = re.compile("[0-9a-f]{8}[.]new")
 _DAMAGED = "{} is damaged: delete it, and resume"
 
 
@@ -32,11 +34,10 @@ class Shards:
 
     def __init__(self, out: pathlib.Path, record: dict, chunk: int, resume: bool):
         self.folder = out.with_name(out.name + ".parts")
-        self._study = self.folder / "study.json"
         if self.folder.exists() or not self._made(record, chunk):
             if not resume:
                 raise ValueError(f"out has an unfinished study in {self.folder}: resume it, or delete that folder")
-            if not self._study.exists():
+            if not (self.folder / _STUDY).exists():
                 raise ValueError(f"{self.folder} is no unfinished study (it has no study.json): give another `out`, or delete it")
             if differing := _differing(unfinished(out)["record"], record):
                 raise ValueError(f"the unfinished study in {self.folder} must be the same as this one, but differs in {differing}")
@@ -46,11 +47,11 @@ class Shards:
         self.folder.parent.mkdir(parents=True, exist_ok=True)
         fresh = self.folder.with_name(f"{self.folder.name}.{uuid.uuid4().hex[:8]}")
         fresh.mkdir()
-        (fresh / "study.json").write_text(json.dumps({"record": record, "chunk": chunk}))
+        (fresh / _STUDY).write_text(json.dumps({"record": record, "chunk": chunk}))
         try:
             os.rename(fresh, self.folder)
         except OSError:
-            (fresh / "study.json").unlink()
+            (fresh / _STUDY).unlink()
             fresh.rmdir()
             if not self.folder.exists():
                 raise
@@ -79,6 +80,16 @@ class Shards:
         """(start, stop, variables, reasons) of every shard, in order."""
         for start, stop in self.ranges():
             yield start, stop, *self._read(start, stop)
+
+    def join(self, out: pathlib.Path, write: Callable[[pathlib.Path], object]):
+        """Make `out` by `write` of another name, which it has when it is whole, and remove the shards."""
+        fresh = self.folder / f"{uuid.uuid4().hex[:8]}.new"
+        try:
+            write(fresh)
+            os.replace(fresh, out)
+        finally:
+            fresh.unlink(missing_ok=True)
+        self.remove()
 
     def check(self, size: int, shapes: dict[str, tuple[int, ...]]):
         """Look at the shards that are there.
@@ -113,11 +124,29 @@ class Shards:
 
     def remove(self):
         """Delete what was put here, and the folder if nothing else is in it."""
-        for path in self.folder.iterdir():
-            if path == self._study or _NAMED.match(path.name):
-                path.unlink()
-        if not any(self.folder.iterdir()):
-            self.folder.rmdir()
+        _removed(self.folder)
+
+
+def finished(out: pathlib.Path, record: dict):
+    """Delete what is left of the folder of a study that was killed between the whole file `out` and its end; not of another."""
+    folder = out.with_name(out.name + ".parts")
+    if not folder.is_dir():
+        return
+    try:
+        left = unfinished(out)
+    except ValueError:  # not known to be of this study, which needs nothing of it
+        return
+    if left.get("record") == record or not any(folder.iterdir()):
+        _removed(folder)
+
+
+def _removed(folder: pathlib.Path):
+    for path in folder.iterdir():
+        if _NAMED.match(path.name) or _JOINED.fullmatch(path.name):
+            path.unlink(missing_ok=True)
+    (folder / _STUDY).unlink(missing_ok=True)  # last: as long as it is there, it says what the folder is
+    if not any(folder.iterdir()):
+        folder.rmdir()
 
 
 def unfinished(out: pathlib.Path) -> dict:
@@ -126,7 +155,7 @@ def unfinished(out: pathlib.Path) -> dict:
     Raises:
         ValueError: the file is damaged.
     """
-    path = out.with_name(out.name + ".parts") / "study.json"
+    path = out.with_name(out.name + ".parts") / _STUDY
     if not path.exists():
         return {}
     try:

@@ -18,7 +18,7 @@ from .grid import Grid
 from .labelled import Layout, coded
 from .places import disk, folder_to_be
 from .record import model_record
-from .shards import Shards, unfinished
+from .shards import Shards, finished, unfinished
 
 if TYPE_CHECKING:
     import xarray
@@ -106,6 +106,8 @@ def sweep(
     with disk("out", out or ""):
         path = None if out is None else _target(pathlib.Path(out), record, resume)
     if path is not None and path.exists():
+        if jax.process_index() == 0:
+            finished(path, record)
         return _opened(path)
     if path is not None and chunk is None:
         chunk = unfinished(path).get("chunk")  # the same calls as before give the same digits
@@ -198,8 +200,7 @@ def _finish(path: pathlib.Path, layout: Layout, shards: Shards, size: int):
         return
     while sum(stop - start for start, stop in shards.ranges()) < size:
         time.sleep(_POLL)
-    layout.write(path, shards.parts)
-    shards.remove()
+    shards.join(path, lambda file: layout.write(file, shards.parts))
 
 
 def _target(path: pathlib.Path, record: dict, resume: bool) -> pathlib.Path:

@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import pathlib
 import signal
 import socket
 import subprocess
@@ -189,6 +190,62 @@ def test_an_interrupt_keeps_what_there_is(tmp_path, monkeypatch):
     with qd.sweep(LAMBDA, "force", T1=T1, omega1=W1, out=out, resume=True, callback=lambda done, _: seen.append(done)) as data:
         xarray.testing.assert_identical(data.load(), qd.sweep(LAMBDA, "force", T1=T1, omega1=W1, chunk=2))
     assert seen == [2, 4, 6, 8, 10]  # of fourteen points, in calls of two as before
+
+
+@pytest.mark.parametrize("moment", ["write", "os.replace", "unlink", "last unlink", "rmdir"])
+def test_killed_while_it_ends(tmp_path, monkeypatch, moment):
+    """Killed while the shards are joined, or after the file is there: resumed, it is the whole file, and nothing else."""
+
+    def run():
+        return qd.sweep(LAMBDA, "force", T1=T1, omega1=W1, chunk=2, out=tmp_path / "data.nc", resume=True)
+
+    class Killed(BaseException):
+        pass
+
+    def kill(*_, **__):
+        raise Killed
+
+    out, left = tmp_path / "data.nc", None
+    with monkeypatch.context() as patch:
+        if moment == "write":  # a kill leaves the file that no `finally` takes away
+            patch.setattr(pathlib.Path, "unlink", lambda self, missing_ok=False: None)
+            patch.setattr("os.replace", lambda fresh, to, of=os.replace: kill() if to == out else of(fresh, to))
+        elif moment == "os.replace":
+            patch.setattr("os.replace", lambda fresh, to, of=os.replace: (of(fresh, to), to == out and kill()))
+        elif "unlink" in moment:
+            left, unlink = 1 if moment == "unlink" else 7, pathlib.Path.unlink
+
+            def some(self, missing_ok=False):
+                nonlocal left
+                if out.exists() and self.exists() and (left := left - 1) < 0:
+                    raise Killed
+                unlink(self, missing_ok)
+
+            patch.setattr(pathlib.Path, "unlink", some)
+            patch.setattr("qdiff.studies.sweep._KEPT_EVERY", 0.0)
+        else:
+            patch.setattr(pathlib.Path, "rmdir", kill)
+        with pytest.raises(Killed):
+            run()
+    assert out.exists() != (moment == "write") and (tmp_path / "data.nc.parts").exists()
+    with run() as data:
+        xarray.testing.assert_identical(data.load(), qd.sweep(LAMBDA, "force", T1=T1, omega1=W1, chunk=2))
+    assert os.listdir(tmp_path) == ["data.nc"]
+
+
+def test_what_is_of_no_finished_study_stays(tmp_path):
+    """Next to a finished file: the shards of another study, and a folder that cannot be understood."""
+    out, folder = tmp_path / "data.nc", tmp_path / "data.nc.parts"
+    qd.sweep(LAMBDA, "force", T1=T1, out=out).close()
+    Shards(out, {"study": "sweep"}, 2, False)
+    for text in (None, "{", ""):
+        if text is not None:
+            (folder / "study.json").write_text(text)
+        qd.sweep(LAMBDA, "force", T1=T1, out=out, resume=True).close()
+        assert [p.name for p in folder.iterdir()] == ["study.json"]
+    (folder / "study.json").rename(folder / "notes.txt")
+    qd.sweep(LAMBDA, "force", T1=T1, out=out, resume=True).close()
+    assert [p.name for p in folder.iterdir()] == ["notes.txt"]
 
 
 def test_a_damaged_study_is_said(tmp_path):
