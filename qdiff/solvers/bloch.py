@@ -303,15 +303,14 @@ def _solvers(A):
         factors = _factor(fixed)
         forth, back = (lambda _, r: _forth(factors, r)), (lambda _, r: _back(factors, r))
     else:
-        # One level of a block tridiagonal matrix, whose elimination is a loop: written out, it would take long to compile.
-        M = jnp.stack([jnp.stack([jnp.ravel(e) for e in row]) for row in fixed])[None]
-        packed = lanes.factor(M[:, 0, :0], M, jnp.zeros_like(M), (), jnp.asarray(True))
+        # In a loop: written out, it would take long to compile.
+        packed = lanes.lu(jnp.stack([jnp.stack([jnp.ravel(e) for e in row]) for row in fixed]))
 
         def through(solve, r):
-            x = solve(packed, (), jnp.stack([jnp.ravel(e) for e in r])[None])[0]
+            x = solve(packed, jnp.stack([jnp.ravel(e) for e in r]))
             return tuple(x[i].reshape(e.shape) for i, e in enumerate(r))
 
-        forth, back = (lambda _, r: through(lanes.solve, r)), (lambda _, r: through(lanes.solve_T, r))
+        forth, back = (lambda _, r: through(lanes.lu_solve, r)), (lambda _, r: through(lanes.lu_solve_T, r))
 
     def solve(right):
         return lax.custom_linear_solve(times(A), right, forth, back)

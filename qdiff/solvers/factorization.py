@@ -33,7 +33,7 @@ class Solver(eqx.Module):
         """The inverse transposed applied to r (size,)."""
 
     def many(self, sector: Sector) -> ManySolver | None:
-        """What is quicker than the three above for this sector, if anything."""
+        """What is quicker than the three above for this sector, if anything, and nearly always good."""
         return None
 
 
@@ -41,8 +41,8 @@ class ManySolver(abc.ABC):
     """Solves many systems of one structure at once; the batch is the last axis of every array."""
 
     @abc.abstractmethod
-    def factor(self, values, pivoting):
-        """Factorise every G; a first, fast attempt is made without `pivoting` (a boolean scalar)."""
+    def factor(self, values):
+        """Factorise every G; for some it may be of no use, which their residuals show."""
 
     @abc.abstractmethod
     def solve(self, factors, r):
@@ -73,7 +73,8 @@ _WRITTEN_OUT = 8
 class BlockTridiagonal(Solver):
     """Elimination along the sector's band, from its first level to the last: O(n w^2) for levels of w coordinates.
 
-    Pivots inside blocks only. A generator for which that is not enough shows a residual, and is refused.
+    Levels of up to eight coordinates are first eliminated without exchanging rows, which is several times as fast; where
+    the residual shows that this was not good, and for wider ones, rows are exchanged, in the level and the next one.
     """
 
     def factor(self, sector, values):
@@ -95,8 +96,8 @@ class _Lanes(ManySolver):
     def __init__(self, twisted: Twisted):
         self.twisted = twisted
 
-    def factor(self, values, pivoting):
-        return self.twisted.factor(values, _shift(values), pivoting)
+    def factor(self, values):
+        return self.twisted.factor(values, _shift(values))
 
     def solve(self, factors, r):
         return self.twisted.solve(factors, r)

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 from jax.custom_batching import custom_vmap
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Float
 
 Places = tuple[tuple[int, int], ...]
 
@@ -23,27 +23,24 @@ def factor(
     diag: Float[Array, "m b b lanes"],
     upper: Float[Array, "m b b lanes"],
     pattern: Places,
-    pivoting: Bool[Array, ""],
 ):
-    """The block LU factors of M, with rows exchanged inside each diagonal block if `pivoting`, which takes longer.
+    """The block LU factors of M, no rows exchanged: O(m b^3) for each lane.
 
-    Without pivoting, weakly damped fast rotations cost digits: the factors then serve for refinement only as long as
-    those are fewer than sixteen. Cost O(m b^3) for each lane.
+    Weakly damped fast rotations cost digits: the factors serve for refinement as long as those are fewer than sixteen.
 
     Args:
         pattern: the k places (row, column) of the entries `lower` of the blocks below the diagonal.
     """
-    return eliminate(lower, diag, upper, pattern, pivoting)[0]
+    return eliminate(lower, diag, upper, pattern)[0]
 
 
-def eliminate(lower, diag, upper, pattern: Places, pivoting):
+def eliminate(lower, diag, upper, pattern: Places):
     """The factors, and the last diagonal block's inverse times the last upper block, which leads on to a next level."""
     b, lanes = diag.shape[1], diag.shape[3]
 
     def reduced(W, level):
         lo, d, up = level
-        rows = _once(jnp.concatenate([d - sparse(pattern, lo, W), up], axis=1))
-        orders, rows = lax.cond(pivoting, _eliminated_with_pivoting, _eliminated, rows)
+        rows = _eliminated(_once(jnp.concatenate([d - sparse(pattern, lo, W), up], axis=1)))
         inverse = [1 / rows[i, i] for i in range(b)]
         solved: list = [None] * b
         for i in reversed(range(b)):
@@ -52,15 +49,15 @@ def eliminate(lower, diag, upper, pattern: Places, pivoting):
                 rest = rest - rows[i, j] * solved[j]
             solved[i] = _once(rest * inverse[i])
         W = jnp.stack(solved)
-        return W, (orders, jnp.where(np.eye(b, dtype=bool)[:, :, None], 1 / rows[:, :b], rows[:, :b]), W)
+        return W, (_inverse_pivots(rows[:, :b]), W)
 
     last, factors = lax.scan(reduced, jnp.zeros((b, b, lanes)), (lower, diag, upper))
     return (lower, *factors), last
 
 
 def _eliminated(rows: Float[Array, "b c lanes"]):
-    """Gaussian elimination of [A | B], P A = L U: the order P of the rows and its inverse, and [L\\U | L^-1 P B] in one array."""
-    b, _, lanes = rows.shape
+    """Gaussian elimination of [A | B], A = L U: [L\\U | L^-1 B] in one array."""
+    b = rows.shape[0]
     done: list = []
     ratios: list = []
     for _ in range(b - 1):
@@ -70,27 +67,7 @@ def _eliminated(rows: Float[Array, "b c lanes"]):
         rows = _once(rows[1:, 1:] - ratio[:, None] * top[1:])
     done.append(rows[0])
     left = [[ratios[k][p - k - 1][None] for k in range(p)] for p in range(b)]
-    same = jnp.broadcast_to(jnp.arange(b)[:, None], (b, lanes))
-    return (same, same), jnp.stack([jnp.concatenate([*left[p], done[p]]) for p in range(b)])
-
-
-def _eliminated_with_pivoting(rows: Float[Array, "b c lanes"]):
-    """The same with the largest pivots, in a loop."""
-    b, c, lanes = rows.shape
-    i, j = np.arange(b)[:, None], np.arange(c)[:, None]
-
-    def step(p, carry):
-        order, rows = carry
-        best = jnp.argmax(jnp.where(i >= p, jnp.abs(rows[:, p]), -1.0), axis=0)
-        swap = jnp.where(i == p, best, jnp.where(i == best, p, i))
-        order, rows = jnp.take_along_axis(order, swap, axis=0), jnp.take_along_axis(rows, swap[:, None], axis=0)
-        ratio = jnp.where(i > p, rows[:, p] / rows[p, p], 0.0)
-        rest = rows - ratio[:, None] * jnp.where(j > p, rows[p], 0.0)
-        return order, jnp.where((i > p)[:, None] & (j == p), ratio[:, None], rest)
-
-    same = jnp.broadcast_to(jnp.arange(b)[:, None], (b, lanes))
-    order, rows = lax.fori_loop(0, b - 1, step, (same, rows))
-    return (order, jnp.argsort(order, axis=0)), rows
+    return jnp.stack([jnp.concatenate([*left[p], done[p]]) for p in range(b)])
 
 
 def solve(factors, pattern: Places, r: Float[Array, "m b lanes"]) -> Float[Array, "m b lanes"]:
@@ -100,14 +77,14 @@ def solve(factors, pattern: Places, r: Float[Array, "m b lanes"]) -> Float[Array
 
 def down(factors, pattern: Places, r):
     """What is left of r on the way from the first level to the last, and its last level."""
-    lower, (order, _), packed, _ = factors
+    lower, packed, _ = factors
 
     def step(y, level):
-        lo, order, lu, r = level
-        y = _triangles(lu, jnp.take_along_axis(r - sparse(pattern, lo, y), order, axis=0))
+        lo, lu, r = level
+        y = _triangles(lu, r - sparse(pattern, lo, y))
         return y, y
 
-    last, y = lax.scan(step, jnp.zeros(r.shape[1:]), (lower, order, packed, r))
+    last, y = lax.scan(step, jnp.zeros(r.shape[1:]), (lower, packed, r))
     return y, last
 
 
@@ -141,14 +118,14 @@ def down_T(factors, r):
 
 def up_T(factors, pattern: Places, pulled: Float[Array, "b lanes"], z):
     """The solution on the way back, if the level beyond the last takes `pulled` from it."""
-    lower, (_, back), packed, _ = factors
+    lower, packed, _ = factors
 
     def step(pulled, level):
-        lo, back, lu, z = level
-        x = jnp.take_along_axis(_triangles_T(lu, z - pulled), back, axis=0)
+        lo, lu, z = level
+        x = _triangles_T(lu, z - pulled)
         return sparse([(j, i) for i, j in pattern], lo, x), x
 
-    return lax.scan(step, pulled, (lower, back, packed, z), reverse=True)[1]
+    return lax.scan(step, pulled, (lower, packed, z), reverse=True)[1]
 
 
 def sparse(pattern, values: Float[Array, "k lanes"], x: Float[Array, "b *c lanes"]) -> Float[Array, "b *c lanes"]:
@@ -157,6 +134,41 @@ def sparse(pattern, values: Float[Array, "k lanes"], x: Float[Array, "b *c lanes
     for (i, j), value in zip(pattern, values, strict=True):
         rows[i] = rows[i] + value * x[j]
     return jnp.stack(rows)
+
+
+def lu(A: Float[Array, "b b lanes"]):
+    """LU factors of one full matrix in each lane, with the largest pivots: [L\\U], the order of the rows and its inverse."""
+    b = A.shape[0]
+    i = np.arange(b)[:, None]
+
+    def step(p, carry):
+        order, rows = carry
+        best = jnp.argmax(jnp.where(i >= p, jnp.abs(rows[:, p]), -1.0), axis=0)
+        swap = jnp.where(i == p, best, jnp.where(i == best, p, i))
+        order, rows = jnp.take_along_axis(order, swap, axis=0), jnp.take_along_axis(rows, swap[:, None], axis=0)
+        ratio = jnp.where(i > p, rows[:, p] / rows[p, p], 0.0)
+        rest = rows - ratio[:, None] * jnp.where(i > p, rows[p], 0.0)
+        return order, jnp.where((i > p)[:, None] & (i == p), ratio[:, None], rest)
+
+    order, rows = lax.fori_loop(0, b - 1, step, (jnp.broadcast_to(i, (b, A.shape[2])), A))
+    return _inverse_pivots(rows), order, jnp.argsort(order, axis=0)
+
+
+def lu_solve(factors, r: Float[Array, "b lanes"]) -> Float[Array, "b lanes"]:
+    """x with A x = r."""
+    packed, order, _ = factors
+    return _triangles(packed, jnp.take_along_axis(r, order, axis=0))
+
+
+def lu_solve_T(factors, r: Float[Array, "b lanes"]) -> Float[Array, "b lanes"]:
+    """x with A^T x = r."""
+    packed, _, back = factors
+    return jnp.take_along_axis(_triangles_T(packed, r), back, axis=0)
+
+
+def _inverse_pivots(rows):
+    """[L\\U] with one over the diagonal in its place."""
+    return jnp.where(np.eye(rows.shape[0], dtype=bool)[:, :, None], 1 / rows, rows)
 
 
 def _triangles(packed: Float[Array, "b b lanes"], r: Float[Array, "b lanes"]) -> Float[Array, "b lanes"]:
@@ -190,6 +202,20 @@ def _triangles_T(packed: Float[Array, "b b lanes"], r: Float[Array, "b lanes"]) 
 def _once(x):
     """x, computed once: the compiler would otherwise do it again for every entry that depends on it."""
     return lax.optimization_barrier(x)
+
+
+def again(good, out, alone: Callable, *args):
+    """`out`, but of every lane that is not `good` (lanes,) what alone(*its part of args) gives; the last axis is the lane."""
+
+    def each(lane):
+        good, out, args = lane
+        return lax.cond(good, lambda: out, lambda: alone(*args))
+
+    def all_lanes():
+        lanes = jax.tree.map(lambda x: jnp.moveaxis(x, -1, 0), (good, out, args))
+        return jax.tree.map(lambda x: jnp.moveaxis(x, 0, -1), lax.map(each, lanes))
+
+    return lax.cond(jnp.all(good), lambda: out, all_lanes)
 
 
 def in_lanes(many: Callable, columns: bool = False) -> Callable:

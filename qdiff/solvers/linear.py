@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import functools
+from typing import NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
-from jax.scipy.linalg import lu_factor, lu_solve
-from jaxtyping import Array, Float
+from jax.scipy.linalg import solve_triangular
+from jaxtyping import Array, Float, Int
 
 from ..operators.sums import take
 
@@ -63,51 +64,81 @@ def _padded(values):
     return jnp.concatenate([values, jnp.zeros_like(values[:1])])
 
 
-def factor(lower: Float[Array, "m b b"], diag: Float[Array, "m b b"], upper: Float[Array, "m b b"]):
-    """Block LU factors from the first level to the last, with pivoting inside each diagonal block: O(m b^3)."""
+class Factors(NamedTuple):
+    """P M = L U, level by level: what `factor` keeps.
 
-    def reduced(W, level):
+    panel: the first columns of L below those of U (m, 2b, b). order: the rows that are left of the levels before, then those
+    of the next, as they were exchanged (m, 2b). right: the rest of the rows of U, in the next two levels (m, b, 2b).
+    """
+
+    panel: Float[Array, "m b2 b"]
+    order: Int[Array, "m b2"]
+    right: Float[Array, "m b b2"]
+
+
+def factor(lower: Float[Array, "m b b"], diag: Float[Array, "m b b"], upper: Float[Array, "m b b"]) -> Factors:
+    """LU factors from the first level to the last, with rows exchanged wherever the band allows it: O(m b^3).
+
+    As stable as that of the whole matrix: the pivots of a level are sought in its own rows and in those of the next one,
+    which are all that have entries there.
+    """
+    b = diag.shape[1]
+    none = jnp.zeros_like(diag[:1])
+    following = tuple(jnp.concatenate([x[1:], end]) for x, end in ((lower, none), (diag, none + jnp.eye(b)), (upper, none)))
+
+    def reduced(left, level):
         lo, d, up = level
-        lu, pivots = lu_factor(d - lo @ W)
-        W = lu_solve((lu, pivots), up)
-        return W, (lo, lu, pivots, W)
+        panel, _, order = lax.linalg.lu(jnp.concatenate([left[:, :b], lo]))
+        rows = jnp.block([[left[:, b:], jnp.zeros((b, b))], [d, up]])[order]
+        right = _unit_lower(panel[:b], rows[:b])
+        return rows[b:] - panel[b:] @ right, Factors(panel, order, right)
 
-    return lax.scan(reduced, jnp.zeros(diag.shape[1:]), (lower, diag, upper))[1]
+    return lax.scan(reduced, jnp.concatenate([diag[0], upper[0]], axis=1), following)[1]
 
 
-def solve(factors, r: Float[Array, "m b"]) -> Float[Array, "m b"]:
+def solve(factors: Factors, r: Float[Array, "m b"]) -> Float[Array, "m b"]:
     """x with M x = r."""
-    *_, W = factors
+    b = r.shape[1]
+    none = jnp.zeros(b)
 
-    def down(y, level):
-        (lo, lu, pivots, _), r = level
-        y = lu_solve((lu, pivots), r - lo @ y)
-        return y, y
+    def down(left, level):
+        (panel, order, _), following = level
+        both = jnp.concatenate([left, following])[order]
+        y = _unit_lower(panel[:b], both[:b, None])[:, 0]
+        return both[b:] - panel[b:] @ y, y
 
-    def up(x, level):
-        W, y = level
-        x = y - W @ x
-        return x, x
+    def up(beyond, level):
+        (panel, _, right), y = level
+        x = solve_triangular(panel[:b], y - right @ jnp.concatenate(beyond))
+        return (x, beyond[0]), x
 
-    _, y = lax.scan(down, jnp.zeros(r.shape[1]), (factors, r))
-    return lax.scan(up, jnp.zeros(r.shape[1]), (W, y), reverse=True)[1]
+    _, y = lax.scan(down, r[0], (factors, jnp.concatenate([r[1:], none[None]])))
+    return lax.scan(up, (none, none), (factors, y), reverse=True)[1]
 
 
-def solve_T(factors, r: Float[Array, "m b"]) -> Float[Array, "m b"]:
+def solve_T(factors: Factors, r: Float[Array, "m b"]) -> Float[Array, "m b"]:
     """x with M^T x = r."""
-    *_, W = factors
+    b = r.shape[1]
+    none = jnp.zeros(b)
 
     def down(pulled, level):
-        W, r = level
-        return W.T @ (r - pulled), r - pulled
+        (panel, _, right), r = level
+        z = solve_triangular(panel[:b], r - pulled[:b], trans=1)
+        return jnp.concatenate([pulled[b:], none]) + z @ right, z
 
-    def up(pulled, level):
-        (lo, lu, pivots, _), z = level
-        x = lu_solve((lu, pivots), z - pulled, trans=1)
-        return lo.T @ x, x
+    def up(left, level):
+        (panel, order, _), z = level
+        y = solve_triangular(panel[:b], z - left @ panel[b:], trans=1, lower=True, unit_diagonal=True)
+        both = jnp.zeros(2 * b).at[order].set(jnp.concatenate([y, left]), unique_indices=True)
+        return both[:b], both[b:]
 
-    _, z = lax.scan(down, jnp.zeros(r.shape[1]), (W, r))
-    return lax.scan(up, jnp.zeros(r.shape[1]), (factors, z), reverse=True)[1]
+    _, z = lax.scan(down, jnp.zeros(2 * b), (factors, r))
+    first, x = lax.scan(up, none, (factors, z), reverse=True)
+    return jnp.concatenate([first[None], x[:-1]])
+
+
+def _unit_lower(L, r):
+    return solve_triangular(L, r, lower=True, unit_diagonal=True)
 
 
 @functools.lru_cache(maxsize=256)

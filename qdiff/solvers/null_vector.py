@@ -13,7 +13,7 @@ from ..generators.sector import Sector
 from ..operators.sums import sum_into, take
 from .compensated import Conserving
 from .factorization import Solver, matrix
-from .lanes import in_lanes
+from .lanes import again, in_lanes
 
 # Below this reciprocal condition a second stationary state cannot be told from a slow decay: the factorisation's
 # shift makes an exact second one show as a few times 1e-14.
@@ -21,6 +21,9 @@ UNIQUE = 1e-12
 
 # A converged refinement leaves a residual of rounding, 1e-16 of the largest entry or less.
 RESIDUAL = 1e-13
+
+# A first attempt is good if its residual is not more than this, which is what was found of good ones: 2e-17 or less.
+_ROUNDING = 1e-16
 
 
 def null_vector(sector: Sector, values, solver: Solver):
@@ -40,34 +43,24 @@ def _stationary(sector, solver, values):
 
     Those in lanes are not handed on: they look otherwise in a batch, and are quickly made again.
     """
-    many = solver.many(sector)
-    if many is None:
+
+    def alone(values):
         factors = solver.factor(sector, values)
-        return *_by_iteration(sector, values, partial(solver.solve, sector, factors)), factors
+        return _by_iteration(sector, values, partial(solver.solve, sector, factors))[0], factors
 
     def lanes(values):
-        def attempt(pivoting):
-            out = _by_iteration(sector, values, partial(many.solve, many.factor(values, pivoting)))
-            return out, jnp.all(out[2] <= RESIDUAL)
+        out, good = _by_iteration(sector, values, partial(many.solve, many.factor(values)))
+        return again(good, out, lambda values: alone(values)[0], values)
 
-        return _pivoting_if_needed(attempt)
-
+    many = solver.many(sector)
+    if many is None:
+        out, factors = alone(values)
+        return *out, factors
     return *in_lanes(lanes)(values), ()
 
 
-def _pivoting_if_needed(attempt):
-    """attempt(False), and attempt(True) if that was not good in every lane; attempt returns (result, good)."""
-    shape, _ = jax.eval_shape(attempt, False)
-    nothing = jax.tree.map(lambda a: jnp.zeros(a.shape, a.dtype), shape)
-
-    def step(carry):
-        return carry[0] + 1, *attempt(carry[0] > 0)
-
-    return lax.while_loop(lambda carry: (carry[0] < 2) & ~carry[2], step, (0, nothing, jnp.array(False)))[1]
-
-
 def _by_iteration(sector, values, solve):
-    """The state, reciprocal condition and residual, by inverse iteration with approximate inverses.
+    """The state, reciprocal condition and residual, by inverse iteration with approximate inverses, and whether it converged.
 
     Here and below, a trailing axis of the arrays is a batch.
 
@@ -95,23 +88,26 @@ def _by_iteration(sector, values, solve):
         new = new / _dot(w, new)
         y = slower + dy
         y = y - new * _dot(w, y)
+        now = _largest(new - x)
         return k + 1, new, jnp.where(k == 0, y, slow), jnp.where(k == 0, 0.0, y), now, _largest(new - x)
 
     def going_on(carry):
         k, x, _, _, before, now = carry
-        return (k < 2) | ((k < 9) & _unfinished(x, before, now))
+        return (k < 2) | ((k < 9) & ~jnp.all(_finished(x, before, now)))
 
     none = jnp.zeros_like(uniform)
-    _, x, slow, slower, _, _ = lax.while_loop(going_on, step, (0, none, none, none, none[0], none[0]))
-    return x, _largest(slow) / (scale * _largest(slower)), _largest(G(x)) / scale
+    _, x, slow, slower, before, now = lax.while_loop(going_on, step, (0, none, none, none, none[0], none[0]))
+    residual = _largest(G(x)) / scale
+    out = x, _largest(slow) / (scale * _largest(slower)), residual
+    return out, _finished(x, before, now) & (residual <= _ROUNDING)
 
 
-def _unfinished(x, before, now):
-    """Whether, in any lane, the next change of x would be more than a few roundings.
+def _finished(x, before, now):
+    """Whether the next change of x, in each lane, would be a few roundings or less; not so if it is NaN.
 
     Each change is smaller than the last by a constant factor, which the last two tell.
     """
-    return jnp.any(now * now > 1e-15 * before * _largest(x))
+    return now * now <= 1e-15 * before * _largest(x)
 
 
 def _dot(w, x):
@@ -157,16 +153,16 @@ def response(sector, solver, values, x, factors, right):
         def side(solver):
             return solver.solve_T if transposed else solver.solve
 
-        def lanes(values, x, r):
-            def attempt(pivoting):
-                z, converged = refined(values, x, partial(side(many), many.factor(values, pivoting)), r)
-                return z, jnp.all(converged)
+        def alone(values, x, r, factors):
+            return refined(values, x, partial(side(solver), sector, factors), r)[0]
 
-            return _pivoting_if_needed(attempt)
+        def lanes(values, x, r):
+            z, good = refined(values, x, partial(side(many), many.factor(values)), r)
+            return again(jnp.all(good, axis=0), z, lambda *one: alone(*one, solver.factor(sector, one[0])), values, x, r)
 
         known = lax.stop_gradient(values)
         if many is None:
-            return lambda _, r: refined(known, x, partial(side(solver), sector, factors), r[:, None])[0][:, 0]
+            return lambda _, r: alone(known, x, r[:, None], factors)[:, 0]
         solve = in_lanes(lanes, columns=True)
         return lambda _, r: solve(known, x, r[:, None])[:, 0]
 
@@ -177,13 +173,13 @@ def response(sector, solver, values, x, factors, right):
 def _for_columns(function, r):
     """function of every column r[:, k], results (size, columns, ...) and (columns, ...)."""
     if r.shape[1] == 1:
-        z, converged = function(r[:, 0])
-        return z[:, None], converged[None]
+        z, good = function(r[:, 0])
+        return z[:, None], good[None]
     return jax.vmap(function, in_axes=1, out_axes=(1, 0))(r)
 
 
 def _by_refinement(sector, values, x, solve, r, transposed: bool):
-    """A^-1 r or A^-T r by refinement from approximate inverses, and whether it converged (NaN where not)."""
+    """A^-1 r or A^-T r by refinement from approximate inverses, NaN where it does not converge, and whether it did to rounding."""
     w, u = _trace(sector, values.ndim - 1)
     apply = Conserving(sector, values, transposed)
     s = _largest(values)
@@ -201,12 +197,12 @@ def _by_refinement(sector, values, x, solve, r, transposed: bool):
 
     def going_on(carry):
         k, z, before, now = carry
-        return (k < 2) | ((k < 8) & _unfinished(z, before, now))
+        return (k < 2) | ((k < 8) & ~jnp.all(_finished(z, before, now)))
 
     z = jnp.zeros_like(r)
-    _, z, _, last = lax.while_loop(going_on, step, (0, z, z[0], z[0]))
-    converged = last <= 1e-6 * _largest(z)
-    return jnp.where(converged, z, jnp.nan) - _dot(left, r) / s * out, converged
+    _, z, before, last = lax.while_loop(going_on, step, (0, z, z[0], z[0]))
+    good = _finished(z, before, last)
+    return jnp.where(last <= 1e-6 * _largest(z), z, jnp.nan) - _dot(left, r) / s * out, good
 
 
 def selected(sector: Sector, values, start):

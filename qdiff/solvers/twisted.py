@@ -48,7 +48,7 @@ class Twisted:
         self.flat = np.empty(none, int)
         self.flat[self.origin[self.origin < none]] = np.flatnonzero(self.origin < none)
 
-    def factor(self, values, shift, pivoting):
+    def factor(self, values, shift):
         """The factors of the matrix with entries values (nnz, lanes) minus shift (lanes,) times the identity."""
         padded = _padded(values)
         eye = np.eye(self.width)[None]
@@ -62,10 +62,10 @@ class Twisted:
             others = (1 - self.padding[k][:, :, None]) * (eye[..., None] if k == 0 else eye)
             return at(self.diag[k]) - (mine[..., None] + shift * others[..., None])
 
-        ends, W = lanes.eliminate(_merged(at(self.into[0])), _merged(diagonal(0)), _merged(at(self.out)), self.pattern, pivoting)
+        ends, W = lanes.eliminate(_merged(at(self.into[0])), _merged(diagonal(0)), _merged(at(self.out)), self.pattern)
         into = _merged(at(self.into[1]))
         centre = diagonal(1) - _added(lanes.sparse(self.pattern, into, W))
-        return ends, into, lanes.factor(centre[:, 0, :0], centre, jnp.zeros_like(centre), (), pivoting)
+        return ends, into, lanes.factor(centre[:, 0, :0], centre, jnp.zeros_like(centre), ())
 
     def solve(self, factors, r):
         """x with M x = r, both (size, lanes)."""

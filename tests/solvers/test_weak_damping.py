@@ -1,0 +1,149 @@
+"""Fast coherent motion that is hardly damped: elimination without exchanged rows fails, and is done again with them.
+
+The device is a ladder of stages, each a triangle of quantum dots that a magnetic flux pierces: an electron tunnels fast inside
+a stage, and rarely drops to the next one by emission, or is lifted back. Of the populations and coherences of the dots that
+emit nothing, no one has a damping of its own.
+"""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import qutip
+from helpers import close, derivative
+
+import qdiff as qd
+from qdiff.generators.sector import reach
+from qdiff.solvers import linear
+from qdiff.solvers.factorization import BlockTridiagonal, choose
+from qdiff.solvers.null_vector import _by_iteration, null_vector
+
+TUNNELLING = {(0, 1): 0.2, (0, 2): -0.9, (1, 2): 0.16j}
+
+
+def ladder(down, up=None, stages=14, tunnelling=TUNNELLING, dots=3):
+    s = qd.Space(stage=qd.Rotor(0, stages - 1), dot=qd.Levels(dots))
+    half = sum(c * s.dot.transition(a, b) for (a, b), c in tunnelling.items())
+    emit = s.stage.E @ s.dot.transition(2, 1)
+    return s, qd.Lindblad(half + half.dag, {"emission": [(down, emit), (3 * down if up is None else up, emit.dag)]})
+
+
+def solved(motion, solver=None):
+    """State, reciprocal condition and residual of one solver."""
+    sector = reach(motion)
+    return null_vector(sector, sector.values(motion), solver or choose(sector))
+
+
+def first_attempt(motion):
+    """State and residual of the elimination without exchanged rows, and whether they are taken to be good."""
+    sector = reach(motion)
+    values = sector.values(motion)[:, None]
+    many = BlockTridiagonal().many(sector)
+    factors = many.factor(values)
+    (x, _, residual), good = _by_iteration(sector, values, lambda r: many.solve(factors, r))
+    return x[:, 0], residual[0], good[0]
+
+
+@jax.jit
+def all_ways(damping):
+    """The first attempt, the chosen solver and the dense one, from the same rounded rates."""
+    motion = ladder(damping)[1]
+    return first_attempt(motion), solved(motion), solved(motion, qd.Dense())
+
+
+def test_state():
+    """Equal to the dense solver's to 1e-14; with little damping the first attempt is wrong, and known to be."""
+    sector = reach(ladder(0.1)[1])
+    assert isinstance(choose(sector), BlockTridiagonal) and BlockTridiagonal().many(sector) is not None
+    for damping in (0.3, 1e-4, 1e-6):
+        (first, far, good), (x, rcond, residual), (want, right, _) = all_ways(damping)
+        close(x, want, 1e-14)
+        assert residual < 1e-15 and 0.3 < rcond / right < 3 and good == (damping == 0.3)
+        if not good:
+            assert not far < 1e-6 and not np.max(np.abs(first - want)) < 1e-6
+
+
+def test_state_is_qutips(counted):
+    """1e-9 of QuTiP's, whose elimination is of the whole Liouvillian."""
+    n, damping = 12, 1e-3
+    _, motion = ladder(damping, stages=n)
+    emit = qutip.tensor(qutip.Qobj(np.eye(n, k=-1)), qutip.basis(3, 2) * qutip.basis(3, 1).dag())
+    half = sum(c * qutip.basis(3, a) * qutip.basis(3, b).dag() for (a, b), c in TUNNELLING.items())
+    H = qutip.tensor(qutip.qeye(n), half + half.dag())
+    want = qutip.steadystate(H, [np.sqrt(damping) * emit, np.sqrt(3 * damping) * emit.dag()])
+    counted("oracle comparisons")
+    close(qd.steady_state(motion).rho.dense(), want.full(), 1e-9)
+
+
+def test_the_first_attempt_knows_when_it_is_good():
+    """Over seven decades of damping, where it is taken its error is 1e-16/rcond or less."""
+    found = [all_ways(damping) for damping in 10.0 ** np.arange(-6, 0.6, 0.25)]
+    for (x, _, good), _, (want, rcond, _) in found:
+        if good:
+            close(x, want, 1e-16 / rcond + 1e-15)
+    assert 5 <= sum(bool(good) for (_, _, good), *_ in found) <= 20
+
+
+def current(x):
+    s, motion = ladder(jnp.exp(x[0]), jnp.exp(x[1]), tunnelling={(0, 1): x[2], (0, 2): -0.9, (1, 2): 0.16j * x[3]})
+    state = qd.steady_state(motion)
+    return state.expect(s.stage.L) + state.expect(s.dot.transition(0, 0))
+
+
+X = np.array([np.log(1.2e-4), np.log(1e-4), 0.2, 1.0])
+
+
+def test_derivatives():
+    """Forward = reverse (1e-11), differences (1e-7); the second order is symmetric, and the derivative of the first (1e-6)."""
+    f = jax.jit(current)
+    grad = jax.jit(jax.grad(current))
+    close(jax.jit(jax.jacfwd(current))(X), grad(X), 1e-11)
+    close(grad(X), derivative(f, X, 1e-3), 1e-7)
+    second = jax.jit(jax.hessian(current))(X)
+    close(second, second.T, 1e-9)
+    close(second, derivative(grad, X, 1e-3), 1e-6)
+
+
+def test_a_batch_of_which_some_need_it():
+    """Damped points of a batch are not touched by weakly damped ones beside them, and all are the loop's, 1e-12."""
+    xs = np.stack([X + np.array([s, s, 0, 0]) for s in (8.0, 0.0, 7.0, -4.0)])
+    both = jax.value_and_grad(current)
+    one = jax.jit(both)
+    value, gradient = jax.jit(jax.vmap(both))(xs)
+    alone = [one(x) for x in xs]
+    close(value, [v for v, _ in alone], 1e-12)
+    for got, (_, want) in zip(gradient, alone, strict=True):
+        close(got, want, 1e-10)
+    damped, _ = jax.jit(jax.vmap(both))(xs[[0, 2]])
+    assert np.array_equal(damped, np.asarray(value)[[0, 2]])
+
+
+@pytest.mark.parametrize("dots", [5, 6])
+def test_wide_levels(dots):
+    """Levels of more than eight unknowns, which are eliminated by LAPACK: the dense solver's state to 1e-11."""
+    rng = np.random.default_rng(dots)
+    pairs = [(a, b) for a in range(dots) for b in range(a + 1, dots)]
+    tunnelling = {at: complex(*rng.normal(size=2)) for at in pairs}
+    _, motion = ladder(1e-4, tunnelling=tunnelling, dots=dots, stages=9)
+    sector = reach(motion)
+    assert linear.block_plan(sector).width > 8
+    close(solved(motion, BlockTridiagonal())[0], solved(motion, qd.Dense())[0], 1e-13)
+
+
+@pytest.mark.parametrize("count, width", [(1, 3), (2, 1), (2, 4), (7, 5)])
+def test_singular_blocks_on_the_diagonal(count, width):
+    """M x = r and M^T x = r where no block on the diagonal has an inverse, though the whole has: dense algebra, 1e-12."""
+    rng = np.random.default_rng(count)
+    lower, diag, upper = rng.normal(size=(3, count, width, width))
+    if count > 1:
+        diag[:, 0] = 0
+    dense = np.zeros((count * width, count * width))
+    for k in range(count):
+        at, above = slice(k * width, (k + 1) * width), slice((k + 1) * width, (k + 2) * width)
+        dense[at, at] = diag[k]
+        if k < count - 1:
+            dense[at, above], dense[above, at] = upper[k], lower[k + 1]
+    factors = linear.factor(*map(jnp.asarray, (lower, diag, upper)))
+    r = rng.normal(size=(count, width))
+    for solve, matrix in ((linear.solve, dense), (linear.solve_T, dense.T)):
+        close(solve(factors, jnp.asarray(r)).ravel(), np.linalg.solve(matrix, r.ravel()), 1e-12)
