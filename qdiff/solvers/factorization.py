@@ -26,11 +26,11 @@ class Solver(eqx.Module):
 
     @abc.abstractmethod
     def solve(self, sector: Sector, factors, r):
-        """The inverse applied to r (size,)."""
+        """The inverse applied to the columns of r (size, columns)."""
 
     @abc.abstractmethod
     def solve_T(self, sector: Sector, factors, r):
-        """The inverse transposed applied to r (size,)."""
+        """The inverse transposed applied to the columns of r (size, columns)."""
 
     def many(self, sector: Sector) -> ManySolver | None:
         """What is quicker than the three above for this sector, if anything, and nearly always good."""
@@ -46,11 +46,11 @@ class ManySolver(abc.ABC):
 
     @abc.abstractmethod
     def solve(self, factors, r):
-        """The inverses applied to r (size, lanes)."""
+        """The inverses applied to the columns of r (size, columns, lanes)."""
 
     @abc.abstractmethod
     def solve_T(self, factors, r):
-        """The inverses transposed applied to r (size, lanes)."""
+        """The inverses transposed applied to the columns of r (size, columns, lanes)."""
 
 
 class Dense(Solver):

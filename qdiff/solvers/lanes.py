@@ -1,7 +1,8 @@
 """Block tridiagonal systems with small blocks, one in each lane: elimination from the first level to the last.
 
 The batch is the last axis of every array, so that one instruction works on several systems; a single system is a
-batch of one. Sums inside the blocks are written out, entry by entry. Along the levels the elimination is sequential.
+batch of one, and several right-hand sides of each are axes before it. Sums inside the blocks are written out, entry by
+entry. Along the levels the elimination is sequential.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ def eliminate(lower, diag, upper, pattern: Places):
 
     def reduced(W, level):
         lo, d, up = level
-        rows = _eliminated(_once(jnp.concatenate([d - sparse(pattern, lo, W), up], axis=1)))
+        rows = _once(_eliminated(_once(jnp.concatenate([d - sparse(pattern, lo, W), up], axis=1))))
         inverse = [1 / rows[i, i] for i in range(b)]
         solved: list = [None] * b
         for i in reversed(range(b)):
@@ -70,7 +71,7 @@ def _eliminated(rows: Float[Array, "b c lanes"]):
     return jnp.stack([jnp.concatenate([*left[p], done[p]]) for p in range(b)])
 
 
-def solve(factors, pattern: Places, r: Float[Array, "m b lanes"]) -> Float[Array, "m b lanes"]:
+def solve(factors, pattern: Places, r: Float[Array, "m b *c lanes"]) -> Float[Array, "m b *c lanes"]:
     """x with M x = r."""
     return up(factors, jnp.zeros(r.shape[1:]), down(factors, pattern, r)[0])
 
@@ -88,18 +89,18 @@ def down(factors, pattern: Places, r):
     return y, last
 
 
-def up(factors, x: Float[Array, "b lanes"], y):
+def up(factors, x: Float[Array, "b *c lanes"], y):
     """The solution on the way back, if that beyond the last level is x."""
 
     def step(x, level):
         W, y = level
-        x = y - sum(W[:, j] * x[j] for j in range(x.shape[0]))
+        x = y - _full(W, x)
         return x, x
 
     return lax.scan(step, x, (factors[-1], y), reverse=True)[1]
 
 
-def solve_T(factors, pattern: Places, r: Float[Array, "m b lanes"]) -> Float[Array, "m b lanes"]:
+def solve_T(factors, pattern: Places, r: Float[Array, "m b *c lanes"]) -> Float[Array, "m b *c lanes"]:
     """x with M^T x = r."""
     return up_T(factors, pattern, jnp.zeros(r.shape[1:]), down_T(factors, r)[0])
 
@@ -110,13 +111,13 @@ def down_T(factors, r):
     def step(pulled, level):
         W, r = level
         z = r - pulled
-        return sum(W[i] * z[i] for i in range(z.shape[0])), z
+        return _full(W.swapaxes(0, 1), z), z
 
     pulled, z = lax.scan(step, jnp.zeros(r.shape[1:]), (factors[-1], r))
     return z, pulled
 
 
-def up_T(factors, pattern: Places, pulled: Float[Array, "b lanes"], z):
+def up_T(factors, pattern: Places, pulled: Float[Array, "b *c lanes"], z):
     """The solution on the way back, if the level beyond the last takes `pulled` from it."""
     lower, packed, _ = factors
 
@@ -134,6 +135,12 @@ def sparse(pattern, values: Float[Array, "k lanes"], x: Float[Array, "b *c lanes
     for (i, j), value in zip(pattern, values, strict=True):
         rows[i] = rows[i] + value * x[j]
     return jnp.stack(rows)
+
+
+def _full(W: Float[Array, "b b lanes"], x: Float[Array, "b *c lanes"]) -> Float[Array, "b *c lanes"]:
+    """W x, the sum written out."""
+    W = W.reshape(*W.shape[:2], *(1,) * (x.ndim - 2), W.shape[2])
+    return sum(W[:, j] * x[j] for j in range(x.shape[0]))
 
 
 def lu(A: Float[Array, "b b lanes"]):
@@ -171,7 +178,7 @@ def _inverse_pivots(rows):
     return jnp.where(np.eye(rows.shape[0], dtype=bool)[:, :, None], 1 / rows, rows)
 
 
-def _triangles(packed: Float[Array, "b b lanes"], r: Float[Array, "b lanes"]) -> Float[Array, "b lanes"]:
+def _triangles(packed: Float[Array, "b b lanes"], r: Float[Array, "b *c lanes"]) -> Float[Array, "b *c lanes"]:
     """(L U)^-1 r."""
     b, x = packed.shape[0], [*_once(r)]
     for i in range(b):
@@ -185,7 +192,7 @@ def _triangles(packed: Float[Array, "b b lanes"], r: Float[Array, "b lanes"]) ->
     return jnp.stack(x)
 
 
-def _triangles_T(packed: Float[Array, "b b lanes"], r: Float[Array, "b lanes"]) -> Float[Array, "b lanes"]:
+def _triangles_T(packed: Float[Array, "b b lanes"], r: Float[Array, "b *c lanes"]) -> Float[Array, "b *c lanes"]:
     """(L U)^-T r."""
     b, x = packed.shape[0], [*_once(r)]
     for i in range(b):

@@ -53,10 +53,11 @@ class BlockPlan:
         return out[0], out[1] - (padding + shift * (1 - padding)) * eye, out[2]
 
     def pack(self, x):
-        return take(_padded(x), self.origin).reshape(self.count, self.width)
+        """Columns (size, columns) level by level, (count, width, columns)."""
+        return take(_padded(x), self.origin).reshape(self.count, self.width, -1)
 
     def unpack(self, x):
-        return take(x.ravel(), self.flat)
+        return take(x.reshape(self.count * self.width, -1), self.flat)
 
 
 def _padded(values):
@@ -96,15 +97,15 @@ def factor(lower: Float[Array, "m b b"], diag: Float[Array, "m b b"], upper: Flo
     return lax.scan(reduced, jnp.concatenate([diag[0], upper[0]], axis=1), following)[1]
 
 
-def solve(factors: Factors, r: Float[Array, "m b"]) -> Float[Array, "m b"]:
+def solve(factors: Factors, r: Float[Array, "m b c"]) -> Float[Array, "m b c"]:
     """x with M x = r."""
     b = r.shape[1]
-    none = jnp.zeros(b)
+    none = jnp.zeros_like(r[0])
 
     def down(left, level):
         (panel, order, _), following = level
         both = jnp.concatenate([left, following])[order]
-        y = _unit_lower(panel[:b], both[:b, None])[:, 0]
+        y = _unit_lower(panel[:b], both[:b])
         return both[b:] - panel[b:] @ y, y
 
     def up(beyond, level):
@@ -116,23 +117,23 @@ def solve(factors: Factors, r: Float[Array, "m b"]) -> Float[Array, "m b"]:
     return lax.scan(up, (none, none), (factors, y), reverse=True)[1]
 
 
-def solve_T(factors: Factors, r: Float[Array, "m b"]) -> Float[Array, "m b"]:
+def solve_T(factors: Factors, r: Float[Array, "m b c"]) -> Float[Array, "m b c"]:
     """x with M^T x = r."""
     b = r.shape[1]
-    none = jnp.zeros(b)
+    none = jnp.zeros_like(r[0])
 
     def down(pulled, level):
         (panel, _, right), r = level
         z = solve_triangular(panel[:b], r - pulled[:b], trans=1)
-        return jnp.concatenate([pulled[b:], none]) + z @ right, z
+        return jnp.concatenate([pulled[b:], none]) + right.T @ z, z
 
     def up(left, level):
         (panel, order, _), z = level
-        y = solve_triangular(panel[:b], z - left @ panel[b:], trans=1, lower=True, unit_diagonal=True)
-        both = jnp.zeros(2 * b).at[order].set(jnp.concatenate([y, left]), unique_indices=True)
+        y = solve_triangular(panel[:b], z - panel[b:].T @ left, trans=1, lower=True, unit_diagonal=True)
+        both = jnp.zeros((2 * b, r.shape[2])).at[order].set(jnp.concatenate([y, left]), unique_indices=True)
         return both[:b], both[b:]
 
-    _, z = lax.scan(down, jnp.zeros(2 * b), (factors, r))
+    _, z = lax.scan(down, jnp.concatenate([none, none]), (factors, r))
     first, x = lax.scan(up, none, (factors, z), reverse=True)
     return jnp.concatenate([first[None], x[:-1]])
 

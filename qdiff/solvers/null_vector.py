@@ -44,19 +44,37 @@ def _stationary(sector, solver, values):
     Those in lanes are not handed on: they look otherwise in a batch, and are quickly made again.
     """
 
-    def alone(values):
-        factors = solver.factor(sector, values)
-        return _by_iteration(sector, values, partial(solver.solve, sector, factors))[0], factors
-
-    def lanes(values):
-        out, good = _by_iteration(sector, values, partial(many.solve, many.factor(values)))
-        return again(good, out, lambda values: alone(values)[0], values)
-
     many = solver.many(sector)
     if many is None:
-        out, factors = alone(values)
-        return *out, factors
+        factors = solver.factor(sector, values)
+        return *_by_iteration(sector, values, partial(solver.solve, sector, factors))[0], factors
+
+    def lanes(values):
+        return _with_care(sector, solver, values, False, partial(_by_iteration, sector, values))
+
     return *in_lanes(lanes)(values), ()
+
+
+def _with_care(sector, solver, values, transposed: bool, attempt):
+    """What attempt(solve) gives, (result, whether it is good in each lane), with the quick solves; where they are not good
+    enough, with the careful ones, whose factors are made anew in each: it is rare, and they would take much memory."""
+    many = solver.many(sector)
+    factors = many.factor(values)
+    quick, careful = (many.solve_T, solver.solve_T) if transposed else (many.solve, solver.solve)
+
+    def step(carry):
+        k, good, _ = carry
+
+        def solve(r):
+            return again(good, quick(factors, r), lambda values, r: careful(sector, solver.factor(sector, values), r), values, r)
+
+        out, good = attempt(solve)
+        return k + 1, good, out
+
+    good = jnp.ones(values.shape[1], bool)
+    shape = jax.eval_shape(lambda: attempt(partial(quick, factors))[0])
+    nothing = jax.tree.map(lambda a: jnp.zeros(a.shape, a.dtype), shape)
+    return lax.while_loop(lambda carry: (carry[0] < 1) | ((carry[0] < 2) & ~jnp.all(carry[1])), step, (0, good, nothing))[2]
 
 
 def _by_iteration(sector, values, solve):
@@ -76,13 +94,13 @@ def _by_iteration(sector, values, solve):
     scale = _largest(values)
     sample = np.random.default_rng(1).normal(size=sector.size).reshape(w.shape)
     uniform, sample = (jnp.broadcast_to(v, (sector.size, *lanes)) for v in (u, sample - u * _dot(w, sample)))
-    both = jax.vmap(solve)
 
     def step(carry):
         k, x, slow, slower, _, now = carry
         rest = lax.cond(k > 1, lambda: slow - _act(sector, values, slower), lambda: slow)
-        right = lax.cond(k > 0, lambda: jnp.stack([-G(x), rest]), lambda: jnp.stack([uniform, sample]))
-        dx, dy = both(right)
+        right = lax.cond(k > 0, lambda: jnp.stack([-G(x), rest], axis=1), lambda: jnp.stack([uniform, sample], axis=1))
+        change = solve(right)
+        dx, dy = change[:, 0], change[:, 1]
         # Rounding has a trace of its own, which the inverse blows up along the state: normalised, or projected, away.
         new = x + dx
         new = new / _dot(w, new)
@@ -147,39 +165,28 @@ def response(sector, solver, values, x, factors, right):
     s = _largest(lax.stop_gradient(values))
 
     def linear(transposed: bool):
-        def refined(values, x, solve, r):
-            return _for_columns(lambda r: _by_refinement(sector, values, x, solve, r, transposed), r)
-
-        def side(solver):
-            return solver.solve_T if transposed else solver.solve
-
-        def alone(values, x, r, factors):
-            return refined(values, x, partial(side(solver), sector, factors), r)[0]
+        refined = partial(_by_refinement, sector, transposed)
 
         def lanes(values, x, r):
-            z, good = refined(values, x, partial(side(many), many.factor(values)), r)
-            return again(jnp.all(good, axis=0), z, lambda *one: alone(*one, solver.factor(sector, one[0])), values, x, r)
+            return _with_care(sector, solver, values, transposed, partial(refined, values, x, r))
 
         known = lax.stop_gradient(values)
-        if many is None:
-            return lambda _, r: alone(known, x, r[:, None], factors)[:, 0]
-        solve = in_lanes(lanes, columns=True)
-        return lambda _, r: solve(known, x, r[:, None])[:, 0]
+        if solver.many(sector) is None:
+            solve = partial(solver.solve_T if transposed else solver.solve, sector, factors)
+            return lambda _, r: refined(known, x, r[:, None], solve)[0][:, 0]
+        in_columns = in_lanes(lanes, columns=True)
+        return lambda _, r: in_columns(known, x, r[:, None])[:, 0]
 
-    many = solver.many(sector)
     return lax.custom_linear_solve(lambda y: _act(sector, values, y) - s * u * (w @ y), right, linear(False), linear(True))
 
 
-def _for_columns(function, r):
-    """function of every column r[:, k], results (size, columns, ...) and (columns, ...)."""
-    if r.shape[1] == 1:
-        z, good = function(r[:, 0])
-        return z[:, None], good[None]
-    return jax.vmap(function, in_axes=1, out_axes=(1, 0))(r)
+def _by_refinement(sector, transposed: bool, values, x, r, solve):
+    """A^-1 r or A^-T r by refinement from approximate inverses, NaN where it does not converge, and whether it did to rounding.
 
-
-def _by_refinement(sector, values, x, solve, r, transposed: bool):
-    """A^-1 r or A^-T r by refinement from approximate inverses, NaN where it does not converge, and whether it did to rounding."""
+    Args:
+        values: (nnz, *lanes). x: (size, *lanes). r: (size, columns, *lanes).
+    """
+    values, x = values[:, None], x[:, None]
     w, u = _trace(sector, values.ndim - 1)
     apply = Conserving(sector, values, transposed)
     s = _largest(values)
@@ -201,7 +208,7 @@ def _by_refinement(sector, values, x, solve, r, transposed: bool):
 
     z = jnp.zeros_like(r)
     _, z, before, last = lax.while_loop(going_on, step, (0, z, z[0], z[0]))
-    good = _finished(z, before, last)
+    good = jnp.all(_finished(z, before, last), axis=0)
     return jnp.where(last <= 1e-6 * _largest(z), z, jnp.nan) - _dot(left, r) / s * out, good
 
 

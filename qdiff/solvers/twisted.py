@@ -68,7 +68,7 @@ class Twisted:
         return ends, into, lanes.factor(centre[:, 0, :0], centre, jnp.zeros_like(centre), ())
 
     def solve(self, factors, r):
-        """x with M x = r, both (size, lanes)."""
+        """x with M x = r, both (size, columns, lanes)."""
         ends, into, centre = factors
         r, middle = self._packed(r)
         y, last = lanes.down(ends, self.pattern, r)
@@ -77,7 +77,7 @@ class Twisted:
         return self._unpacked(lanes.up(ends, _twice(x), y), x)
 
     def solve_T(self, factors, r):
-        """x with M^T x = r, both (size, lanes)."""
+        """x with M^T x = r, both (size, columns, lanes)."""
         ends, into, centre = factors
         r, middle = self._packed(r)
         z, pulled = lanes.down_T(ends, r)
@@ -87,11 +87,13 @@ class Twisted:
 
     def _packed(self, r):
         packed = take(_padded(r), self.origin)
-        ends = packed[: -self.width].reshape(self.middle, self.width, 2 * r.shape[1])
-        return ends, packed[-self.width :]
+        ends = packed[: -self.width].reshape(self.middle, self.width, 2, *r.shape[1:])
+        return _merged(ends.swapaxes(2, 3)), packed[-self.width :]
 
     def _unpacked(self, ends, middle):
-        return take(jnp.concatenate([ends.reshape(-1, middle.shape[-1]), middle]), self.flat)
+        columns, lanes = middle.shape[1:]
+        ends = ends.reshape(self.middle, self.width, columns, 2, lanes).swapaxes(2, 3)
+        return take(jnp.concatenate([ends.reshape(-1, columns, lanes), middle]), self.flat)
 
 
 def _padded(values):

@@ -134,10 +134,10 @@ def test_twisted_elimination_is_that_of_the_whole():
         dense = np.zeros((4, n, n))
         dense[:, row, col] = values.T
         dense -= 0.1 * np.eye(n)
-        r = rng.normal(size=(n, 4))
+        r = rng.normal(size=(n, 3, 4))
         factors = system.factor(jnp.asarray(values), jnp.full(4, 0.1))
         for solve, matrix in ((system.solve, dense), (system.solve_T, dense.transpose(0, 2, 1))):
-            close(solve(factors, jnp.asarray(r)), np.linalg.solve(matrix, r.T[..., None])[..., 0].T, 1e-14)
+            close(np.moveaxis(solve(factors, jnp.asarray(r)), -1, 0), np.linalg.solve(matrix, np.moveaxis(r, -1, 0)), 1e-14)
 
 
 @pytest.mark.parametrize("width", [7, 8, 9])

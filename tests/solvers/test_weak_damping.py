@@ -105,7 +105,7 @@ def test_derivatives():
 
 
 def test_a_batch_of_which_some_need_it():
-    """Damped points of a batch are not touched by weakly damped ones beside them, and all are the loop's, 1e-12."""
+    """Damped points of a batch are as without weakly damped ones beside them, 1e-14, and all are the loop's, 1e-12."""
     xs = np.stack([X + np.array([s, s, 0, 0]) for s in (8.0, 0.0, 7.0, -4.0)])
     both = jax.value_and_grad(current)
     one = jax.jit(both)
@@ -115,7 +115,7 @@ def test_a_batch_of_which_some_need_it():
     for got, (_, want) in zip(gradient, alone, strict=True):
         close(got, want, 1e-10)
     damped, _ = jax.jit(jax.vmap(both))(xs[[0, 2]])
-    assert np.array_equal(damped, np.asarray(value)[[0, 2]])
+    close(damped, value[np.array([0, 2])], 1e-14)
 
 
 @pytest.mark.parametrize("dots", [5, 6])
@@ -144,6 +144,6 @@ def test_singular_blocks_on_the_diagonal(count, width):
         if k < count - 1:
             dense[at, above], dense[above, at] = upper[k], lower[k + 1]
     factors = linear.factor(*map(jnp.asarray, (lower, diag, upper)))
-    r = rng.normal(size=(count, width))
+    r = rng.normal(size=(count, width, 2))
     for solve, matrix in ((linear.solve, dense), (linear.solve_T, dense.T)):
-        close(solve(factors, jnp.asarray(r)).ravel(), np.linalg.solve(matrix, r.ravel()), 1e-12)
+        close(solve(factors, jnp.asarray(r)).reshape(-1, 2), np.linalg.solve(matrix, r.reshape(-1, 2)), 1e-12)
