@@ -43,7 +43,6 @@ def _stationary(sector, solver, values):
 
     Those in lanes are not handed on: they look otherwise in a batch, and are quickly made again.
     """
-
     many = solver.many(sector)
     if many is None:
         factors = solver.factor(sector, values)
@@ -106,7 +105,6 @@ def _by_iteration(sector, values, solve):
         new = new / _dot(w, new)
         y = slower + dy
         y = y - new * _dot(w, y)
-        now = _largest(new - x)
         return k + 1, new, jnp.where(k == 0, y, slow), jnp.where(k == 0, 0.0, y), now, _largest(new - x)
 
     def going_on(carry):

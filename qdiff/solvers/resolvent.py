@@ -44,9 +44,7 @@ def resolvent(sector: Sector, values, x, omega, right):
     still = lax.stop_gradient(shift)
     forth, back = _products(sector, fixed, still)
     if omega is None:
-        solver = choose(sector)
-        factors = solver.factor(sector, fixed)
-        down, up = partial(solver.solve, sector, factors), partial(solver.solve_T, sector, factors)
+        down, up = _approximate(sector, fixed)
     else:
         down, up = _at_frequency(sector, fixed, lax.stop_gradient(omega))
 
@@ -129,17 +127,23 @@ def _at_frequency(sector: Sector, values, omega):
     double: Sector = _Rotating(sector)  # type: ignore[assignment]  (what a `Solver` needs of one)
     n = sector.size
     turn = jnp.full(n, omega)
-    solver = choose(double)
-    factors = solver.factor(double, jnp.concatenate([values, values, turn, -turn]))
+    forth, back = _approximate(double, jnp.concatenate([values, values, turn, -turn]))
 
     def joined(z):
         return z[:n] + 1j * z[n:]
 
     def down(r):
-        return joined(solver.solve(double, factors, jnp.concatenate([r.real, r.imag])))
+        return joined(forth(jnp.concatenate([r.real, r.imag])))
 
     def up(r):
         # The transposed real form is that of (G - i omega)^H: conjugated before and after.
-        return joined(solver.solve_T(double, factors, jnp.concatenate([r.real, -r.imag]))).conj()
+        return joined(back(jnp.concatenate([r.real, -r.imag]))).conj()
 
     return down, up
+
+
+def _approximate(sector, values):
+    """Approximate inverses of G and of its transpose, as functions of real vectors."""
+    solver = choose(sector)
+    factors = solver.factor(sector, values)
+    return tuple(lambda r, solve=solve: solve(sector, factors, r[:, None])[:, 0] for solve in (solver.solve, solver.solve_T))
