@@ -15,8 +15,9 @@ from helpers import close, derivative
 import qdiff as qd
 from qdiff.generators.sector import reach
 from qdiff.solvers import linear
-from qdiff.solvers.factorization import BlockTridiagonal, choose
+from qdiff.solvers.factorization import BlockTridiagonal, choose, matrix
 from qdiff.solvers.null_vector import _by_iteration, null_vector
+from qdiff.solvers.resolvent import resolvent
 
 TUNNELLING = {(0, 1): 0.2, (0, 2): -0.9, (1, 2): 0.16j}
 
@@ -118,6 +119,52 @@ def test_a_batch_of_which_some_need_it():
     close(damped, value[np.array([0, 2])], 1e-14)
 
 
+def random_ladder(seed):
+    """Stages of up to four levels: a random Hamiltonian inside, one or two kinds of jump between, nine decades of damping."""
+    rng = np.random.default_rng(seed)
+    levels, stages, damping = int(rng.integers(2, 5)), int(rng.integers(14, 30)), 10.0 ** -rng.integers(0, 10)
+    s = qd.Space(stage=qd.Rotor(0, stages - 1), level=qd.Levels(levels))
+    half = sum(rng.normal() * 1j ** rng.integers(0, 2) * s.level.transition(a, b) for a in range(levels) for b in range(a))
+    jumps = []
+    for _ in range(rng.integers(1, 3)):
+        move = s.stage.E @ s.level.transition(*rng.integers(0, levels, 2))
+        jumps += [(damping * rng.uniform(0.5, 2), move), (damping * rng.uniform(0.5, 2), move.dag)]
+    return qd.Lindblad(half + half.dag + rng.normal() * s.level.transition(0, 0), {"bath": jumps})
+
+
+def test_random_ladders(counted):
+    """The chosen solver finds what the dense one does, 1e-16/rcond, wherever that tells the state from a slow decay."""
+    different = 0
+    for seed in range(12):
+        motion = random_ladder(seed)
+        sector = reach(motion)
+        (x, rcond, residual), (want, right, _) = solved(motion), solved(motion, qd.Dense())
+        if right > 1e-11:
+            counted("random systems")
+            different += not isinstance(choose(sector), qd.Dense)
+            close(x, want, 1e-16 / right + 1e-14)
+            assert residual < 1e-14 and 0.1 < rcond / right < 10, seed
+    assert different >= 6
+
+
+def test_at_a_frequency():
+    """(G - i omega) z = r and its transpose, where next to nothing is damped: dense complex algebra, 1e-9."""
+    _, motion = ladder(1e-4)
+    sector = reach(motion)
+    values = sector.values(motion)
+    x = null_vector(sector, values, qd.Dense())[0]
+    r = np.random.default_rng(0).normal(size=sector.size)
+    r = r - np.asarray(x) * (sector.trace_weights @ r)
+    G = np.asarray(matrix(sector, values))
+    for omega in (0.3, 1e-3):
+        want = np.linalg.solve(G - 1j * omega * np.eye(sector.size), r)
+        z, pull = jax.vjp(lambda r, omega=omega: resolvent(sector, values, x, omega, r), jnp.asarray(r, complex))
+        close(z, want, 1e-9)
+        (back,) = pull(jnp.asarray(r, complex))
+        into = np.eye(sector.size) - np.outer(np.asarray(x), sector.trace_weights)  # the part of a right side that has no trace
+        close(into.T @ back, into.T @ np.linalg.solve((G - 1j * omega * np.eye(sector.size)).T, r), 1e-9)
+
+
 @pytest.mark.parametrize("dots", [5, 6])
 def test_wide_levels(dots):
     """Levels of more than eight unknowns, which are eliminated by LAPACK: the dense solver's state to 1e-11."""
@@ -145,5 +192,5 @@ def test_singular_blocks_on_the_diagonal(count, width):
             dense[at, above], dense[above, at] = upper[k], lower[k + 1]
     factors = linear.factor(*map(jnp.asarray, (lower, diag, upper)))
     r = rng.normal(size=(count, width, 2))
-    for solve, matrix in ((linear.solve, dense), (linear.solve_T, dense.T)):
-        close(solve(factors, jnp.asarray(r)).reshape(-1, 2), np.linalg.solve(matrix, r.reshape(-1, 2)), 1e-12)
+    for solve, M in ((linear.solve, dense), (linear.solve_T, dense.T)):
+        close(solve(factors, jnp.asarray(r)).reshape(-1, 2), np.linalg.solve(M, r.reshape(-1, 2)), 1e-12)
