@@ -167,14 +167,27 @@ def test_at_a_frequency():
 
 @pytest.mark.parametrize("dots", [5, 6])
 def test_wide_levels(dots):
-    """Levels of more than eight unknowns, which are eliminated by LAPACK: the dense solver's state to 1e-11."""
+    """Levels of more than eight unknowns, which are eliminated by LAPACK: the dense solver's state to 1e-13; its derivative, and
+    a batch of both, to 1e-10."""
     rng = np.random.default_rng(dots)
     pairs = [(a, b) for a in range(dots) for b in range(a + 1, dots)]
     tunnelling = {at: complex(*rng.normal(size=2)) for at in pairs}
-    _, motion = ladder(1e-4, tunnelling=tunnelling, dots=dots, stages=9)
-    sector = reach(motion)
-    assert linear.block_plan(sector).width > 8
-    close(solved(motion, BlockTridiagonal())[0], solved(motion, qd.Dense())[0], 1e-13)
+
+    def motion(damping):
+        return ladder(damping, 2e-4, tunnelling=tunnelling, dots=dots, stages=9)
+
+    s, one = motion(1e-4)
+    assert linear.block_plan(reach(one)).width > 8
+    close(solved(one, BlockTridiagonal())[0], solved(one, qd.Dense())[0], 1e-13)
+
+    def stage(damping, solver):
+        return qd.steady_state(motion(damping)[1], solver).expect(s.stage.L)
+
+    both = jax.jit(jax.value_and_grad(lambda damping: stage(damping, BlockTridiagonal())))
+    found, alone = jax.vmap(both)(jnp.array([1e-4, 3e-4])), jax.value_and_grad(lambda damping: stage(damping, qd.Dense()))(3e-4)
+    for batch, single, want in zip(found, both(3e-4), alone, strict=True):
+        close(batch[1], want, 1e-10)
+        close(single, want, 1e-10)
 
 
 @pytest.mark.parametrize("count, width", [(1, 3), (2, 1), (2, 4), (7, 5)])
