@@ -212,17 +212,21 @@ def _once(x):
 
 
 def again(good, out, alone: Callable, *args):
-    """`out`, but of every lane that is not `good` (lanes,) what alone(*its part of args) gives; the last axis is the lane."""
+    """The array `out`, but of every lane that is not `good` (lanes,) what alone(*its part of args) gives, one by one.
 
-    def each(lane):
-        good, out, args = lane
-        return lax.cond(good, lambda: out, lambda: alone(*args))
+    The last axis of all arrays is the lane.
+    """
 
-    def all_lanes():
-        lanes = jax.tree.map(lambda x: jnp.moveaxis(x, -1, 0), (good, out, args))
-        return jax.tree.map(lambda x: jnp.moveaxis(x, 0, -1), lax.map(each, lanes))
+    def those():
+        at = jnp.argsort(good)  # those that are not good come first
 
-    return lax.cond(jnp.all(good), lambda: out, all_lanes)
+        def one(k, out):
+            lane = at[k]
+            return out.at[..., lane].set(alone(*(a[..., lane] for a in args)))
+
+        return lax.fori_loop(0, jnp.sum(~good), one, out)
+
+    return lax.cond(jnp.all(good), lambda: out, those)
 
 
 def in_lanes(many: Callable, columns: bool = False) -> Callable:

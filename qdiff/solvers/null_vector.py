@@ -55,8 +55,11 @@ def _stationary(sector, solver, values):
 
 
 def _with_care(sector, solver, values, transposed: bool, attempt):
-    """What attempt(solve) gives, (result, whether it is good in each lane), with the quick solves; where they are not good
-    enough, with the careful ones, whose factors are made anew in each: it is rare, and they would take much memory."""
+    """What attempt(solve) gives, (result, whether it is good in each lane), with the quick solves.
+
+    Lanes where they are not good enough are solved again with the careful ones, one lane after the other, and the factors
+    are made anew in each solve: it is rare, and those of all lanes would take much memory.
+    """
     many = solver.many(sector)
     factors = many.factor(values)
     quick, careful = (many.solve_T, solver.solve_T) if transposed else (many.solve, solver.solve)
@@ -95,35 +98,39 @@ def _by_iteration(sector, values, solve):
     uniform, sample = (jnp.broadcast_to(v, (sector.size, *lanes)) for v in (u, sample - u * _dot(w, sample)))
 
     def step(carry):
-        k, x, slow, slower, _, now = carry
+        k, x, slow, slower, now, done = carry
         rest = lax.cond(k > 1, lambda: slow - _act(sector, values, slower), lambda: slow)
         right = lax.cond(k > 0, lambda: jnp.stack([-G(x), rest], axis=1), lambda: jnp.stack([uniform, sample], axis=1))
-        change = solve(right)
-        dx, dy = change[:, 0], change[:, 1]
+        both = solve(right)
         # Rounding has a trace of its own, which the inverse blows up along the state: normalised, or projected, away.
-        new = x + dx
+        new = x + both[:, 0]
         new = new / _dot(w, new)
-        y = slower + dy
+        y = slower + both[:, 1]
         y = y - new * _dot(w, y)
-        return k + 1, new, jnp.where(k == 0, y, slow), jnp.where(k == 0, 0.0, y), now, _largest(new - x)
-
-    def going_on(carry):
-        k, x, _, _, before, now = carry
-        return (k < 2) | ((k < 9) & ~jnp.all(_finished(x, before, now)))
+        new, y = jnp.where(done, x, new), jnp.where(done, slower, y)
+        before, now = now, _largest(new - x)
+        return k + 1, new, jnp.where(k == 0, y, slow), jnp.where(k == 0, 0.0, y), now, done | _finished(new, before, now)
 
     none = jnp.zeros_like(uniform)
-    _, x, slow, slower, before, now = lax.while_loop(going_on, step, (0, none, none, none, none[0], none[0]))
-    residual = _largest(G(x)) / scale
-    out = x, _largest(slow) / (scale * _largest(slower)), residual
-    return out, _finished(x, before, now) & (residual <= _ROUNDING)
+    start = 0, none, none, none, none[0], jnp.zeros(lanes, bool)
+    _, x, slow, slower, _, done = lax.while_loop(partial(_going_on, 9), step, start)
+    rcond, residual = _largest(slow) / (scale * _largest(slower)), _largest(G(x)) / scale
+    return (x, rcond, residual), done & (residual <= _ROUNDING) & (rcond >= UNIQUE) | jnp.isnan(scale)
 
 
 def _finished(x, before, now):
-    """Whether the next change of x, in each lane, would be a few roundings or less; not so if it is NaN.
+    """Whether the next change of x would be a few roundings or less; or x is NaN, for which there is nothing to be done.
 
-    Each change is smaller than the last by a constant factor, which the last two tell.
+    Each change is smaller than the last by a constant factor, which the last two tell. What is finished is not changed any
+    more while others go on: a change that is all rounding tells nothing.
     """
-    return now * now <= 1e-15 * before * _largest(x)
+    return ~(now * now > 1e-15 * before * _largest(x))
+
+
+def _going_on(most: int, carry):
+    """Two steps at least and `most` at most, until all that are worked on together are finished."""
+    k, *_, done = carry
+    return (k < 2) | ((k < most) & ~jnp.all(done))
 
 
 def _dot(w, x):
@@ -192,22 +199,20 @@ def _by_refinement(sector, transposed: bool, values, x, r, solve):
     left, inside, out, across = (x, w, w, u) if transposed else (w, u, x, w)
 
     def step(carry):
-        k, z, _, before = carry
+        k, z, before, done = carry
         # The known part is taken off here, where r is a number in memory: outside the loop the compiler may compute r
         # twice, rounded differently, and an r that is all rounding would not converge.
         rest = r - apply(z)
         new = z + solve(rest - _dot(left, rest) * inside)
-        new = new - out * _dot(across, new)
-        return k + 1, new, before, _largest(new - z)
-
-    def going_on(carry):
-        k, z, before, now = carry
-        return (k < 2) | ((k < 8) & ~jnp.all(_finished(z, before, now)))
+        new = jnp.where(done, z, new - out * _dot(across, new))
+        now = jnp.where(done, before, _largest(new - z))
+        return k + 1, new, now, done | _finished(new, before, now)
 
     z = jnp.zeros_like(r)
-    _, z, before, last = lax.while_loop(going_on, step, (0, z, z[0], z[0]))
-    good = jnp.all(_finished(z, before, last), axis=0)
-    return jnp.where(last <= 1e-6 * _largest(z), z, jnp.nan) - _dot(left, r) / s * out, good
+    _, z, last, done = lax.while_loop(partial(_going_on, 8), step, (0, z, z[0], jnp.zeros(r.shape[1:], bool)))
+    converged = last <= 1e-6 * _largest(z)
+    good = jnp.all(done & converged | jnp.isnan(s), axis=0)
+    return jnp.where(converged, z, jnp.nan) - _dot(left, r) / s * out, good
 
 
 def selected(sector: Sector, values, start):

@@ -98,6 +98,8 @@ def seal(path: pathlib.Path):
     digest = _digest(path, path.stat().st_size)
     with open(path, "ab") as file:
         file.write(_SEAL + digest + b"\n")
+        file.flush()
+        os.fsync(file.fileno())  # what it was made of is deleted next
 
 
 def broken(path: str | os.PathLike) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import pathlib
@@ -15,7 +16,7 @@ import numpy as np
 
 _STUDY = "study.json"
 _NAMED = re.compile("[0-9]{12}-[0-9]{12}[.]npz")
-_JOINED = re.compile("[0-9a-f]{8}[.]new")
+_OWN = re.compile("([0-9]{12}-[0-9]{12}[.]npz[.])?[0-9a-f]{8}[.]new")
 _DAMAGED = "{} is damaged: delete it, and resume"
 
 
@@ -82,14 +83,16 @@ class Shards:
             yield start, stop, *self._read(start, stop)
 
     def join(self, out: pathlib.Path, write: Callable[[pathlib.Path], object]):
-        """Make `out` by `write` of another name, which it has when it is whole, and remove the shards."""
+        """Make `out` by `write`, under another name until it is whole, and remove the shards: all on one file system."""
         fresh = self.folder / f"{uuid.uuid4().hex[:8]}.new"
         try:
             write(fresh)
             os.replace(fresh, out)
         finally:
             fresh.unlink(missing_ok=True)
-        self.remove()
+        # The study is whole, whatever happens to what it was made of: that goes when it is resumed.
+        with contextlib.suppress(OSError):
+            self.remove()
 
     def check(self, size: int, shapes: dict[str, tuple[int, ...]]):
         """Look at the shards that are there.
@@ -124,7 +127,7 @@ class Shards:
 
     def remove(self):
         """Delete what was put here, and the folder if nothing else is in it."""
-        _removed(self.folder)
+        _remove(self.folder)
 
 
 def finished(out: pathlib.Path, record: dict):
@@ -132,17 +135,15 @@ def finished(out: pathlib.Path, record: dict):
     folder = out.with_name(out.name + ".parts")
     if not folder.is_dir():
         return
-    try:
-        left = unfinished(out)
-    except ValueError:  # not known to be of this study, which needs nothing of it
-        return
-    if left.get("record") == record or not any(folder.iterdir()):
-        _removed(folder)
+    # It is not needed, whether or not it can be read, or deleted: it may be another's.
+    with contextlib.suppress(OSError, ValueError):
+        if unfinished(out).get("record") == record or not any(folder.iterdir()):
+            _remove(folder)
 
 
-def _removed(folder: pathlib.Path):
+def _remove(folder: pathlib.Path):
     for path in folder.iterdir():
-        if _NAMED.match(path.name) or _JOINED.fullmatch(path.name):
+        if _NAMED.fullmatch(path.name) or _OWN.fullmatch(path.name):
             path.unlink(missing_ok=True)
     (folder / _STUDY).unlink(missing_ok=True)  # last: as long as it is there, it says what the folder is
     if not any(folder.iterdir()):

@@ -106,9 +106,7 @@ def sweep(
     with disk("out", out or ""):
         path = None if out is None else _target(pathlib.Path(out), record, resume)
     if path is not None and path.exists():
-        if jax.process_index() == 0:
-            finished(path, record)
-        return _opened(path)
+        return _ended(path, record)
     if path is not None and chunk is None:
         chunk = unfinished(path).get("chunk")  # the same calls as before give the same digits
 
@@ -125,8 +123,16 @@ def sweep(
         return layout.dataset(arrays, coded(grid.size, 0, reasons, texts), texts)
     with disk("out", path, kept=f"{path}.parts"):
         shards = Shards(path, record, batches.chunk, resume or jax.process_count() > 1)
-        shards.check(grid.size, batches.shapes)
-        for start, stop in _missing(grid.size, batches.chunk, shards.ranges()):
+        try:
+            shards.check(grid.size, batches.shapes)
+            missing = _missing(grid.size, batches.chunk, shards.ranges())
+        except (OSError, ValueError):
+            if not path.exists():
+                raise
+        if path.exists():  # another process was quicker, and takes its shards away
+            report(None)
+            return _ended(_target(path, record, True), record)
+        for start, stop in missing:
             work.run(start, stop, shards)
         report(None)
         _finish(path, layout, shards, grid.size)
@@ -216,6 +222,13 @@ def _target(path: pathlib.Path, record: dict, resume: bool) -> pathlib.Path:
         if study_of(path) != record:
             raise ValueError(f"out must be a new file or one of the same study, but {path} is of another one")
     return path
+
+
+def _ended(path: pathlib.Path, record: dict) -> xarray.Dataset:
+    """The finished study."""
+    if jax.process_index() == 0:
+        finished(path, record)
+    return _opened(path)
 
 
 def _opened(path: pathlib.Path) -> xarray.Dataset:

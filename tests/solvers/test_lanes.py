@@ -1,5 +1,7 @@
 """Many block tridiagonal systems at once: against dense algebra, and under nested batches; and one full matrix."""
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -86,6 +88,31 @@ def test_a_batch_is_the_loop(damping):
     close(value, [a[0][0] for a in alone], 1e-11)
     close(gradient, [a[1] for a in alone], 1e-9)
     assert np.all(residual < 1e-13) and np.all(np.abs(np.log10(rcond / jnp.stack([a[0][1][0] for a in alone]))) < 1)
+
+
+def test_good_lanes_stay_good():
+    """In a batch with one that goes on to the last step, all others are good and as they are alone; so are right-hand sides."""
+    sector = reach(resonator(0.1, 1.0)[1])
+    many = BlockTridiagonal().many(sector)
+    dampings = np.append(np.random.default_rng(0).uniform(0.05, 1, 63), 1e-12)
+    values = jax.jit(jax.vmap(lambda d: sector.values(resonator(d, 1.0)[1]), out_axes=1))(dampings)
+    right = np.arange(sector.size) + np.array([[0.0], [3000.0], [1e6]])
+
+    @jax.jit
+    def both(values):
+        solve, solve_T = partial(many.solve, many.factor(values)), partial(many.solve_T, many.factor(values))
+        (x, _, _), good = null_vector._by_iteration(sector, values, solve)
+        r = jnp.broadcast_to(right.T[:, :, None], (sector.size, 3, values.shape[1]))
+        return x, good, *null_vector._by_refinement(sector, True, values, x, r, solve_T)
+
+    x, good, z, good_too = both(values)
+    assert np.array_equal(good, dampings > 1e-12) and np.all(good_too[:63])
+    for k in (0, 20, 62):
+        alone = both(values[:, k : k + 1])
+        close(x[:, k], alone[0][:, 0], 1e-15)
+        close(z[..., k], alone[2][..., 0], 1e-14)
+    x, good, _, _ = both(values.at[0, 3].set(jnp.nan))
+    assert np.array_equal(good, dampings > 1e-12) and np.array_equal(np.isnan(x).all(axis=0), np.arange(64) == 3)
 
 
 def test_nested_batches():

@@ -233,6 +233,49 @@ def test_killed_while_it_ends(tmp_path, monkeypatch, moment):
     assert os.listdir(tmp_path) == ["data.nc"]
 
 
+@pytest.mark.parametrize("moment", ["before", "after"])
+def test_another_process_may_end_it_first(tmp_path, monkeypatch, moment):
+    """While one looks at the shards, another joins them and takes them away: the same data, and nothing is left behind."""
+    out, check, once = tmp_path / "data.nc", Shards.check, [None]
+
+    def overtaken(self, *args):
+        if once:
+            once.clear()
+            qd.sweep(LAMBDA, "force", T1=T1, chunk=2, out=out, resume=True).close()
+            if moment == "after":
+                Shards(out, json.loads(json.dumps(self.record)), 2, False)
+        check(self, *args)
+
+    init = Shards.__init__
+    monkeypatch.setattr(
+        Shards, "__init__", lambda self, out, record, *rest: (init(self, out, record, *rest), setattr(self, "record", record))[0]
+    )
+    monkeypatch.setattr(Shards, "check", overtaken)
+    with qd.sweep(LAMBDA, "force", T1=T1, chunk=2, out=out) as data:
+        xarray.testing.assert_identical(data.load(), qd.sweep(LAMBDA, "force", T1=T1, chunk=2))
+    assert os.listdir(tmp_path) == ["data.nc"]
+
+
+def test_shards_that_cannot_be_deleted_do_no_harm(tmp_path, monkeypatch):
+    out = tmp_path / "data.nc"
+
+    def forbidden(self):
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(pathlib.Path, "rmdir", forbidden)
+        for _ in range(2):
+            with qd.sweep(LAMBDA, "force", T1=T1, out=out, resume=True) as data:
+                assert data.force.shape == T1.shape
+    copy = tmp_path / "data.nc.parts" / "000000000000-000000000007.npz.bak"
+    copy.write_text("of the user's own")
+    qd.sweep(LAMBDA, "force", T1=T1, out=out, resume=True).close()
+    assert copy.exists()
+    copy.unlink()
+    qd.sweep(LAMBDA, "force", T1=T1, out=out, resume=True).close()
+    assert os.listdir(tmp_path) == ["data.nc"]
+
+
 def test_what_is_of_no_finished_study_stays(tmp_path):
     """Next to a finished file: the shards of another study, and a folder that cannot be understood."""
     out, folder = tmp_path / "data.nc", tmp_path / "data.nc.parts"
