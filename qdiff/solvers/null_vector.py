@@ -115,11 +115,11 @@ def _by_iteration(sector, values, solve):
     start = 0, none, none, none, none[0], jnp.zeros(lanes, bool)
     _, x, slow, slower, _, done = lax.while_loop(partial(_going_on, 9), step, start)
     rcond, residual = _largest(slow) / (scale * _largest(slower)), _largest(G(x)) / scale
-    return (x, rcond, residual), done & (residual <= _ROUNDING) & (rcond >= UNIQUE) | jnp.isnan(scale)
+    return (x, rcond, residual), done & (residual <= _ROUNDING) & (rcond >= UNIQUE) | jnp.isinf(scale)
 
 
 def _finished(x, before, now):
-    """Whether the next change of x would be a few roundings or less; or x is NaN, for which there is nothing to be done.
+    """Whether the next change of x would be a few roundings or less; or x is NaN, and there is nothing to be done.
 
     Each change is smaller than the last by a constant factor, which the last two tell. What is finished is not changed any
     more while others go on: a change that is all rounding tells nothing.
@@ -138,7 +138,8 @@ def _dot(w, x):
 
 
 def _largest(x):
-    return jnp.max(jnp.abs(x), axis=0)
+    """The largest |x| of each lane; infinite if one is NaN, which the maximum of many numbers leaves out on a CPU."""
+    return jnp.max(jnp.where(jnp.isnan(x), jnp.inf, jnp.abs(x)), axis=0)
 
 
 @_stationary.defjvp
@@ -210,8 +211,8 @@ def _by_refinement(sector, transposed: bool, values, x, r, solve):
 
     z = jnp.zeros_like(r)
     _, z, last, done = lax.while_loop(partial(_going_on, 8), step, (0, z, z[0], jnp.zeros(r.shape[1:], bool)))
-    converged = last <= 1e-6 * _largest(z)
-    good = jnp.all(done & converged | jnp.isnan(s), axis=0)
+    converged = (last <= 1e-6 * _largest(z)) & (last < jnp.inf)
+    good = jnp.all(done & converged | jnp.isinf(s), axis=0)
     return jnp.where(converged, z, jnp.nan) - _dot(left, r) / s * out, good
 
 
