@@ -140,7 +140,10 @@ def sparse(pattern, values: Float[Array, "k lanes"], x: Float[Array, "b *c lanes
 def _full(W: Float[Array, "b b lanes"], x: Float[Array, "b *c lanes"]) -> Float[Array, "b *c lanes"]:
     """W x, the sum written out."""
     W = W.reshape(*W.shape[:2], *(1,) * (x.ndim - 2), W.shape[2])
-    return sum(W[:, j] * x[j] for j in range(x.shape[0]))
+    out = W[:, 0] * x[0]
+    for j in range(1, x.shape[0]):
+        out = out + W[:, j] * x[j]
+    return out
 
 
 def lu(A: Float[Array, "b b lanes"]):
