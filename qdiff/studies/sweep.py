@@ -225,9 +225,8 @@ def _target(path: pathlib.Path, record: dict, resume: bool) -> pathlib.Path:
 
 
 def _ended(path: pathlib.Path, record: dict) -> xarray.Dataset:
-    """The finished study."""
-    if jax.process_index() == 0:
-        finished(path, record)
+    """The finished study, without what a kill may have left of its shards."""
+    finished(path, record)
     return _opened(path)
 
 
