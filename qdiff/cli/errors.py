@@ -62,7 +62,7 @@ def guarded(command):
             return command(*args, **kwargs)
         except (typer.Exit, typer.Abort, typer.BadParameter):
             raise
-        except Exception as error:  # the end of the program: every error becomes a message
+        except Exception as error:  # all of them: the program ends here, in a sentence and a code; --debug shows the rest
             if _debug:
                 traceback.print_exc()
             message, code = outcome(error)

@@ -199,7 +199,7 @@ def figure(*, symbol: str, unit: str, source: str):
     def decorate(method):
         wrapper = compile_method(method)
         text = (method.__doc__ or "").strip().splitlines()
-        wrapper.about = Figure(method.__name__, symbol, unit, source, text[0] if text else "")  # type: ignore[attr-defined]  (a function object may carry attributes)
+        wrapper.about = Figure(method.__name__, symbol, unit, source, text[0] if text else "")  # type: ignore[attr-defined]  (functions carry attributes, which their type does not say)
         return wrapper
 
     return decorate

@@ -33,7 +33,7 @@ class Solver(eqx.Module):
         """The inverse transposed applied to the columns of r (size, columns)."""
 
     def many(self, sector: Sector) -> ManySolver | None:
-        """What is quicker than the three above for this sector, if anything, and nearly always good."""
+        """What is quicker than the three above for this sector, if anything; they are needed where it is not good enough."""
         return None
 
 
@@ -116,7 +116,7 @@ def matrix(sector: Sector, values):
 
 
 def choose(sector: Sector) -> Solver:
-    """The solver for a sector's shape, by counting operations: elimination does about 8 per w^3 block.
+    """The solver for a sector's shape: a level of w coordinates is counted as a dense factorisation of 2 w.
 
     Small sectors go to one dense factorisation, which has fewer steps.
     """

@@ -124,7 +124,7 @@ class _Rotating:
 
 def _at_frequency(sector: Sector, values, omega):
     """Approximate inverses of G - i omega and of its transpose, as functions of complex vectors."""
-    double: Sector = _Rotating(sector)  # type: ignore[assignment]  (what a `Solver` needs of one)
+    double = _Rotating(sector)
     n = sector.size
     turn = jnp.full(n, omega)
     forth, back = _approximate(double, jnp.concatenate([values, values, turn, -turn]))
@@ -143,7 +143,11 @@ def _at_frequency(sector: Sector, values, omega):
 
 
 def _approximate(sector, values):
-    """Approximate inverses of G and of its transpose, as functions of real vectors."""
+    """Approximate inverses of G and of its transpose, as functions of real vectors.
+
+    Args:
+        sector: a sector, or what has all that a `Solver` asks of one. values: its entries (nnz,).
+    """
     solver = choose(sector)
     factors = solver.factor(sector, values)
     return tuple(lambda r, solve=solve: solve(sector, factors, r[:, None])[:, 0] for solve in (solver.solve, solver.solve_T))

@@ -45,7 +45,7 @@ def formula(kind: type[Model], node: ast.expr, owner: str, refusal: str) -> Call
         return function
     number = math.nan
     with contextlib.suppress(ArithmeticError, TypeError):  # too large, a division by zero, a complex number
-        number = float(function(None))  # type: ignore[arg-type]  (there is no name in it)
+        number = float(function(None))  # type: ignore[arg-type]  (a formula without a name never looks at its model)
     if not math.isfinite(number):
         raise ValueError(f"{owner} must be of finite numbers, but {shortened(ast.unparse(node))} is none")
     return lambda model: number

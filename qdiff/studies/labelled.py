@@ -58,7 +58,10 @@ class Layout:
         return xarray.Dataset(data, coordinates, self.attributes)
 
     def write(self, path: pathlib.Path, parts: Callable[[], Iterable]):
-        """A NetCDF file from `parts()`, (start, stop, variables, reasons) in order, of which one is in memory at a time."""
+        """A NetCDF file from `parts()`, (start, stop, variables, reasons) in order, of which one is in memory at a time.
+
+        What is at `path` is whole only when this returns.
+        """
         import h5netcdf
 
         grid, reasons = self.grid, list[str]()

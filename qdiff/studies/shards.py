@@ -11,6 +11,7 @@ import uuid
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 
@@ -67,10 +68,10 @@ class Shards:
         """Keep the variables of the points [start, stop), and why some of them failed."""
         path = self._path(start, stop)
         fresh = self.folder / f"{path.name}.{uuid.uuid4().hex[:8]}.new"
+        named: dict[str, Any] = {f"v_{k}": v for k, v in arrays.items()} | {"reasons": np.array(json.dumps(reasons))}
         try:
             with open(fresh, "wb") as file:
-                # The names of arrays are none of savez's own arguments, which pyright cannot know.
-                np.savez(file, **{f"v_{k}": v for k, v in arrays.items()}, reasons=np.array(json.dumps(reasons)))  # type: ignore[arg-type]
+                np.savez(file, **named)
                 file.flush()
                 os.fsync(file.fileno())
             os.replace(fresh, path)

@@ -67,7 +67,7 @@ def resonator(damping, detuning):
     return s, qd.Lindblad(H, {"ladder": (up, down), "pair": qd.thermal_jumps(s.pair.minus, 1.0, qd.BosonicBath(0.7, damping))})
 
 
-# Turns per decay: 10 and 1e9; of neither are rows exchanged.
+# Turns per decay: 10 and 1e9.
 @pytest.mark.parametrize("damping", [0.1, 1e-9])
 def test_a_batch_is_the_loop(damping):
     """States and gradients of a batch equal those one by one (1e-11)."""
