@@ -57,6 +57,11 @@ def moved(sector: Sector, values, x):
     return sum_into(values * take(x, sector.source), sector.target, sector.size)
 
 
+def norm(sector: Sector, values):
+    """The largest absolute sum of a column of G."""
+    return lax.stop_gradient(jnp.max(sum_into(jnp.abs(values), sector.source, sector.size)))
+
+
 def _scale(sector: Sector, values):
     """The shift s that halves the fastest decay, and the norm of G + s."""
     on = np.flatnonzero(sector.target == sector.source)

@@ -12,7 +12,10 @@ import jax.numpy as jnp
 from ..generators.eigenbasis import eigenvalues
 from ..generators.lindblad import Lindblad
 from ..generators.sector import Sector
+from ..operators.checks import real_number
 from ..operators.operator import Operator
+from .factorization import matrix
+from .propagator import propagate
 from .steady import State
 
 
@@ -47,6 +50,7 @@ class Evolution(eqx.Module):
         statistics: what the solver counted: squarings, or steps, accepted and rejected.
         solver: its name.
         motion: the generator, or if it depends on time those at all times, stacked.
+        start, initial: the first time [1/rate], and the coordinates of the state there (n,).
         sector: the sector that the initial state reaches.
     """
 
@@ -57,7 +61,8 @@ class Evolution(eqx.Module):
     expectations: Any
     watched: dict
     statistics: dict
-    interpolation: Any
+    start: jax.Array
+    initial: jax.Array
     sector: Sector = eqx.field(static=True)
     varying: bool = eqx.field(static=True)
     solver: str = eqx.field(static=True)
@@ -70,12 +75,14 @@ class Evolution(eqx.Module):
         return Snapshot.of(self._motion(k), self._states()[k], self.sector)
 
     def at(self, t) -> Snapshot:
-        """The state at any time between the first step and the last, from the solver's own interpolation."""
-        if self.interpolation is None:
-            raise ValueError(f"the state at any time needs solver=Explicit(dense=True) or Stiff(dense=True), but it was {self.solver}")
+        """The state at any time from `start` on, by the exact propagator of a constant generator."""
         if self.varying:
             raise ValueError("at(t) is for constant generators: take the states at `times`")
-        return Snapshot.of(self.motion, self.interpolation.evaluate(t), self.sector)
+        real_number("t", t)
+        G = matrix(self.sector, self.sector.values(self.motion))
+        wait = jnp.asarray(t, float) - self.start
+        states, _ = propagate(G, self.initial, wait[None], self.sector.trace_weights, len(self.sector.bands))
+        return Snapshot.of(self.motion, states[:, 0] + jnp.where(wait >= 0, 0.0, jnp.nan), self.sector)
 
     def map(self, function: Callable[[Snapshot], Any]):
         """function(snapshot) at all times, stacked along a first axis."""

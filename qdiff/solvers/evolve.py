@@ -13,15 +13,17 @@ from jax import lax
 from jax.core import Tracer
 
 from ..generators.eigenbasis import eigenvalues
-from ..generators.lindblad import Lindblad
+from ..generators.lindblad import Lindblad, rate_faults
 from ..generators.sector import Sector, reach
 from ..operators.checks import kind_of
 from ..operators.operator import Operator
 from ..operators.probe import is_constant
 from ..operators.space import Space
+from .corners import TOO_MANY, rooms
 from .evolution import Evolution
-from .integrators import Action, Explicit, Flow, Integrator, Propagator, choose
+from .integrators import Action, Explicit, Flow, Integrator, Propagator, Solution, choose
 from .steady import SolveError, State, failure_mode
+from .switches import Program
 
 # How far a given state may be from a density matrix: wider than rounding of what others have computed, and narrower
 # than any physics.
@@ -37,7 +39,7 @@ _UNSORTED = "times must be sorted in ascending order, not before `start`, and fi
 
 def failure_reason(error: Exception) -> str | None:
     """Which of the known failures of an evolution a runtime error of a compiled program reports, if any."""
-    return _named([kind.reason for kind in (Propagator, Action, Explicit)], error)
+    return _named([*(kind.reason for kind in (Propagator, Action, Explicit)), TOO_MANY, _ROUGH], error)
 
 
 def refusal(error: Exception) -> str | None:
@@ -58,24 +60,39 @@ def evolve(
     expect: Any = None,
     states: bool = True,
     start=0.0,
+    jumps: Any = (),
     progress: bool | None = None,
 ) -> Evolution:
     """The state in time: d rho/dt = L(t)[rho] from rho(start) = initial.
 
     Solved in the real coordinates of the sector that the initial state reaches.
 
+    A generator that depends on time is followed piece by piece. Where it jumps or kinks is read off the function
+    itself: every comparison, `where`, `clip`, `abs`, `floor`, `%`, `searchsorted`, `interp` or index of a bin changes
+    its answer at times that are found exactly where its argument is a straight line in time (such as `t > 50`), and on
+    a grid of 4096 points where it is not (such as `cos(t) > 0`). Pulses from `qd.PiecewiseConstant` and its siblings are
+    made of these. Steps end there, and the times of the jumps have derivatives as everything else. Between them, a
+    generator that stands still moves by its exact propagator, and any other by steps that are accepted if state *and*
+    tangent are accurate, and that never reach over what is seen of the generator and its derivatives on 32768 points:
+    what is wider than the spacing of these is resolved, and what shows there without being resolved is refused. Only
+    a smooth peak so narrow that the nearest of these points sees less than 1e-9 of it can be missed: give `max_step`.
+
     Args:
         motion: the generator, such as `Lindblad(...)` or `secular(...)`, or a function of the time that returns a
-            `Lindblad` (with the same operators non-zero at all times).
+            `Lindblad` (with the same operators non-zero at all times). The time is traced: the function is made of
+            JAX's operations.
         initial: a density matrix as an `Operator` or an array (dim, dim), a ket as an array (dim,), a `State`, or a
             mapping from every factor of the space to its own state, as `Space.state` takes it.
         times: ascending, (k,) or a single one [1/rate]. The initial state is that at `start`, not at the first time.
         solver: `Propagator()`, `Action()`, `Explicit(...)` or `Stiff(...)`. By default the exact propagator for a
-            constant generator (its action above 1200 coordinates), and `Explicit()` for one that depends on time.
+            generator that is constant or stands still but for jumps (its action above 1200 coordinates), and
+            `Explicit()` for any other.
         expect: an `Operator`, or a list or mapping of operators, whose expectation values are returned in the same form.
         states: whether to keep the states at all times; without them only expectation values, the last state and
             diagnostics are kept.
         start: the time of the initial state [1/rate].
+        jumps: times at which the generator jumps that cannot be read off the function, such as those of a callback
+            [1/rate]; steps end there.
         progress: whether to show a progress bar (`Action`, `Explicit` and `Stiff`); None leaves it to `qd.progress`.
 
     Returns:
@@ -87,8 +104,8 @@ def evolve(
             runtime errors with the same message, or NaN with `failures("nan")`.
         SolveError: the solver failed; likewise.
 
-    Differentiable in the generator, the initial state and (for a constant generator) the times. Which directions,
-    each solver's documentation says; the default for constant generators has them all.
+    Differentiable in the generator, the initial state and the times. Which directions, each solver's documentation
+    says; the default for generators that are constant but for jumps has them all.
 
     Accuracy: that of the solver.
 
@@ -105,25 +122,29 @@ def evolve(
         raise TypeError(f"motion must be a generator such as Lindblad(...) or a function of time, but was {type(motion).__name__}")
     if not jax.config.read("jax_enable_x64"):
         raise ValueError("qdiff needs 64-bit numbers, but JAX_ENABLE_X64 turned them off")
+    span = start, (times if isinstance(times, Tracer) else np.ravel(times)[-1:].tolist()[0]) if np.size(times) else times
     start, times = _times(start, times)
+    jumps = _jumps(jumps)
     space, dim = (motion.space, motion.H.size) if isinstance(motion, Lindblad) else _look(motion)
     rho = density(initial, space, dim)
     local = motion.into_frame(rho) if isinstance(motion, Lindblad) else rho
-    flow = _flow(motion, local.pattern)
+    flow = _flow(motion, local.pattern, *span)
     if solver is None:
-        solver = choose(flow.sector, not constant)
+        solver = choose(flow.sector, not flow.settled)
     if not isinstance(solver, Integrator):
         raise TypeError(f"solver must be Propagator(), Action(), Explicit() or Stiff(), but was {solver!r}")
-    if not constant and not solver.varying:
-        raise ValueError(f"{type(solver).__name__} is for constant generators; give Explicit() or Stiff() for one that depends on time")
+    if not flow.settled and not solver.curved:
+        raise ValueError(
+            f"{type(solver).__name__} is for generators that are constant but for jumps; give Explicit() or Stiff() for this one"
+        )
 
     wrong = _wrong(rho, start, times)
     x = flow.sector.coordinates(local) + sum(_failed(w, r, ValueError) for w, r in zip(wrong[1:], _NOT_A_STATE, strict=True))
     times = times + _failed(wrong[0], _UNSORTED, ValueError)
     at = motion if isinstance(motion, Lindblad) else motion(start)
     readers = {"asked": _readers(at, flow.sector, expect, dim), "watch": _watch(at, flow.sector, space)}
-    done = _solve(solver, flow, x, start, times, readers, states, progress)
-    mark = _failed(done.failed | ~jnp.all(jnp.isfinite(done.final)), solver.reason)
+    done = _solve(solver, flow, x, start, times, jumps, readers, states, progress)
+    mark = _marks(solver, flow, done)
     (kept, seen), final = jax.tree.map(lambda a: a + mark, (done.saved, done.final))
     return Evolution(
         motion=motion if isinstance(motion, Lindblad) else jax.vmap(motion)(times),
@@ -133,7 +154,8 @@ def evolve(
         expectations=_combined(expect, seen["asked"]),
         watched=seen["watch"],
         statistics=done.statistics,
-        interpolation=done.dense,
+        start=start,
+        initial=x,
         sector=flow.sector,
         varying=not constant,
         solver=type(solver).__name__,
@@ -157,16 +179,34 @@ def _times(start, times):
     return start.astype(float), jnp.atleast_1d(times).astype(float)
 
 
+def _jumps(given):
+    if kind_of(given) not in "biuf" and np.size(given):
+        raise TypeError(f"jumps must be real numbers, but was {given!r}")
+    return jnp.ravel(jnp.asarray(given, float))
+
+
+def _at(motion, t) -> Lindblad:
+    """The generator at a time, which is traced."""
+    try:
+        now = motion(t)
+    except jax.errors.JAXTypeError as error:
+        raise TypeError(
+            "motion must be made of JAX's operations, because the time is traced: `jnp.where` for Python's `if`, `jnp.cos` "
+            "for `math.cos`, `jnp.interp` for `np.interp`, or a pulse such as `qd.PiecewiseConstant(times, values)`"
+        ) from error
+    if not isinstance(now, Lindblad):
+        raise TypeError(f"motion must return a Lindblad at each time, but returned {type(now).__name__}")
+    if now.frame is not None:
+        raise ValueError("motion must return a Lindblad in one fixed basis, but a secular generator turns its basis with H(t)")
+    return now
+
+
 def _look(motion) -> tuple[Space | None, int]:
     """The space and the dimension of a generator that depends on time."""
     found = {}
 
     def look(t):
-        now = motion(t)
-        if not isinstance(now, Lindblad):
-            raise TypeError(f"motion must return a Lindblad at each time, but returned {type(now).__name__}")
-        if now.frame is not None:
-            raise ValueError("motion must return a Lindblad in one fixed basis, but a secular generator turns its basis with H(t)")
+        now = _at(motion, t)
         found["space"], found["dim"] = now.space, now.H.size
         return t
 
@@ -174,7 +214,7 @@ def _look(motion) -> tuple[Space | None, int]:
     return found["space"], found["dim"]
 
 
-def _flow(motion, pattern) -> Flow:
+def _flow(motion, pattern, start, end) -> Flow:
     if isinstance(motion, Lindblad):
         sector = reach(motion, pattern)
         return Flow(sector.values(motion), sector)
@@ -186,9 +226,15 @@ def _flow(motion, pattern) -> Flow:
 
     jax.eval_shape(look, jax.ShapeDtypeStruct((), float))
     sector: Sector = found["sector"]
+
+    def seen(t):
+        now = motion(t)
+        return sector.values(now), rate_faults(now)[0]
+
     # What the function of time closes over becomes an argument, so that derivatives in it are seen.
-    entries, numbers = jax.closure_convert(lambda t: sector.values(motion(t)), jnp.zeros(()))
-    return Flow(numbers, sector, lambda t, numbers: entries(t, *numbers))
+    function, numbers = jax.closure_convert(seen, jnp.zeros(()))
+    program = Program(function, numbers)
+    return Flow(tuple(numbers), sector, program, rooms(program, tuple(numbers), start, end))
 
 
 def density(initial, space: Space | None, dim: int) -> Operator:
@@ -228,22 +274,42 @@ def _wrong(rho: Operator, start, times):
 
 
 @eqx.filter_jit
-def _solve(solver: Integrator, flow: Flow, x, start, times, readers, states: bool, shown: bool | None):
+def _solve(solver: Integrator, flow: Flow, x, start, times, jumps, readers, states: bool, shown: bool | None):
     def read(x):
         return (x if states else None), jax.tree.map(lambda o: o @ x, readers)
 
-    return solver.solve(flow, x, start, times, read, shown)
+    return solver.solve(flow, x, start, times, read, shown, jumps)
 
 
-def _failed(bad, reason: str, kind: type[Exception] = SolveError):
-    """Zero, unless `bad`: an error here and now if that is known, else one at run time, or NaN."""
+_ROUGH = (
+    "the generator changes within less time than the 32768 points on which it was looked at can show: give the solver a max_step "
+    "shorter than what changes, or the times of its jumps as `jumps`"
+)
+
+
+def _marks(solver: Integrator, flow: Flow, done: Solution):
+    """Zero, unless the solution failed: the most telling reason first."""
+    mark = jnp.zeros(())
+    for k, label in enumerate(flow.sector.labels if flow.program is not None else ()):
+        wrong = lax.stop_gradient(done.faults[k])
+        mark += _failed(wrong < jnp.inf, f"a rate of bath {label!r} is negative or not finite", when=wrong)
+    mark += _failed(done.missed, TOO_MANY)
+    mark += _failed(done.rough, _ROUGH, when=done.where)
+    return mark + _failed(done.failed | ~jnp.all(jnp.isfinite(done.final)), solver.reason)
+
+
+def _failed(bad, reason: str, kind: type[Exception] = SolveError, when=None):
+    """Zero, unless `bad`: an error here and now if that is known, else one at run time, or NaN.
+
+    `when` is the time that a known error names.
+    """
     bad = lax.stop_gradient(bad)
     if failure_mode() == "nan":
         return jnp.where(bad, jnp.nan, 0.0)
     if isinstance(bad, Tracer):
         return eqx.error_if(jnp.zeros(()), bad, reason)
     if bad:
-        raise kind(reason)
+        raise kind(reason if when is None else f"{reason} (at t = {float(when):.6g})")
     return jnp.zeros(())
 
 

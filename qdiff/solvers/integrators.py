@@ -1,21 +1,25 @@
-"""The ways to follow a state in time: the exact propagator, its action for large sectors, and diffrax."""
+"""The ways to follow a state in time: the exact propagator, its action for large sectors, and Runge-Kutta steps."""
 
 from __future__ import annotations
 
 import abc
 from collections.abc import Callable
+from functools import partial
 from typing import Any, ClassVar
 
 import equinox as eqx
+import equinox.internal as eqxi
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 
 from ..generators.sector import Sector
-from ..operators.checks import choice, count, real_number, truth
-from . import action, propagator
+from ..operators.checks import choice, count, real_number
+from . import action, pieces, propagator, resolution, stepping
 from .oneway import no_forward, no_reverse
 from .progress import meter
+from .switches import STEPS, Program
 
 # Above this size the n^3 of squaring costs more than most users wait: 35 squarings take ten seconds on a core.
 _DENSE = 1200
@@ -25,56 +29,86 @@ _SMALL = 100
 
 GRADIENTS = ("reverse", "forward", "both")
 
+NONE = np.zeros(0)  # no times
+
 
 class Flow(eqx.Module):
-    """The equation of motion dx/dt = G(t) x in a sector.
+    """The equation dx/dt = G(t) x in a sector.
 
     Attributes:
         numbers: what the entries of G follow from (differentiable); the entries (nnz,) themselves for a constant G.
-        entries: the function of (t, numbers) that returns the entries, or None for a constant G.
+        program: of (t, *numbers), the entries of G(t) and which baths have a wrong rate; None for a constant G.
+        room: as `corners.rooms` gives it.
     """
 
     numbers: Any
     sector: Sector = eqx.field(static=True)
-    entries: Callable | None = eqx.field(static=True, default=None)
+    program: Program | None = eqx.field(static=True, default=None)
+    room: tuple[int | None, ...] = eqx.field(static=True, default=())
 
-    def dense(self, t=0.0):
-        sector, values = self.sector, self.values(t)
-        return jnp.zeros((sector.size,) * 2).at[sector.target, sector.source].set(values, unique_indices=True)
+    @property
+    def settled(self) -> bool:
+        """Whether G stands still but for jumps."""
+        return self.program is None or self.program.level <= STEPS
 
-    def values(self, t=0.0):
+    def values(self, t=0.0, numbers=None, answers=None):
         """The entries of G(t) (nnz,) [rate]."""
-        return self.numbers if self.entries is None else self.entries(t, self.numbers)
+        numbers = self.numbers if numbers is None else numbers
+        return numbers if self.program is None else self.program(t, numbers, answers)[0]
+
+    def faults(self, t, answers=None):
+        """Which baths have a wrong rate at a time (n_labels,)."""
+        if self.program is None:
+            return jnp.zeros(len(self.sector.labels), bool)
+        return self.program(t, self.numbers, answers)[1]
+
+    def dense(self, values=None):
+        """G as a matrix, from its entries."""
+        sector = self.sector
+        values = self.values() if values is None else values
+        return jnp.zeros((sector.size,) * 2).at[sector.target, sector.source].set(values, unique_indices=True)
 
 
 class Solution(eqx.Module):
-    """What an integrator returns: what was read at each time, the last state, statistics, and whether it failed."""
+    """What an integrator returns: what was read at each time, the last state, statistics, and whether it failed.
+
+    `faults` holds the first time at which each bath was seen with a wrong rate, infinite if never. `missed` is whether
+    there were more jumps than fit; `rough` whether the generator is not resolved, at the time `where`.
+    """
 
     saved: Any
     final: jax.Array
     statistics: dict
     failed: jax.Array
-    dense: Any = None
+    faults: jax.Array
+    missed: jax.Array
+    rough: jax.Array
+    where: jax.Array
 
 
 class Integrator(eqx.Module):
     """How dx/dt = G(t) x is followed; `Propagator`, `Action`, `Explicit` and `Stiff` are those there are."""
 
-    varying: ClassVar[bool] = False  # whether G may depend on time
+    curved: ClassVar[bool] = False  # whether G may depend on time otherwise than by jumps
     reason: ClassVar[str] = ""  # what a failure means
 
     @abc.abstractmethod
-    def solve(self, flow: Flow, x, start, times, read: Callable, shown: bool | None) -> Solution:
-        """Follow x (n,) from `start`; `read` makes of a state what is saved at each of the sorted times (k,)."""
+    def solve(self, flow: Flow, x, start, times, read: Callable, shown: bool | None, jumps=NONE) -> Solution:
+        """Follow x (n,) from `start`; `read` makes of a state what is saved at each of the sorted times (k,).
+
+        `jumps` are times, in any order, at which G may jump beside those that its program shows.
+        """
 
 
 class Propagator(Integrator):
-    """The exact propagator: exp(G t) by scaling and squaring of the sector's dense matrix, for constant generators.
+    """The exact propagator: exp(G t) by scaling and squaring of the sector's dense matrix.
 
-    One chain of squarings serves all times, in any spacing: O(n^3 log t) for n coordinates, whatever the stiffness.
+    For constant generators, where one chain of squarings serves all times, in any spacing: O(n^3 log t) for n
+    coordinates, whatever the stiffness. And for generators that stand still but for jumps, such as a drive given by
+    `PiecewiseConstant`: one such propagator for each piece.
 
-    Differentiable forward, reverse and to any order, in the generator, the state and the times, by the rule of the
-    squarings themselves at three times their cost; memory for 45 matrices (n, n).
+    Differentiable forward, reverse and to any order, in the generator, the state, the times and the times of the
+    jumps, by the rule of the squarings themselves at three times their cost; memory for 45 matrices (n, n).
 
     Accuracy: populations to 1e-14 of themselves each, down to 1e-58 and at 3e7 times the fastest rate's inverse
     (measured against 90-digit arithmetic); the phase of a coherence to 1e-16 of its angle.
@@ -82,35 +116,51 @@ class Propagator(Integrator):
 
     reason = "the time is too long for a propagator (above 9e12 over the fastest rate), or a rate is infinite or NaN: use steady_state"
 
-    def solve(self, flow, x, start, times, read, shown):
-        sector, G = flow.sector, flow.dense()
-        states, squarings = propagator.propagate(G, x, times - start, sector.trace_weights, len(sector.bands))
-        failed = lax.stop_gradient(times[-1] - start) > propagator.longest(G)
-        return Solution(jax.vmap(read, in_axes=1)(states), states[:, -1], {"squarings": squarings}, failed)
+    def solve(self, flow, x, start, times, read, shown, jumps=NONE):
+        sector = flow.sector
+        trace, bands = sector.trace_weights, len(sector.bands)
+        if flow.program is None:
+            G = flow.dense()
+            states, squarings = propagator.propagate(G, x, times - start, trace, bands)
+            failed = lax.stop_gradient(times[-1] - start) > propagator.longest(G)
+            return _solution(flow, jax.vmap(read, in_axes=1)(states), states[:, -1], {"squarings": squarings}, failed)
+
+        def piece(state, first, last, answers):
+            x, squarings, failed = state
+            G = flow.dense(flow.values((first + last) / 2, answers=answers))
+            x, more = propagator.propagate(G, x, (last - first)[None], trace, bands)
+            failed |= lax.stop_gradient(last - first) > propagator.longest(G)
+            return x[:, 0], squarings + more, failed
+
+        begin = (x, jnp.zeros((), int), jnp.zeros((), bool))
+        out, saved, found = pieces.over_pieces(flow, begin, start, times, jumps, lambda s: read(s[0]), piece)
+        x, squarings, failed = out
+        return _solution(flow, saved, x, {"squarings": squarings}, failed, found)
 
 
-def _checked_gradient(name: str, gradient: str):
-    if not isinstance(gradient, str) or gradient not in GRADIENTS:
-        raise ValueError(f"gradient of {name} must be one of {GRADIENTS}, but was {gradient!r}")
+def _solution(flow: Flow, saved, final, statistics, failed, found: pieces.Found | None = None, rough=False, where=jnp.inf):
+    if found is None:
+        found = pieces.Found(jnp.full(len(flow.sector.labels), jnp.inf), jnp.zeros((), bool))
+    return Solution(saved, final, statistics, failed, found.faults, found.missed, jnp.asarray(rough), jnp.asarray(where))
 
 
-def _guarded(name: str, gradient: str, solve: Callable, flow: Flow, x, start, times):
-    """solve(flow, x, start, times), refusing the direction of differentiation that `gradient` leaves out."""
+def _guarded(name: str, gradient: str, solve: Callable, *given):
+    """solve(*given), refusing the direction of differentiation that `gradient` leaves out."""
     ask = f'{name}(gradient="{gradient}") cannot be differentiated in {{}} mode ({{}}): use {name}(gradient="{{}}") or Propagator()'
     if gradient == "reverse":
         reason = ask.format("forward", "jax.jvp, jax.jacfwd, jax.hessian", "forward")
-        flow, x, start, times = no_forward((flow, x, start, times), reason)
-    out = solve(flow, x, start, times)
+        given = no_forward(given, reason)
+    out = solve(*given)
     if gradient == "forward":
         out = no_reverse(out, ask.format("reverse", "jax.grad, jax.vjp, jax.jacrev", "reverse"))
     return out
 
 
 class Action(Integrator):
-    """The action of exp(G t) on the state by short Taylor steps, for constant generators of large sectors.
+    """The action of exp(G t) on the state by short Taylor steps, for large sectors.
 
     30 sparse products for each step of length 4 over the norm of G: O(nnz t), and so not for long times of stiff
-    generators.
+    generators. For generators that are constant, or stand still but for jumps.
 
     Args:
         gradient: "reverse" (checkpointed: memory grows as the square root of the steps) or "forward". Each refuses
@@ -128,132 +178,175 @@ class Action(Integrator):
         choice("gradient of Action", self.gradient, ("reverse", "forward"))
         count("max_steps", self.max_steps, 1)
 
-    def solve(self, flow, x, start, times, read, shown):
+    def solve(self, flow, x, start, times, read, shown, jumps=NONE):
         bar = meter(shown)
 
-        def whole(flow, x, start, times):
-            values, kind = flow.values(), "checkpointed" if self.gradient == "reverse" else "lax"
-            waits = jnp.diff(times, prepend=start)
-            counts = action.steps_of(flow.sector, values, waits)
-            total = jnp.maximum(jnp.sum(counts), 1.0)
+        def whole(flow, x, start, times, jumps):
+            sector, kind = flow.sector, "checkpointed" if self.gradient == "reverse" else "lax"
+            length = jnp.maximum(lax.stop_gradient(times[-1] - start), 1e-300)
 
-            def advance(state):
-                done, shown = state
-                return done + 1, bar.step(shown, (done + 1) / total)
+            def piece(state, first, last, answers):
+                x, steps, failed, shown = state
+                values = flow.values((first + last) / 2, answers=answers)
+                count = action.steps_of(sector, values, last - first)
 
-            def step(carry, wait):
-                x, state = carry
-                x, state = action.act(flow.sector, values, x, wait, kind, self.max_steps, (state, advance))
-                return (x, state), read(x)
+                def advance(state):
+                    done, shown = state
+                    part = (first + (last - first) * (done + 1) / jnp.maximum(count, 1.0) - start) / length
+                    return done + 1, bar.step(shown, lax.stop_gradient(part))
 
-            (x, (_, shown)), saved = lax.scan(step, (x, (jnp.zeros(()), bar.init())), waits)
+                tick = (jnp.zeros(()), shown), advance
+                x, (_, shown) = action.act(sector, values, x, last - first, kind, self.max_steps, tick)
+                # No number of steps is too many, too: a generator that is not a number would leave the state as it was.
+                return x, steps + count, failed | ~(count <= self.max_steps), shown
+
+            begin = (x, jnp.zeros(()), jnp.zeros((), bool), bar.init())
+            out, saved, found = pieces.over_pieces(flow, begin, start, times, jumps, lambda s: read(s[0]), piece)
+            x, steps, failed, shown = out
             bar.close(shown)  # pyright: ignore[reportArgumentType]
-            # No number of steps is too many, too: a generator that is not a number would leave the state as it was.
-            return Solution(saved, x, {"steps": total}, ~jnp.all(counts <= self.max_steps))
+            return _solution(flow, saved, x, {"steps": steps}, failed, found)
 
-        return _guarded("Action", self.gradient, whole, flow, x, start, times)
+        return _guarded("Action", self.gradient, whole, flow, x, start, times, jumps)
 
 
-class _Diffrax(Integrator):
+class _RungeKutta(Integrator):
     rtol: float = 1e-8
     atol: float = 1e-10
     gradient: str = eqx.field(static=True, default="reverse")
     max_steps: int = eqx.field(static=True, default=100_000)
-    dense: bool = eqx.field(static=True, default=False)
-    varying = True
+    max_step: float = jnp.inf
+    curved = True
     reason = "the integration did not reach the last time within max_steps steps, or a rate is infinite or NaN"
 
     def __check_init__(self):
-        _checked_gradient(type(self).__name__, self.gradient)
+        choice(f"gradient of {type(self).__name__}", self.gradient, GRADIENTS)
         real_number("rtol", self.rtol, low=0)
         real_number("atol", self.atol, low=0)
         count("max_steps", self.max_steps, 1)
-        truth("dense", self.dense)
+        real_number("max_step", self.max_step, low=0)
 
     @abc.abstractmethod
-    def method(self):
-        """Diffrax's solver."""
+    def tableau(self) -> stepping.Tableau:
+        """The method, from diffrax."""
 
-    def solve(self, flow, x, start, times, read, shown):
-        import diffrax
+    def solve(self, flow, x, start, times, read, shown, jumps=NONE):
+        bar = meter(shown)
+        sector, program = flow.sector, flow.program
+        small = sector.size <= _SMALL
+        kind = {"reverse": "checkpointed", "forward": "lax", "both": "bounded"}[self.gradient]
+        loop = partial(eqxi.while_loop, kind=kind, max_steps=self.max_steps)
 
-        adjoint = {
-            "reverse": diffrax.RecursiveCheckpointAdjoint,
-            "forward": diffrax.ForwardMode,
-            "both": diffrax.DirectAdjoint,
-        }[self.gradient]()
+        def whole(flow, x, start, times, jumps):
+            direction = resolution.random_direction(flow.numbers)
+            bounds = pieces.Bounds.of(flow, start, times, jumps, direction)
+            length = jnp.maximum(lax.stop_gradient(times[-1] - start), 1e-300)
 
-        def whole(flow, x, start, times):
-            constant = flow.entries is None
-            small = flow.sector.size <= _SMALL
-            fixed = flow.dense() if constant and small else None
+            def prepared(values):
+                return flow.dense(values) if small else values
 
-            def field(t, x, given):
-                flow, fixed = given
-                if fixed is not None:
-                    return fixed @ x
-                return flow.dense(t) @ x if small else action.moved(flow.sector, flow.values(t), x)
+            def act(G, y):
+                return G @ y if small else action.moved(sector, G, y)
 
-            done = diffrax.diffeqsolve(
-                diffrax.ODETerm(field),
-                self.method(),  # pyright: ignore[reportArgumentType]
-                start,
-                times[-1],
-                None,
-                x,
-                args=(flow, fixed),
-                saveat=diffrax.SaveAt(
-                    subs=[diffrax.SubSaveAt(ts=times, fn=lambda t, x, args: read(x)), diffrax.SubSaveAt(t1=True)], dense=self.dense
-                ),
-                stepsize_controller=diffrax.PIDController(rtol=self.rtol, atol=self.atol, norm=lambda x: jnp.max(jnp.abs(x))),
-                adjoint=adjoint,
-                max_steps=self.max_steps,
-                throw=False,
-                progress_meter=meter(shown),
-            )
-            saved, last = done.ys  # pyright: ignore[reportGeneralTypeIssues]
-            names = {"num_steps": "steps", "num_accepted_steps": "accepted", "num_rejected_steps": "rejected"}
-            statistics = {ours: done.stats[theirs] for theirs, ours in names.items()}
-            return Solution(saved, last[0], statistics, done.result != diffrax.RESULTS.successful, done.interpolation)
+            def solve(G, c, y):
+                matrix = G if small else flow.dense(G)
+                return jnp.linalg.solve(jnp.eye(sector.size) - c * matrix, y)
 
-        return _guarded(type(self).__name__, self.gradient, whole, flow, x, start, times)
+            def piece(state, first, last, answers):
+                def generator(t, numbers):
+                    return prepared(flow.values(t, numbers, answers))
+
+                def longest(t):
+                    return jnp.minimum(self.max_step, bounds.longest_step(lax.stop_gradient((first + last) / 2), t))
+
+                def faults(nodes):
+                    if program is None:
+                        return jnp.full(len(sector.labels), jnp.inf)
+                    wrong = jax.vmap(flow.faults)(nodes)
+                    return jnp.min(jnp.where(wrong, nodes[:, None], jnp.inf), axis=0)
+
+                return stepping.advance(
+                    state,
+                    first,
+                    last,
+                    tableau=self.tableau(),
+                    generator=generator,
+                    direction=direction,
+                    numbers=flow.numbers,
+                    act=act,
+                    solve=solve,
+                    longest=longest,
+                    faults=faults,
+                    rtol=self.rtol,
+                    atol=self.atol,
+                    loop=loop,
+                    max_steps=self.max_steps,
+                    tick=lambda shown, t: bar.step(shown, (t - start) / length),
+                )
+
+            tangent = jnp.asarray(np.random.default_rng(7).uniform(-1, 1, x.shape))
+            first_step = 0.5 / jnp.maximum(action.norm(sector, flow.values(start)), 1e-300)
+            none = jnp.zeros((), int)
+            begin = stepping.Progress(
+                x, tangent, jnp.max(jnp.abs(tangent)), lax.stop_gradient(first_step), none, none, jnp.zeros((), bool),
+                jnp.full(len(sector.labels), jnp.inf), bar.init(),
+            )  # fmt: skip
+            out, saved, found = pieces.over_pieces(flow, begin, start, times, jumps, lambda s: read(s.x), piece)
+            bar.close(out.shown)  # pyright: ignore[reportArgumentType]
+            found = found._replace(faults=jnp.minimum(found.faults, out.faults))
+            statistics = {"steps": out.accepted + out.rejected, "accepted": out.accepted, "rejected": out.rejected}
+            rough = bounds.rough & ~(self.max_step < jnp.inf)
+            return _solution(flow, saved, out.x, statistics, out.stuck, found, rough, bounds.where)
+
+        return _guarded(type(self).__name__, self.gradient, whole, flow, x, start, times, jumps)
 
 
-class Explicit(_Diffrax):
-    """An explicit Runge-Kutta method with adaptive steps (Dormand-Prince 8(7)), by diffrax; also for G(t).
+class Explicit(_RungeKutta):
+    """An explicit Runge-Kutta method with adaptive steps (Dormand-Prince 8(7), from diffrax); also for G(t).
 
     Args:
         rtol, atol: tolerances of the error of one step, relative and absolute (populations are of order one).
         gradient: "reverse" (checkpointed), "forward", or "both" (any order; slower, its cost grows with max_steps).
             Each of the first two refuses the other.
         max_steps: bound on the number of steps.
-        dense: keep what `Evolution.at` needs to interpolate between the steps.
+        max_step: the longest step [1/rate]; with it nothing is refused as unresolved (see `evolve`).
 
-    Steps are limited by the fastest rate or frequency. Accuracy: about ten times `rtol` of the largest population;
-    derivatives are those of the steps taken, to about the same.
+    Steps are limited by the fastest rate or frequency, and by a tangent's error as by the state's. Accuracy: about ten
+    times `rtol` of the largest population; derivatives to about ten times `rtol` of the largest of them.
     """
 
+    def tableau(self):
+        import diffrax
+
+        return stepping.Tableau.of(diffrax.Dopri8.tableau, 8)
+
     def method(self):
+        """Diffrax's solver, for equations that are not linear."""
         import diffrax
 
         return diffrax.Dopri8()
 
 
-class Stiff(_Diffrax):
-    """An implicit Runge-Kutta method with adaptive steps (Kvaerno 5(4)), by diffrax; also for G(t).
+class Stiff(_RungeKutta):
+    """An implicit Runge-Kutta method with adaptive steps (Kvaerno 5(4), from diffrax); also for G(t).
 
-    Arguments as for `Explicit`. Each step factorises the sector's dense matrix: for times much longer than the
-    fastest rate's inverse, in small sectors.
+    Arguments as for `Explicit`. Each step factorises the sector's dense matrix six times: for times much longer than
+    the fastest rate's inverse, in small sectors.
     """
 
+    def tableau(self):
+        import diffrax
+
+        return stepping.Tableau.of(diffrax.Kvaerno5.tableau, 5)
+
     def method(self):
+        """Diffrax's solver, for equations that are not linear."""
         import diffrax
 
         return diffrax.Kvaerno5()
 
 
-def choose(sector: Sector, varying: bool) -> Integrator:
-    """`Explicit` for a generator that depends on time; else `Propagator`, or `Action` for more than 1200 coordinates."""
-    if varying:
+def choose(sector: Sector, curved: bool) -> Integrator:
+    """`Explicit` for a generator that depends on time but by jumps; else `Propagator`, or `Action` for more than 1200 coordinates."""
+    if curved:
         return Explicit()
     return Propagator() if sector.size <= _DENSE else Action()

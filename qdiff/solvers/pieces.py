@@ -1,0 +1,113 @@
+"""A generator that depends on time, piece by piece: between its jumps and kinks, and the times that are asked for.
+
+On each piece the answers of the generator's switches are those at its middle, so that what is integrated is smooth up
+to both ends and beyond. The ends move with the parameters that they depend on, and so do the derivatives.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from . import resolution
+from .corners import corners
+from .switches import CURVE
+
+if TYPE_CHECKING:
+    from .integrators import Flow
+
+
+class Found(NamedTuple):
+    """The first time at which each bath was seen with a wrong rate, and whether there were more jumps than fit."""
+
+    faults: jax.Array
+    missed: jax.Array
+
+
+def _corners(flow: Flow, start, times, jumps):
+    """The ends of all smooth pieces, in order, and whether there were more than fit."""
+    end = times[-1]
+    inside = jnp.clip(jumps, start, end)
+    if flow.program is None:
+        return jnp.sort(jnp.concatenate([start[None], inside, end[None]])), jnp.zeros((), bool)
+    found, missed = corners(flow.program, flow.numbers, start, end, flow.room)
+    return jnp.sort(jnp.concatenate([found, inside])), missed
+
+
+def over_pieces(flow: Flow, state, start, times, jumps, read: Callable, advance: Callable):
+    """Take a state through all pieces.
+
+    Args:
+        state: a tree. read: makes of it what is kept at each of the sorted times (k,).
+        advance: (state, first, last, answers) -> state at the end of a piece.
+
+    Returns:
+        The last state, what was read, `Found`.
+    """
+    ends, missed = _corners(flow, start, times, jumps)
+    edges = jnp.sort(jnp.concatenate([ends, times]))
+    labels = len(flow.sector.labels)
+
+    def piece(state, edge):
+        first, last = edge
+        middle = (first + last) / 2
+        answers = None if flow.program is None else flow.program.answers(middle, flow.numbers)
+
+        def go(state):
+            wrong = jnp.where(flow.faults(middle, answers), middle, jnp.inf)
+            return advance(state, first, last, answers), lax.stop_gradient(wrong)
+
+        state, wrong = lax.cond(last > first, go, lambda s: (s, jnp.full(labels, jnp.inf)), state)
+        return state, (read(state), wrong)
+
+    out, (kept, wrong) = lax.scan(piece, state, (edges[:-1], edges[1:]))
+    at = jnp.searchsorted(edges, times, side="right") - 1
+    saved = jax.tree.map(lambda one, rest: jnp.concatenate([one[None], rest])[at], read(state), kept)
+    return out, saved, Found(jnp.min(wrong, axis=0), missed)
+
+
+class Bounds(NamedTuple):
+    """How far steps may go, on every smooth piece; no bounds where the generator is a straight line at most."""
+
+    ends: jax.Array
+    limits: resolution.Limits | None
+    rough: jax.Array
+    where: jax.Array
+
+    @classmethod
+    def of(cls, flow: Flow, start, times, jumps, direction) -> Bounds:
+        """From the generator's own shape, and that of its derivative along `direction`."""
+        program = flow.program
+        if program is None or program.level < CURVE:
+            return cls(jnp.zeros(0), None, jnp.zeros((), bool), jnp.asarray(jnp.inf))
+        flow, start, times, jumps = lax.stop_gradient((flow, start, times, jumps))
+        ends, _ = _corners(flow, start, times, jumps)
+        pieces, entries = ends.size - 1, flow.sector.target.size
+        points = resolution.points_for(pieces, entries)
+
+        def look(edge):
+            first, last = edge
+            answers = program.answers((first + last) / 2, flow.numbers)
+            seen = resolution.features(lambda t, n: flow.values(t, n, answers), flow.numbers, direction)
+            none = jax.eval_shape(lambda: resolution.limits(seen, entries, first, last, points))
+            return lax.cond(
+                last > first,
+                lambda: resolution.limits(seen, entries, first, last, points),
+                lambda: jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), none),
+            )
+
+        limits = lax.map(look, (ends[:-1], ends[1:]))
+        worst = jnp.argmax(limits.rough)
+        return cls(ends, limits, jnp.any(limits.rough), limits.where[worst])
+
+    def longest_step(self, middle, t):
+        """The longest step from time t, on the piece that holds `middle`."""
+        if self.limits is None:
+            return jnp.inf
+        here = jnp.clip(jnp.searchsorted(self.ends, middle, side="right") - 1, 0, self.ends.size - 2)
+        bounds = jax.tree.map(lambda x: x[here], self.limits)
+        return resolution.longest_step(bounds, self.ends[here], self.ends[here + 1], t)
