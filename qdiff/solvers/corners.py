@@ -13,7 +13,7 @@ import numpy as np
 from jax import lax
 from jax.core import Tracer
 
-from .switches import LINE, Program, Switch
+from .switches import LINE, Inputs, Program, Switch
 
 # Points at which curved arguments are looked at, and the most crossings of one of them.
 GRID = 4096
@@ -39,11 +39,11 @@ def rooms(program: Program, numbers, start, end) -> tuple[int | None, ...]:
         known = jax.tree.map(lambda x: jnp.full(x.shape, jnp.nan, x.dtype) if isinstance(x, Tracer) else x, numbers)
         span = (jnp.asarray(jnp.nan if isinstance(t, Tracer) else t, float) for t in (start, end))
         if not program.has_traced_constants:
-            _corners(program, known, *span, found, True)
+            _corners(program, Inputs(known), *span, found, True)
     return tuple(found)
 
 
-def corners(program: Program, numbers, start, end, room):
+def corners(program: Program, inputs: Inputs, start, end, room):
     """The corners of a program between two times, in ascending order.
 
     Args:
@@ -51,35 +51,35 @@ def corners(program: Program, numbers, start, end, room):
 
     Returns:
         times (m,), start and end among them, which fill what is not needed; and whether there were more than fit.
-        Differentiable in the numbers, start and end.
+        Differentiable in the inputs, start and end.
     """
-    return _corners(program, numbers, start, end, list(room), False)
+    return _corners(program, inputs, start, end, list(room), False)
 
 
-def _corners(program: Program, numbers, start, end, room: list, counting: bool):
+def _corners(program: Program, inputs: Inputs, start, end, room: list, counting: bool):
     times = jnp.stack([start, end])
     missed = jnp.zeros((), bool)
     for stage in sorted({s.stage for s in program.kinds}):
         found = []
         for k, switch in enumerate(program.kinds):
             if switch.stage == stage and np.prod(switch.argument.shape) > 0:
-                more, over = _crossings(program, numbers, times, k, switch, room, counting)
+                more, over = _crossings(program, inputs, times, k, switch, room, counting)
                 found.append(more)
                 missed |= over
         times = jnp.sort(jnp.concatenate([times, *found]))
     return times, missed
 
 
-def _crossings(program: Program, numbers, times, k: int, switch: Switch, room: list, counting: bool):
+def _crossings(program: Program, inputs: Inputs, times, k: int, switch: Switch, room: list, counting: bool):
     """Where the k-th switch crosses, in each of the cells between `times`: an array filled up with their last."""
     first, last = times[:-1], times[1:]
     middle = (first + last) / 2
 
     def argument(t, answers):
-        return jnp.ravel(program.arguments(t, numbers, answers)[k])
+        return jnp.ravel(program.arguments(t, inputs, answers)[k])
 
     def looked(middle):
-        answers = program.answers(middle, numbers)
+        answers = program.answers(middle, inputs)
         return answers, *jax.jvp(lambda t: argument(t, answers), (middle,), (jnp.ones(()),))
 
     answers, value, slope = jax.vmap(looked)(middle)  # (cells, size)

@@ -23,7 +23,7 @@ from .corners import TOO_MANY, rooms
 from .evolution import Evolution
 from .integrators import Action, Explicit, Flow, Integrator, Propagator, Solution, choose
 from .steady import SolveError, State, failure_mode
-from .switches import Program
+from .switches import Inputs, Program
 
 # How far a given state may be from a density matrix: wider than rounding of what others have computed, and narrower
 # than any physics.
@@ -234,7 +234,7 @@ def _flow(motion, pattern, start, end) -> Flow:
     # What the function of time closes over becomes an argument, so that derivatives in it are seen.
     function, numbers = jax.closure_convert(seen, jnp.zeros(()))
     program = Program(function, numbers)
-    return Flow(tuple(numbers), sector, program, rooms(program, tuple(numbers), start, end))
+    return Flow(Inputs(tuple(numbers)), sector, program, rooms(program, tuple(numbers), start, end))
 
 
 def density(initial, space: Space | None, dim: int) -> Operator:

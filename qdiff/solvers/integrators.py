@@ -36,7 +36,8 @@ class Flow(eqx.Module):
     """The equation dx/dt = G(t) x in a sector.
 
     Attributes:
-        numbers: what the entries of G follow from (differentiable); the entries (nnz,) themselves for a constant G.
+        numbers: what the entries of G follow from (differentiable), the `Inputs` of the program; for a constant G the
+            entries (nnz,) themselves.
         program: of (t, *numbers), the entries of G(t) and which baths have a wrong rate; None for a constant G.
         room: as `corners.rooms` gives it.
     """
@@ -50,6 +51,12 @@ class Flow(eqx.Module):
     def settled(self) -> bool:
         """Whether G stands still but for jumps."""
         return self.program is None or self.program.level <= STEPS
+
+    def prepared(self) -> Flow:
+        """The same, with what does not depend on time computed once."""
+        if self.program is None:
+            return self
+        return Flow(self.program.prepared(self.numbers.numbers), self.sector, self.program, self.room)
 
     def values(self, t=0.0, numbers=None, answers=None):
         """The entries of G(t) (nnz,) [rate]."""
@@ -125,6 +132,8 @@ class Propagator(Integrator):
             failed = lax.stop_gradient(times[-1] - start) > propagator.longest(G)
             return _solution(flow, jax.vmap(read, in_axes=1)(states), states[:, -1], {"squarings": squarings}, failed)
 
+        flow = flow.prepared()
+
         def piece(state, first, last, answers):
             x, squarings, failed = state
             G = flow.dense(flow.values((first + last) / 2, answers=answers))
@@ -182,6 +191,7 @@ class Action(Integrator):
         bar = meter(shown)
 
         def whole(flow, x, start, times, jumps):
+            flow = flow.prepared()
             sector, kind = flow.sector, "checkpointed" if self.gradient == "reverse" else "lax"
             length = jnp.maximum(lax.stop_gradient(times[-1] - start), 1e-300)
 
@@ -223,7 +233,7 @@ class _RungeKutta(Integrator):
         real_number("rtol", self.rtol, low=0)
         real_number("atol", self.atol, low=0)
         count("max_steps", self.max_steps, 1)
-        real_number("max_step", self.max_step, low=0)
+        real_number("max_step", self.max_step, low=0, open=True, finite=False)
 
     @abc.abstractmethod
     def tableau(self) -> stepping.Tableau:
@@ -237,7 +247,7 @@ class _RungeKutta(Integrator):
         loop = partial(eqxi.while_loop, kind=kind, max_steps=self.max_steps)
 
         def whole(flow, x, start, times, jumps):
-            direction = resolution.random_direction(flow.numbers)
+            flow, direction = pieces.with_direction(flow)
             bounds = pieces.Bounds.of(flow, start, times, jumps, direction)
             length = jnp.maximum(lax.stop_gradient(times[-1] - start), 1e-300)
 

@@ -7,7 +7,7 @@ to both ends and beyond. The ends move with the parameters that they depend on, 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -15,7 +15,7 @@ from jax import lax
 
 from . import resolution
 from .corners import corners
-from .switches import CURVE
+from .switches import CURVE, Inputs
 
 if TYPE_CHECKING:
     from .integrators import Flow
@@ -68,6 +68,15 @@ def over_pieces(flow: Flow, state, start, times, jumps, read: Callable, advance:
     at = jnp.searchsorted(edges, times, side="right") - 1
     saved = jax.tree.map(lambda one, rest: jnp.concatenate([one[None], rest])[at], read(state), kept)
     return out, saved, Found(jnp.min(wrong, axis=0), missed)
+
+
+def with_direction(flow: Flow) -> tuple[Flow, Any]:
+    """The flow, prepared, and a random direction of all that it depends on."""
+    direction = resolution.random_direction(flow.numbers)
+    if flow.program is None:
+        return flow, direction
+    along = jax.jvp(lambda n: Inputs(n.numbers, flow.program.prepared(n.numbers).fixed), (flow.numbers,), (direction,))[1]
+    return flow.prepared(), lax.stop_gradient(along)
 
 
 class Bounds(NamedTuple):

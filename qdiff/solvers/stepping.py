@@ -70,15 +70,19 @@ def one_step(tableau: Tableau, act: Callable, solve: Callable, generators, x, h)
         act: (generator, x) -> G x. solve: (generator, c, x) -> (1 - c G)^-1 x.
         generators: at the nodes, a tree of arrays with that leading axis.
     """
-    slopes = []
-    for k in range(len(tableau.nodes)):
-        here = jax.tree.map(lambda g, k=k: g[k], generators)
-        y = x + h * sum(a * s for a, s in zip(tableau.lower[k, :k], slopes, strict=True) if a)
-        if tableau.diagonal[k]:
-            y = solve(here, h * tableau.diagonal[k], y)
-        slopes.append(act(here, y))
-    stacked = jnp.stack(slopes)
-    return x + h * (tableau.weights @ stacked), h * (tableau.error @ stacked)
+    implicit = bool(np.any(tableau.diagonal))
+
+    # A loop over the stages: written out, Dopri8's thirteen took three times as long to compile.
+    def stage(slopes, given):
+        k, row, c, here = given
+        y = x + h * (row @ slopes)
+        if implicit:
+            y = solve(here, h * c, y)
+        return slopes.at[k].set(act(here, y)), None
+
+    rows = (np.arange(len(tableau.nodes)), tableau.lower, tableau.diagonal, generators)
+    slopes, _ = lax.scan(stage, jnp.zeros((len(tableau.nodes), *x.shape)), rows)
+    return x + h * (tableau.weights @ slopes), h * (tableau.error @ slopes)
 
 
 def advance(

@@ -55,6 +55,13 @@ class Switch:
     stage: int
 
 
+class Inputs(NamedTuple):
+    """What a program is called with beside the time: the numbers, and whatever follows from them alone."""
+
+    numbers: Any
+    fixed: Any = None
+
+
 class Program:
     """A function of time with its switches.
 
@@ -70,7 +77,7 @@ class Program:
         self.kinds: list[Switch] = []  # argument: its shape
 
         def look(t, *numbers):
-            run = self._run(t, numbers, None)
+            run = self._run(t, Inputs(numbers))
             self.level = max((v.level for v in run.results), default=FIXED)
             for s in run.switches:
                 shape = jax.ShapeDtypeStruct(jnp.shape(s.argument), float)
@@ -84,37 +91,40 @@ class Program:
         """Whether it holds numbers that are neither known now nor among `numbers`."""
         return any(isinstance(c, Tracer) for c in self._closed.consts)
 
-    def __call__(self, t, numbers, answers=None):
+    def prepared(self, numbers) -> Inputs:
+        """The inputs with all that does not depend on time computed once, out of every loop."""
+        return Inputs(numbers, self._run(jnp.zeros(()), Inputs(numbers)).fixed)
+
+    def __call__(self, t, inputs: Inputs, answers=None):
         """The function at a time; with `answers`, as it would go on if no switch changed them."""
-        return self._unflat(self._run(t, numbers, answers).results)
+        return jax.tree.unflatten(self._tree, [v.value for v in self._run(t, inputs, answers).results])
 
-    def arguments(self, t, numbers, answers=None) -> list:
+    def arguments(self, t, inputs: Inputs, answers=None) -> list:
         """The arguments of all switches at a time."""
-        return [s.argument for s in self._run(t, numbers, answers).switches]
+        return [s.argument for s in self._run(t, inputs, answers).switches]
 
-    def answers(self, t, numbers) -> list:
+    def answers(self, t, inputs: Inputs) -> list:
         """The answers of all switches at a time."""
-        return [lax.stop_gradient(a) for a in self._run(t, numbers, None).answers]
+        return [lax.stop_gradient(a) for a in self._run(t, inputs).answers]
 
-    def _unflat(self, results):
-        return jax.tree.unflatten(self._tree, [v.value for v in results])
-
-    def _run(self, t, numbers, answers):
-        run = _Run(answers)
-        given = [Value(t, LINE), *(Value(n) for n in numbers)]
+    def _run(self, t, inputs: Inputs, answers=None):
+        run = _Run(answers, inputs.fixed)
+        given = [Value(t, LINE), *(Value(n) for n in inputs.numbers)]
         consts = [Value(c) for c in self._closed.consts]
         run.results = run.evaluate(self._closed.jaxpr, consts, given)
         return run
 
 
 class _Run:
-    """One evaluation: gathers switches and their answers, or takes the answers that are given."""
+    """One evaluation: gathers switches, their answers and what is fixed, or takes the answers and what is fixed as given."""
 
-    def __init__(self, answers):
+    def __init__(self, answers=None, fixed=None):
         self.switches: list[Switch] = []
         self.answers: list = []
+        self.fixed: list = []
         self.results: list[Value] = []
-        self._given = None if answers is None else iter(answers)
+        self._answers = None if answers is None else iter(answers)
+        self._fixed = None if fixed is None else iter(fixed)
 
     def evaluate(self, jaxpr, consts, given) -> list[Value]:
         env = dict(zip((*jaxpr.constvars, *jaxpr.invars), (*consts, *given), strict=True))
@@ -131,7 +141,7 @@ class _Run:
         """The answer of a switch, which stands still between the crossings of its argument."""
         level, stage = max(v.level for v in inputs), max(v.stage for v in inputs)
         self.switches.append(Switch(argument, integers, level, stage))
-        now = answer() if self._given is None else next(self._given)
+        now = answer() if self._answers is None else next(self._answers)
         self.answers.append(now)
         return Value(now, STEPS, stage + 1)
 
@@ -141,8 +151,8 @@ class _Run:
         level = max((v.level for v in inputs), default=FIXED)
         stage = max((v.stage for v in inputs), default=0)
         moving = level >= LINE
-        if name in _CALLS:
-            if moving and eqn.params.get("name") == "searchsorted" and inputs[0].level < LINE:
+        if moving and name in _CALLS:
+            if eqn.params.get("name") == "searchsorted" and inputs[0].level < LINE:
                 return [self._searched(eqn, inputs)]
             inner = eqn.params.get("jaxpr", eqn.params.get("call_jaxpr"))
             consts = getattr(inner, "consts", ())
@@ -153,28 +163,24 @@ class _Run:
             found = rule(self, eqn, inputs)
             if found is not None:
                 return [found]
-        out = eqn.primitive.bind(*values, **eqn.primitive.get_bind_params(eqn.params))
-        outs = out if eqn.primitive.multiple_results else [out]
+        outs = next(self._fixed) if level == FIXED and self._fixed is not None else _bind(eqn, values)
+        if level == FIXED:
+            self.fixed.append(outs)
         return [Value(o, _level(name, eqn, inputs), stage) for o in outs]
 
     def _searched(self, eqn, inputs) -> Value:
         """`searchsorted`: the answer changes where the query passes an entry of the sorted array."""
         known, query = (v.value for v in inputs[:2])
-        inner = eqn.params["jaxpr"]
-
-        def answer():
-            return jax.core.eval_jaxpr(inner.jaxpr, inner.consts, *(v.value for v in inputs))[0]
-
-        return self._switch(jnp.asarray(query)[..., None] - known, answer, inputs[:2])
+        return self._switch(jnp.asarray(query)[..., None] - known, lambda: _bind(eqn, (v.value for v in inputs))[0], inputs)
 
     def _branches(self, eqn, inputs) -> list[Value]:
         """`cond` and `switch`: the index is an answer already. Branches with switches of their own are all evaluated."""
         index, given = inputs[0], inputs[1:]
-        looked = _Run(None)
+        looked = _Run()
         results = [looked.evaluate(b.jaxpr, [Value(c) for c in b.consts], given) for b in eqn.params["branches"]]
         stage = max(v.stage for v in inputs)
         if not looked.switches:
-            outs = eqn.primitive.bind(*(v.value for v in inputs), **eqn.params)
+            outs = _bind(eqn, [v.value for v in inputs])
             levels = [max(v.level for v in r) for r in zip(*results, strict=True)]
             return [Value(o, max(level, index.level), stage) for o, level in zip(outs, levels, strict=True)]
         results = [self.evaluate(b.jaxpr, [Value(c) for c in b.consts], given) for b in eqn.params["branches"]]
@@ -185,6 +191,11 @@ class _Run:
             stage = max(index.stage, *(c.stage for c in choices))
             outs.append(Value(out, max(index.level, *(c.level for c in choices)), stage))
         return outs
+
+
+def _bind(eqn, values) -> list:
+    out = eqn.primitive.bind(*values, **eqn.primitive.get_bind_params(eqn.params))
+    return list(out) if eqn.primitive.multiple_results else [out]
 
 
 def _level(name: str, eqn, inputs: list[Value]) -> int:
