@@ -32,6 +32,7 @@ _HOME = {
     "generators.drift_diffusion": ["DriftDiffusion", "finite_volumes", "FiniteVolumes"],
     "generators.lindblad": ["Jump", "lead_jumps", "Lindblad", "thermal_jumps"],
     "generators.momentum": ["BlochModel"],
+    "generators.pulses": ["CubicSpline", "GaussianPulse", "PiecewiseConstant", "PiecewiseLinear", "Pulse", "Pulses", "RaisedCosine"],
     "generators.rates": ["pauli", "Rates", "thermal_transitions"],
     "generators.scattering": ["Scattering"],
     "generators.secular": ["secular"],

@@ -266,12 +266,22 @@ def _refuse_rate(label: str, rate):
         raise ValueError(f"the rates of bath {label!r} must be finite and not negative, but one is {wrong[0]:g}{cause}")
 
 
+@jax.jit
+def allowed_rates(rates):
+    """Which rates are finite and not negative.
+
+    A function of its own, by whose name a program of time knows that this comparison is a check and no feature of the
+    generator: it is made at every time, and no step has to end where it changes.
+    """
+    return (rates >= 0) & (rates < jnp.inf)
+
+
 def rate_faults(motion: Lindblad) -> tuple[jax.Array, tuple[str, ...]]:
     """Which baths have a rate that is negative or not finite, boolean (n_labels,), and a sentence about each."""
 
     def wrong(label):
         rates = [jnp.ravel(jnp.asarray(j.rate, float)) for j in motion.jumps[label]]
-        return ~jnp.all(jnp.array([jnp.all((r >= 0) & (r < jnp.inf)) for r in rates]))
+        return ~jnp.all(jnp.array([jnp.all(allowed_rates(r)) for r in rates]))
 
     return jnp.array([wrong(b) for b in motion.labels]), tuple(f"a rate of bath {b!r} is negative or not finite" for b in motion.labels)
 

@@ -18,7 +18,7 @@ from ..operators.pattern import Pattern, closed_classes, components, join, level
 from ..operators.probe import PROBES, generic, sums_of, vanishes
 from ..operators.sums import sum_into, take
 from .coordinates import Coordinates
-from .lindblad import Lindblad
+from .lindblad import Lindblad, allowed_rates
 
 # Conserved coherences are looked for up to this dimension; an inverse of dimension 256 takes milliseconds.
 MOST = 16
@@ -80,7 +80,7 @@ class Sector(Coordinates):
         values = jnp.concatenate([jnp.asarray(j.operator.values) for j in jumps]) if jumps else jnp.zeros(0)
         rates = jnp.concatenate([jnp.atleast_1d(jnp.asarray(j.rate, float)) for j in jumps]) if jumps else jnp.zeros(0)
         # A negative rate is no decay and no solver may take it for one: NaN, and so is every derivative.
-        rates = rates * jnp.where(rates >= 0, 1.0, jnp.nan)
+        rates = rates * jnp.where(allowed_rates(rates), 1.0, jnp.nan)
         loss = take(rates, kplan["rate"]) * _conj(take(values, kplan["p"])) * take(values, kplan["q"])
         loss = sum_into(loss, kplan["out"], int(kplan["size"][0]))
         gain = take(rates, plan["rate"]) * take(values, plan["p"]) * _conj(take(values, plan["q"]))

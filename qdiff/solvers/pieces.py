@@ -61,13 +61,18 @@ def over_pieces(flow: Flow, state, start, times, jumps, read: Callable, advance:
             wrong = jnp.where(flow.faults(middle, answers), middle, jnp.inf)
             return advance(state, first, last, answers), lax.stop_gradient(wrong)
 
-        state, wrong = lax.cond(last > first, go, lambda s: (s, jnp.full(labels, jnp.inf)), state)
+        state, wrong = lax.cond(_long(first, last), go, lambda s: (s, jnp.full(labels, jnp.inf)), state)
         return state, (read(state), wrong)
 
     out, (kept, wrong) = lax.scan(piece, state, (edges[:-1], edges[1:]))
     at = jnp.searchsorted(edges, times, side="right") - 1
     saved = jax.tree.map(lambda one, rest: jnp.concatenate([one[None], rest])[at], read(state), kept)
     return out, saved, Found(jnp.min(wrong, axis=0), missed)
+
+
+def _long(first, last):
+    """Whether a piece is more than the rounding of one end that was computed in two ways."""
+    return last - first > 16 * jnp.finfo(float).eps * jnp.maximum(jnp.abs(first), jnp.abs(last))
 
 
 def with_direction(flow: Flow) -> tuple[Flow, Any]:
@@ -104,7 +109,7 @@ class Bounds(NamedTuple):
             seen = resolution.features(lambda t, n: flow.values(t, n, answers), flow.numbers, direction)
             none = jax.eval_shape(lambda: resolution.limits(seen, entries, first, last, points))
             return lax.cond(
-                last > first,
+                _long(first, last),
                 lambda: resolution.limits(seen, entries, first, last, points),
                 lambda: jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), none),
             )

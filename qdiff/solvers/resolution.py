@@ -63,11 +63,13 @@ def limits(function: Callable, entries: int, first, last, points: int) -> Limits
     """
     spacing = (last - first) / points
     times = first + spacing * jnp.arange(points + 1)
-    size = int(np.clip(_AT_ONCE // max(entries, 1), 16, 4096))
-    seen = lax.map(function, times, batch_size=size)
+    seen = lax.map(function, times, batch_size=int(np.clip(_AT_ONCE // max(entries, 1), 16, 4096)))
     seen = jnp.where(jnp.isfinite(seen), seen, 0.0)
     spread = jnp.max(jnp.abs(seen - seen[0]), axis=0)
-    rounding = 64 * np.finfo(float).eps * jnp.max(jnp.abs(seen), axis=0)
+    # Of the values, and of the times at which they are.
+    steepest = jnp.max(jnp.abs(jnp.diff(seen, axis=0)), axis=0) / jnp.where(spacing > 0, spacing, 1.0)
+    size = jnp.max(jnp.abs(seen), axis=0) + steepest * jnp.maximum(jnp.abs(first), jnp.abs(last))
+    rounding = 64 * np.finfo(float).eps * size
     moves = spread > 100 * rounding
     scale = jnp.where(moves, spread, 1.0)
     second = _second(seen)

@@ -21,7 +21,7 @@ from jax import lax
 _SAFETY, _LEAST, _MOST = 0.9, 0.2, 5.0
 
 # A tangent that has come to rest is followed to this part of the largest that it has been.
-_REST = 1e-3
+_REST = 1e-9
 
 # A step shorter than this part of its piece is none: the generator is not finite there.
 _SHORTEST = 1e-13

@@ -34,6 +34,8 @@ _STRAIGHT = frozenset(
 _PRODUCTS = ("mul", "dot_general")  # of a straight line and what does not move
 _INDEXED = ("dynamic_slice", "gather", "dynamic_update_slice", "scatter", "scatter-add", "select_n")
 _CALLS = ("jit", "pjit", "closed_call", "core_call", "remat", "remat2", "checkpoint")
+# Checks: their comparisons are made at every time, and are no features of the function.
+_CHECKS = ("allowed_rates",)
 _COMPARISONS = ("lt", "le", "gt", "ge", "eq", "ne", "lt_to", "le_to")
 
 
@@ -151,6 +153,8 @@ class _Run:
         level = max((v.level for v in inputs), default=FIXED)
         stage = max((v.stage for v in inputs), default=0)
         moving = level >= LINE
+        if moving and name in _CALLS and eqn.params.get("name") in _CHECKS:
+            return [Value(o, STEPS, stage) for o in _bind(eqn, values)]
         if moving and name in _CALLS:
             if eqn.params.get("name") == "searchsorted" and inputs[0].level < LINE:
                 return [self._searched(eqn, inputs)]

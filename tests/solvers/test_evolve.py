@@ -206,16 +206,15 @@ def test_snapshots_are_states():
     assert late.residual < 1e-15 < run[0].residual and late.diagnostics()["smallest_eigenvalue"] > -1e-15
 
 
-def test_dense_output():
-    """Between the saved times, from the steps of the solver, to its tolerance."""
+def test_states_between_the_times():
+    """At any time from the start on, of a constant generator, whatever the solver; before it, NaN."""
     s, motion = local_device(9)
     initial = {"left": "up", "right": "up", "mode": 0}
-    exact = qd.evolve(motion, initial, [1.234], expect=s.mode.n)
-    for solver, tolerance in ((qd.Explicit(dense=True), 1e-6), (qd.Stiff(dense=True, rtol=1e-7), 1e-4)):
-        run = qd.evolve(motion, initial, [0.0, 3.0], solver=solver)
-        close(run.at(1.234).expect(s.mode.n), exact.expectations[0], tolerance)
-    with pytest.raises(ValueError, match="dense=True"):
-        exact.at(1.0)
+    exact = qd.evolve(motion, initial, [3.234], start=2.0, expect=s.mode.n)
+    for solver in (None, qd.Explicit(), qd.Stiff(rtol=1e-5)):
+        run = qd.evolve(motion, initial, [2.0, 5.0], start=2.0, solver=solver)
+        close(run.at(3.234).expect(s.mode.n), exact.expectations[0], 1e-12)
+        assert np.isnan(run.at(1.9).expect(s.mode.n))
 
 
 def test_diagnostics_show_what_goes_wrong():
@@ -417,8 +416,12 @@ def spaceless():
     return qd.Lindblad(qd.Operator.from_dense(q2.z.dense()), {"b": (0.3, qd.Operator.from_dense(q2.minus.dense()))})
 
 
+def turning(t):
+    return qd.Lindblad(jnp.cos(t) * q2.x, {"b": (0.3, q2.minus)})
+
+
 def driven_between():
-    return qd.evolve(lambda t: qd.Lindblad(jnp.cos(t) * q2.x, {"b": (0.3, q2.minus)}), UP, [0.0, 1.0], solver=qd.Explicit(dense=True))
+    return qd.evolve(turning, UP, [0.0, 1.0])
 
 
 REFUSED = {
@@ -447,7 +450,10 @@ REFUSED = {
     "a larger operator to expect": (lambda: qd.evolve(DECAY, UP, [1.0], expect=local_device(1)[0].mode.n), ValueError, "expect must have"),
     "a mapping without a space": (lambda: qd.evolve(spaceless(), {"q": "up"}, [1.0]), ValueError, "initial can be a mapping only if"),
     "a state between, of a drive": (lambda: driven_between().at(0.5), ValueError, "for constant generators"),
-    "a propagator in time": (lambda: qd.evolve(lambda t: DECAY, UP, [1.0], solver=qd.Propagator()), ValueError, "constant generators"),
+    "a propagator in time": (lambda: qd.evolve(turning, UP, [1.0], solver=qd.Propagator()), ValueError, "constant but for jumps"),
+    "an action in time": (lambda: qd.evolve(turning, UP, [1.0], solver=qd.Action()), ValueError, "constant but for jumps"),
+    "a jump that is no number": (lambda: qd.evolve(DECAY, UP, [1.0], jumps=["noon"]), TypeError, "jumps must be real"),
+    "a longest step of nothing": (lambda: qd.Explicit(max_step=0), ValueError, "max_step must be a number above 0"),
     "too few steps": (lambda: qd.evolve(DECAY, UP, [1e4], solver=qd.Explicit(max_steps=5)), qd.SolveError, "within max_steps"),
     "too few steps of an action": (lambda: qd.evolve(DECAY, UP, [1e4], solver=qd.Action(max_steps=5)), qd.SolveError, "Action took more"),
     "one of several times too long": (lambda: qd.evolve(DECAY, UP, [1.0, 2.0, 1e16]), qd.SolveError, "too long for a propagator"),
