@@ -13,9 +13,9 @@ from jax.core import Tracer
 
 from ..generators.lindblad import Lindblad
 from ..generators.sector import Sector, reach
+from ..generators.states import density_matrix
 from ..operators.checks import instance, kind_of
 from ..operators.operator import Operator
-from . import evolve
 from .integrators import Flow, Integrator, choose
 from .resolvent import resolvent
 from .steady import NotUnique, SolveError, State, failure_mode, steady_state
@@ -222,14 +222,7 @@ def _density(motion: Lindblad, state) -> Operator:
         if state.sector.labels != motion.labels or state.sector.dim != motion.H.size:
             raise ValueError(f"state must be a state of this generator (baths {motion.labels}), but has baths {state.sector.labels}")
         return state.sector.operator(state.x, motion.space)
-    try:
-        rho = evolve.density(state, motion.space, motion.H.size)
-    except ValueError as error:
-        raise ValueError(str(error).replace("initial", "state")) from None
-    now = jnp.zeros(1)
-    wrong = zip(evolve._wrong(rho, now[0], now)[1:], evolve._NOT_A_STATE, strict=True)
-    mark = sum(evolve._failed(is_wrong, reason.replace("initial", "state"), ValueError) for is_wrong, reason in wrong)
-    return motion.into_frame(rho * (1.0 + mark))
+    return motion.into_frame(density_matrix("state", state, motion.space, motion.H.size))
 
 
 def _parts(M: Operator) -> tuple[Operator, Operator]:

@@ -12,10 +12,10 @@ from jax import lax
 from ..generators.eigenbasis import eigenvalues
 from ..generators.lindblad import Lindblad
 from ..generators.sector import Sector, reach
+from ..generators.states import density_matrix
 from ..operators.operator import Operator
 from ..operators.pattern import diagonal
 from . import compensated, propagator
-from .evolve import density
 from .integrators import Flow
 from .steady import State, steady_state
 
@@ -91,7 +91,7 @@ def relax(motion: Lindblad, initial=None, *, count: int = 4, tolerance: float = 
         initial = Operator(diagonal(motion.H.size), jnp.full(motion.H.size, 1 / motion.H.size), motion.space)
         final = steady_state(motion)
     else:
-        initial = density(initial, motion.space, motion.H.size)
+        initial = density_matrix("initial", initial, motion.space, motion.H.size)
         final = steady_state(motion, initial=initial)
     local = motion.into_frame(initial)
     sector = reach(motion, local.pattern)
