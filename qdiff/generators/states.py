@@ -32,7 +32,8 @@ _SENTENCES = (
     "{} must be Hermitian, but differs from its adjoint by more than {:g}",
     "{} must be positive, but has an eigenvalue below -{:g}",
 )
-_ANY = re.compile("|".join(s.replace("{}", r"\w+").replace("{:g}", r"\d+e-\d+") for s in _SENTENCES))
+_NAME = r"(?:\w+|the fixed point of '[^']*')"
+_ANY = re.compile("|".join(s.replace("{}", _NAME).replace("{:g}", r"\d+e-\d+") for s in (*_SENTENCES, "{} must have no empty level.*")))
 
 
 def refusal(error: Exception) -> str | None:
