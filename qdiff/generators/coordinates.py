@@ -49,6 +49,11 @@ class Coordinates:
     def trace_weights(self) -> np.ndarray:
         return self.is_population.astype(float)
 
+    @property
+    def elements(self) -> Pattern:
+        """The matrix elements (row <= col) that the coordinates are the parts of."""
+        return Pattern(self.dim, self.row, self.col)
+
     def covector(self, op: Operator):
         """o (size,) with o . x = Tr[op rho]; op Hermitian in the generator's frame [unit of op]."""
         at = op.pattern.find(self.col, self.row)

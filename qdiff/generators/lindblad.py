@@ -120,15 +120,14 @@ class Lindblad(eqx.Module):
     Args:
         H: Hamiltonian, a Hermitian `Operator` [energy].
         jumps: a mapping from each bath's name to its jumps: `Jump`s, pairs (rate, operator) or bare
-            operators (rate one). What is labelled together is one bath to every current.
+            operators (rate one). What is labelled together is one bath to every current. Empty for a closed system.
         frame: a unitary `Operator` V if H and the jumps are given in another basis, A_frame = V^dag A V
             (used by `secular`); results are always returned in the original basis.
         splitting: the distance of the closest coupled levels over the largest energy, if known (`secular`).
 
     Raises:
         TypeError: H is no `Operator`, the jumps are no mapping, or a jump is none.
-        ValueError: H is not Hermitian; an operator acts on another space; there is no jump at all; a number is not
-            finite; a rate is negative.
+        ValueError: H is not Hermitian; an operator acts on another space; a number is not finite; a rate is negative.
 
     A rate that is negative only at run time, where it is traced, becomes NaN in the generator, so that every solver
     refuses it.
@@ -156,8 +155,6 @@ class Lindblad(eqx.Module):
         if H.size < 2:
             raise ValueError(f"H must act on at least two states, but its space {H.space!r} has dimension {H.size}")
         jumps = {label: as_jumps(label, given, H) for label, given in baths("jumps", jumps).items()}
-        if not any(jumps.values()):
-            raise ValueError("jumps must hold at least one jump, but is empty: a closed system has no stationary state of its own")
         if frame is None:  # a frame comes from `secular`, which has aligned its own ingredients
             each = [j for label in jumps for j in jumps[label]]
             H, *rest = align([H, *(j.operator for j in each), *(j.rate for j in each)])
@@ -281,9 +278,10 @@ def rate_faults(motion: Lindblad) -> tuple[jax.Array, tuple[str, ...]]:
 
     def wrong(label):
         rates = [jnp.ravel(jnp.asarray(j.rate, float)) for j in motion.jumps[label]]
-        return ~jnp.all(jnp.array([jnp.all(allowed_rates(r)) for r in rates]))
+        return ~jnp.all(jnp.array([jnp.all(allowed_rates(r)) for r in rates], bool))
 
-    return jnp.array([wrong(b) for b in motion.labels]), tuple(f"a rate of bath {b!r} is negative or not finite" for b in motion.labels)
+    sentences = tuple(f"a rate of bath {b!r} is negative or not finite" for b in motion.labels)
+    return jnp.array([wrong(b) for b in motion.labels], bool), sentences
 
 
 def as_jumps(label: str, given, H: Operator) -> tuple[Jump, ...]:

@@ -23,6 +23,10 @@ from .lindblad import Lindblad, allowed_rates
 # Conserved coherences are looked for up to this dimension; an inverse of dimension 256 takes milliseconds.
 MOST = 16
 
+# In the sector of an initial state they are looked for up to this number of coordinates: singular values of three matrices
+# of 600 take half a second.
+_CHOSEN = 600
+
 
 class Sector(Coordinates):
     """Which real numbers describe the state, and how the generator's entries follow from its operators.
@@ -35,7 +39,7 @@ class Sector(Coordinates):
         labels: names of the baths.
         copies: (PROBES, nnz) the generator's entries at generic parameters.
         nullity: number of independent stationary operators, of a generic copy; in the sector of an initial state
-            that is larger than `MOST`^2, at least one for each closed set of populations.
+            that has more than 600 coordinates, at least one for each closed set of populations.
     """
 
     def __init__(self, dim, labels, coords, entries, plan, kplan, value, chosen):
@@ -47,12 +51,22 @@ class Sector(Coordinates):
     @functools.cached_property
     def nullity(self) -> int:
         # Beside one state for each closed set there may be conserved coherences.
-        looked = len(self.classes) > 1 or (self._chosen and self.size <= MOST**2)
+        looked = len(self.classes) > 1 or (self._chosen and self.size <= _CHOSEN)
         return nullity(self.size, self.target, self.source, self.copies) if looked else len(self.classes)
+
+    @property
+    def closed(self) -> bool:
+        """Whether no jump has any effect on any state, so that the Hamiltonian is all there is."""
+        return not self._kplan["size"][0]
+
+    @property
+    def still(self) -> bool:
+        """Whether nothing in the sector moves, for all parameters."""
+        return not np.any(self.copies)
 
     @functools.cached_property
     def _digest(self) -> bytes:
-        digest = hashlib.blake2b(repr((self.dim, self.labels, self.nullity)).encode(), digest_size=16)
+        digest = hashlib.blake2b(repr((self.dim, self.labels)).encode(), digest_size=16)
         arrays = (self.row, self.col, self.part, self.target, self.source, *self._plan.values(), *self._kplan.values())
         for array in arrays:
             digest.update(np.ascontiguousarray(array).tobytes() + b"|")
@@ -98,7 +112,8 @@ class Sector(Coordinates):
     def act_by_label(self, motion: Lindblad, x):
         """L_b x for every bath b, shape (n_labels, size) [rate]."""
         terms = self.terms(motion)
-        return jnp.stack([self.act_of(terms, x, label) for label in self.labels])
+        moved = [self.act_of(terms, x, label) for label in self.labels]
+        return jnp.stack(moved) if moved else jnp.zeros((0, self.size))
 
     def act_of(self, terms, x, label: str):
         """L_b x of one bath (size,) [rate], from the `terms` of a generator."""
@@ -160,7 +175,8 @@ class _Kinds:
 
 def _flat(jumps):
     """All jump entries one after another: row, col, group (unique over jumps), label, rate index, probe."""
-    parts, groups = [], 0
+    none = np.zeros(0, int)
+    parts, groups = [(none, none, none, none, np.zeros((PROBES, 0)), np.zeros((PROBES, 0)))], 0
     for b, j in jumps:
         nnz = j.operator.pattern.nnz
         own = np.zeros(nnz, int) if j.groups is None else np.asarray(j.groups, int)

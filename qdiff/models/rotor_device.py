@@ -214,12 +214,12 @@ class RotorEngine(_RotorDevice):
         """Entropy produced per time, by Spohn's formula."""
         state = self.steady()
         s = self.space
-        logs = {
-            "cold": -self.beta1 * self.B1 * s.cold.z,
-            "hot": -self.beta2 * self.B2 * s.hot.z,
-            "load": self.load_fixed_point(),
+        fixed = {
+            "cold": (self.beta1, self.B1 * s.cold.z),
+            "hot": (self.beta2, self.B2 * s.hot.z),
+            "load": (-1.0, self.load_fixed_point()),
         }
-        return entropy_production(state.motion, state, logs)
+        return entropy_production(state.motion, state, fixed)
 
     @shared
     def _counts_hot(self):
@@ -356,7 +356,7 @@ class RotorRectifier(_RotorDevice):
         H = self.uncoupled() + self.interaction()
         flows = currents(motion, state, H)
         load_heat = current(motion, state, self.uncoupled(), "load")
-        logs = {"cold": -beta_cold * H, "hot": -beta_hot * H, "load": self.load_fixed_point()}
+        fixed = {"cold": (beta_cold, H), "hot": (beta_hot, H), "load": (-1.0, self.load_fixed_point())}
         return Run(
             heat_cold=flows["cold"],
             heat_hot=flows["hot"],
@@ -366,7 +366,7 @@ class RotorRectifier(_RotorDevice):
             angular_momentum=state.expect(s.wheel.L),
             kinetic_energy=state.expect(s.wheel.L2) / (2 * self.inertia),
             interaction_energy=state.expect(self.interaction()),
-            entropy_production=entropy_production(motion, state, logs),
+            entropy_production=entropy_production(motion, state, fixed),
             qubit_populations=state.populations("cold", "hot"),
             rotor_populations=state.populations("wheel"),
         )

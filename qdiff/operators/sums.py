@@ -90,6 +90,8 @@ def _take_impl(x, *, places, axis):
 
 
 def _sum_impl(x, *, places, axis):
+    if not places.size:
+        return jnp.zeros((*x.shape[:axis], 0, *x.shape[axis + 1 :]), x.dtype)
     tables, back = places.groups
     if any(np.any(table == places.at.size) for table in tables):
         x = lax.pad(x, np.zeros((), x.dtype), [(0, int(i == axis), 0) for i in range(x.ndim)])

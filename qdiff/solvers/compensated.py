@@ -82,7 +82,7 @@ def _gathered(x, table):
 
 def _padded(values):
     """One more entry, zero."""
-    return jnp.concatenate([values, jnp.zeros_like(values[:1])])
+    return jnp.concatenate([values, jnp.zeros((1, *values.shape[1:]), values.dtype)])
 
 
 def _along(flags: np.ndarray, x):

@@ -8,8 +8,8 @@ import equinox as eqx
 
 from ..generators.coordinates import Coordinates
 from ..generators.lindblad import Lindblad
+from ..generators.states import density_matrix
 from ..operators.operator import Operator
-from .evolve import density
 from .limit_cycle import LimitCycle, limit_in
 from .steady import _precision
 from .stroke_maps import Part, parts_of, reached, sectors_of
@@ -70,7 +70,7 @@ class Cycle(eqx.Module):
         self.disturbing = tuple(disturbing)
         if unknown := [b for b in self.disturbing if b not in self.labels]:
             raise ValueError(f"disturbing must name baths of {list(self.labels)}, but names {unknown[0]!r}")
-        self.reference = None if reference is None else density(reference, space, size)
+        self.reference = None if reference is None else density_matrix("reference", reference, space, size)
 
     @property
     def _motion(self) -> Lindblad:

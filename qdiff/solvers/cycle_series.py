@@ -11,11 +11,11 @@ import numpy as np
 from jax.core import Tracer
 
 from ..generators.coordinates import Coordinates
+from ..generators.states import density_matrix
 from ..operators.checks import instance
 from ..operators.operator import Operator
 from . import powers
 from .cycle import Cycle
-from .evolve import density
 from .limit_cycle import LimitCycle, energies, limit_in
 from .steady import _precision
 from .stroke_maps import FreePart, Part, composed
@@ -53,7 +53,7 @@ class Run(eqx.Module):
     def __init__(self, cycle: Cycle, initial):
         _precision()
         instance("cycle", cycle, Cycle)
-        rho = density(initial, cycle.space, cycle.dim)
+        rho = density_matrix("initial", initial, cycle.space, cycle.dim)
         natural = cycle.coordinates()
         held = {*zip(natural.row, natural.col, strict=True)}
         inside = all((min(i, j), max(i, j)) in held for i, j in zip(rho.pattern.row, rho.pattern.col, strict=True))

@@ -8,12 +8,15 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from ..generators.eigenbasis import eigenvalues
 from ..generators.lindblad import Lindblad
-from ..generators.sector import Sector
+from ..generators.sector import Sector, reach
+from ..generators.states import density_matrix
 from ..operators.checks import real_number
 from ..operators.operator import Operator
+from ..operators.probe import is_constant
 from .factorization import matrix
 from .propagator import propagate
 from .steady import State
@@ -29,11 +32,45 @@ class Snapshot(State):
     def of(cls, motion: Lindblad, x, sector: Sector) -> Snapshot:
         values = jnp.asarray(sector.values(motion))
         moved = jnp.zeros(sector.size).at[sector.target].add(values * x[sector.source])
-        return cls(motion, x, jnp.asarray(jnp.nan), jnp.max(jnp.abs(moved)) / jnp.max(jnp.abs(values)), sector)
+        largest = jnp.max(jnp.abs(values), initial=0.0)
+        still = largest == 0  # nothing moves: zero, not 0/0
+        return cls(motion, x, jnp.asarray(jnp.nan), jnp.max(jnp.abs(moved)) / jnp.where(still, 1.0, largest), sector)
 
     def diagnostics(self) -> dict:
         """residual; smallest_eigenvalue of the density matrix, negative by more than rounding where the solver was poor."""
         return {"residual": self.residual, "smallest_eigenvalue": jnp.min(eigenvalues(self.sector.operator(self.x, None)))}
+
+
+def state_of(name: str, motion: Lindblad, given) -> State:
+    """A state in any of the forms that `evolve` takes, in coordinates in which this generator moves it.
+
+    Raises:
+        ValueError: it is a `State` of a generator with other baths, or no density matrix.
+    """
+    if isinstance(given, State):
+        if given.sector.labels != motion.labels or given.sector.dim != motion.H.size:
+            raise ValueError(
+                f"{name} must be a state of this generator (baths {motion.labels}), but has baths {given.sector.labels}; "
+                "give its density matrix, state.rho, to take it as it is"
+            )
+        if _alike(motion, given.motion):
+            return given
+    if isinstance(given, State) and motion.frame is None and given.motion.frame is None:
+        local = given.sector.operator(given.x, motion.space)
+    else:
+        local = motion.into_frame(density_matrix(name, given, motion.space, motion.H.size))
+    sector = reach(motion, local.pattern)
+    return Snapshot.of(motion, sector.coordinates(local), sector)
+
+
+def _alike(motion: Lindblad, other: Lindblad) -> bool:
+    """Whether the sector of one is that of the other: their structure is the same, and so are the numbers that it is seen from."""
+    if motion is other:
+        return True
+    (leaves, tree), (others, other_tree) = jax.tree.flatten(motion), jax.tree.flatten(other)
+    return tree == other_tree and all(
+        a is b or not (is_constant(a) and is_constant(b)) or np.array_equal(a, b) for a, b in zip(leaves, others, strict=True)
+    )
 
 
 class Evolution(eqx.Module):

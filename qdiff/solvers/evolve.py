@@ -2,38 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax import lax
 from jax.core import Tracer
 
-from ..generators.eigenbasis import eigenvalues
 from ..generators.lindblad import Lindblad, rate_faults
 from ..generators.sector import Sector, reach
+from ..generators.states import density_matrix
+from ..generators.states import refusal as refused_state
 from ..operators.checks import kind_of
 from ..operators.operator import Operator
-from ..operators.probe import is_constant
 from ..operators.space import Space
 from .corners import TOO_MANY, rooms
 from .evolution import Evolution
 from .integrators import Action, Explicit, Flow, Integrator, Propagator, Solution, choose
-from .steady import SolveError, State, failure_mode
+from .steady import SolveError, failure_mode
 from .switches import Inputs, Program
 
-# How far a given state may be from a density matrix: wider than rounding of what others have computed, and narrower
-# than any physics.
-_NEAR = 1e-9
-
-_NOT_A_STATE = (
-    f"initial must have trace one, but its trace differs from one by more than {_NEAR:g}: divide it by its trace",
-    f"initial must be Hermitian, but differs from its adjoint by more than {_NEAR:g}",
-    f"initial must be positive, but has an eigenvalue below -{_NEAR:g}",
-)
 _UNSORTED = "times must be sorted in ascending order, not before `start`, and finite"
 
 
@@ -44,7 +34,7 @@ def failure_reason(error: Exception) -> str | None:
 
 def refusal(error: Exception) -> str | None:
     """Which refusal of an argument of `evolve` a runtime error of a compiled program reports, if any."""
-    return _named([*_NOT_A_STATE, _UNSORTED], error)
+    return refused_state(error) or _named([_UNSORTED], error)
 
 
 def _named(reasons: list[str], error: Exception) -> str | None:
@@ -126,7 +116,7 @@ def evolve(
     start, times = _times(start, times)
     jumps = _jumps(jumps)
     space, dim = (motion.space, motion.H.size) if isinstance(motion, Lindblad) else _look(motion)
-    rho = density(initial, space, dim)
+    rho = density_matrix("initial", initial, space, dim)
     local = motion.into_frame(rho) if isinstance(motion, Lindblad) else rho
     flow = _flow(motion, local.pattern, *span)
     if solver is None:
@@ -138,9 +128,8 @@ def evolve(
             f"{type(solver).__name__} is for generators that are constant but for jumps; give Explicit() or Stiff() for this one"
         )
 
-    wrong = _wrong(rho, start, times)
-    x = flow.sector.coordinates(local) + sum(_failed(w, r, ValueError) for w, r in zip(wrong[1:], _NOT_A_STATE, strict=True))
-    times = times + _failed(wrong[0], _UNSORTED, ValueError)
+    x = flow.sector.coordinates(local)
+    times = times + _failed(_wrong(start, times), _UNSORTED, ValueError)
     at = motion if isinstance(motion, Lindblad) else motion(start)
     readers = {"asked": _readers(at, flow.sector, expect, dim), "watch": _watch(at, flow.sector, space)}
     done = _solve(solver, flow, x, start, times, jumps, readers, states, progress)
@@ -237,40 +226,10 @@ def _flow(motion, pattern, start, end) -> Flow:
     return Flow(Inputs(tuple(numbers)), sector, program, rooms(program, tuple(numbers), start, end))
 
 
-def density(initial, space: Space | None, dim: int) -> Operator:
-    """What was given as an initial state, as an `Operator`."""
-    if isinstance(initial, State):
-        initial = initial.rho
-    elif isinstance(initial, Mapping):
-        if space is None:
-            raise ValueError("initial can be a mapping only if the generator's operators act on a Space")
-        return space.state(**initial)
-    if not isinstance(initial, Operator):
-        shape = np.shape(initial)
-        if shape not in ((dim,), (dim, dim)):
-            raise ValueError(f"initial must have shape {(dim, dim)} for a density matrix or {(dim,)} for a ket, but has shape {shape}")
-        if len(shape) == 1:
-            ket = np.asarray(initial) if is_constant(initial) else jnp.asarray(initial)
-            initial = ket[:, None] * ket.conj()
-        initial = Operator.from_dense(initial)
-    if initial.size != dim or (initial.space and space and initial.space != space):
-        raise ValueError(f"initial must act on {space!r} (dimension {dim}), but acts on {initial.space!r} (dimension {initial.size})")
-    return Operator(initial.pattern, initial.values, space, probe=initial.probe)
-
-
-@jax.jit
-def _wrong(rho: Operator, start, times):
-    """Whether the times are not in order, and in which ways (as `_NOT_A_STATE`) rho is not a density matrix."""
-    skew = jnp.asarray((rho - rho.dag).values)
+def _wrong(start, times):
+    """Whether the times are not in order."""
     order = jnp.concatenate([start[None], times])
-    return jnp.stack(
-        [
-            ~jnp.all(jnp.isfinite(order)) | jnp.any(jnp.diff(order) < 0),
-            ~(jnp.abs(rho.trace() - 1) <= _NEAR),
-            ~(jnp.max(jnp.abs(skew), initial=0.0) <= _NEAR),
-            ~(jnp.min(eigenvalues((rho + rho.dag) * 0.5)) >= -_NEAR),
-        ]
-    )
+    return ~jnp.all(jnp.isfinite(order)) | jnp.any(jnp.diff(order) < 0)
 
 
 @eqx.filter_jit

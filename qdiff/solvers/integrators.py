@@ -16,7 +16,7 @@ from jax import lax
 
 from ..generators.sector import Sector
 from ..operators.checks import choice, count, real_number
-from . import action, pieces, propagator, resolution, stepping
+from . import action, pieces, propagator, stepping
 from .oneway import no_forward, no_reverse
 from .progress import meter
 from .switches import STEPS, Program

@@ -62,7 +62,7 @@ class BlockPlan:
 
 def _padded(values):
     """One more entry, zero."""
-    return jnp.concatenate([values, jnp.zeros_like(values[:1])])
+    return jnp.concatenate([values, jnp.zeros((1, *values.shape[1:]), values.dtype)])
 
 
 class Factors(NamedTuple):

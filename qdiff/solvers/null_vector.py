@@ -12,7 +12,7 @@ from jax import lax
 from ..generators.sector import Sector
 from ..operators.sums import sum_into, take
 from .compensated import Conserving
-from .factorization import Solver, matrix
+from .factorization import Solver
 from .lanes import again, in_lanes
 
 # Below this reciprocal condition a second stationary state cannot be told from a slow decay: the factorisation's
@@ -214,21 +214,3 @@ def _by_refinement(sector, transposed: bool, values, x, r, solve):
     converged = (last <= 1e-6 * _largest(z)) & (last < jnp.inf)
     good = jnp.all(done & converged | jnp.isinf(s), axis=0)
     return jnp.where(converged, z, jnp.nan) - _dot(left, r) / s * out, good
-
-
-def selected(sector: Sector, values, start):
-    """The stationary state that `start` relaxes to, if the populations fall into several closed sets.
-
-    With bases u, w of the left and right null vectors as they are now (their number is known from structure and
-    generic values), A = G - s u w^T is invertible; R = -s A^-1 u spans the stationary states, L = -s A^-T w the
-    conserved quantities, and the state that `start` relaxes to is R (L^T R)^-1 L^T start.
-    """
-    G = matrix(sector, values)
-    s = lax.stop_gradient(jnp.max(jnp.abs(values)))
-    left, _, right = jnp.linalg.svd(lax.stop_gradient(G))
-    u, w = left[:, -sector.nullity :], right[-sector.nullity :].T
-    A = G - s * u @ w.T
-    ends, shares = jnp.linalg.solve(A, -s * u), jnp.linalg.solve(A.T, -s * w)
-    x = ends @ jnp.linalg.solve(shares.T @ ends, shares.T @ start)
-    rcond = 1 / (jnp.linalg.norm(A, 1) * jnp.linalg.norm(jnp.linalg.inv(lax.stop_gradient(A)), 1))
-    return x, rcond, jnp.max(jnp.abs(G @ x)) / s

@@ -13,9 +13,10 @@ from jax.core import Tracer
 
 from ..generators.lindblad import Lindblad
 from ..generators.sector import Sector, reach
+from ..generators.states import density_matrix
 from ..operators.checks import instance, kind_of
 from ..operators.operator import Operator
-from . import evolve
+from .evolution import Snapshot, state_of
 from .integrators import Flow, Integrator, choose
 from .resolvent import resolvent
 from .steady import NotUnique, SolveError, State, failure_mode, steady_state
@@ -78,6 +79,7 @@ def correlation(
     Source:
         Lax, Phys. Rev. 129, 2342 (1963); Gardiner and Zoller, Quantum Noise (2004), Sec. 5.2.
     """
+    instance("motion", motion, Lindblad)
     rho, times = _density(motion, state), _times(times)
     kicked = _within(motion, B, "B") @ rho
     if left is not None:
@@ -217,19 +219,10 @@ def _within(motion: Lindblad, op: Operator, name: str) -> Operator:
 
 def _density(motion: Lindblad, state) -> Operator:
     """The density matrix of a state in the generator's frame."""
-    instance("motion", motion, Lindblad)
     if isinstance(state, State):
-        if state.sector.labels != motion.labels or state.sector.dim != motion.H.size:
-            raise ValueError(f"state must be a state of this generator (baths {motion.labels}), but has baths {state.sector.labels}")
+        state = state_of("state", instance("motion", motion, Lindblad), state)
         return state.sector.operator(state.x, motion.space)
-    try:
-        rho = evolve.density(state, motion.space, motion.H.size)
-    except ValueError as error:
-        raise ValueError(str(error).replace("initial", "state")) from None
-    now = jnp.zeros(1)
-    wrong = zip(evolve._wrong(rho, now[0], now)[1:], evolve._NOT_A_STATE, strict=True)
-    mark = sum(evolve._failed(is_wrong, reason.replace("initial", "state"), ValueError) for is_wrong, reason in wrong)
-    return motion.into_frame(rho * (1.0 + mark))
+    return motion.into_frame(density_matrix("state", state, motion.space, motion.H.size))
 
 
 def _parts(M: Operator) -> tuple[Operator, Operator]:
@@ -276,9 +269,12 @@ class _Half(eqx.Module):
 
 def _halves(motion, state, A, B):
     """The two halves of a spectrum, as operator and coordinates; None for a second that is the first one's conjugate."""
+    instance("motion", motion, Lindblad)
     rho = _density(motion, state)
     A, B = _within(motion, A, "A"), _within(motion, B, "B")
-    end = state if isinstance(state, State) else steady_state(motion)
+    end = state_of("state", motion, state) if isinstance(state, State) else None
+    if end is None or isinstance(end, Snapshot):  # a state that moves, or may: what it becomes
+        end = steady_state(motion, initial=motion.out_of_frame(rho))
     first = _prepared(motion, A, B @ rho, end)
     return first, None if (A - B.dag).pattern.nnz == 0 else _prepared(motion, B, rho @ A, end)
 
@@ -293,10 +289,17 @@ def _prepared(motion, read, kicked, end):
     return _Half(read, m - (sector.trace_weights @ m) * x, x, sector)
 
 
+def _alone(sector: Sector) -> bool:
+    """Whether the sector is one population: nothing decays in it."""
+    return sector.size == 1 and bool(sector.is_population.all())
+
+
 @jax.jit
 def _at_frequencies(motion, half, omegas):
     """The integral over t > 0 of what decays, times e^{-i omega t}."""
     sector, a, values = half.sector, _covector(half.sector, half.read), half.sector.values(motion)
+    if _alone(sector):
+        return jnp.zeros(omegas.shape, complex)
 
     def one(omega):
         return -a @ resolvent(sector, values, half.x, omega, half.m)
@@ -308,6 +311,8 @@ def _at_frequencies(motion, half, omegas):
 def _at_zero(motion, half, one_part: bool):
     """The same at omega = 0, by real solves; with `one_part` of the Hermitian part of m only."""
     sector, values = half.sector, half.sector.values(motion)
+    if _alone(sector):
+        return jnp.zeros((), complex)
 
     def solved(m):
         return -_covector(sector, half.read) @ resolvent(sector, values, half.x, None, m)

@@ -12,10 +12,10 @@ from jax import lax
 from ..generators.eigenbasis import eigenvalues
 from ..generators.lindblad import Lindblad
 from ..generators.sector import Sector, reach
+from ..generators.states import density_matrix
 from ..operators.operator import Operator
 from ..operators.pattern import diagonal
 from . import compensated, propagator
-from .evolve import density
 from .integrators import Flow
 from .steady import State, steady_state
 
@@ -26,12 +26,15 @@ _POINTS, _ROUNDS = 65, 5
 # Eigenvalues closer than this to the next one, relative to the largest, have no derivative that rounding leaves right.
 _SIMPLE = 1e-11
 
+# Rates below this, relative to the largest eigenvalue, are rounding.
+_UNDAMPED = 1e-14
+
 
 class Relaxation(eqx.Module):
     """How a state relaxes.
 
     Attributes:
-        gap: the slowest decay rate of the sector [rate].
+        gap: the slowest decay rate of the sector; infinite where nothing in it moves [rate].
         rates, frequencies: decay rates and angular frequencies of the slowest modes, (count,) each, slowest first;
             a mode goes as exp(-(rate + i frequency) t), and those with a frequency come in pairs [rate].
         excitation: how much of each mode the initial state holds, the trace norm of its part in that mode and, for a
@@ -58,7 +61,8 @@ def relax(motion: Lindblad, initial=None, *, count: int = 4, tolerance: float = 
 
     Args:
         motion: a constant generator.
-        initial: the state that relaxes, as in `evolve`; by default the maximally mixed one.
+        initial: the state that relaxes, as in `evolve`; by default the maximally mixed one. In a system that never comes
+            to rest it relaxes to its average over all times, or not at all: the time is then infinite.
         count: how many modes; fewer are returned if the sector has fewer.
         tolerance: trace distance to the stationary state that counts as arrived [1].
 
@@ -88,23 +92,24 @@ def relax(motion: Lindblad, initial=None, *, count: int = 4, tolerance: float = 
     if not 0 < float(tolerance) < 1:
         raise ValueError(f"tolerance must be between 0 and 1, but was {tolerance}")
     if initial is None:
-        initial = Operator(diagonal(motion.H.size), jnp.full(motion.H.size, 1 / motion.H.size), motion.space)
+        rho = Operator(diagonal(motion.H.size), jnp.full(motion.H.size, 1 / motion.H.size), motion.space)
         final = steady_state(motion)
     else:
-        initial = density(initial, motion.space, motion.H.size)
-        final = steady_state(motion, initial=initial)
-    local = motion.into_frame(initial)
+        rho = density_matrix("initial", initial, motion.space, motion.H.size)
+        final = steady_state(motion, initial=rho)
+    local = motion.into_frame(rho)
     sector = reach(motion, local.pattern)
     end = sector.coordinates(final.sector.operator(final.x, motion.space))
-    found = _relaxation(Flow(sector.values(motion), sector), sector.coordinates(local), end, count, float(tolerance))
+    flow, start = Flow(sector.values(motion), sector), sector.coordinates(local)
+    found = _relaxation(flow, start, end, count, float(tolerance), sector.nullity)
     return Relaxation(*found, final)
 
 
 @eqx.filter_jit
-def _relaxation(flow: Flow, x, end, count: int, tolerance: float):
+def _relaxation(flow: Flow, x, end, count: int, tolerance: float, nullity: int):
     sector, G = flow.sector, lax.stop_gradient(flow.dense())
     eigenvalue, vector = jnp.linalg.eig(G)
-    order = jnp.argsort(jnp.abs(eigenvalue))[sector.nullity :]
+    order = jnp.argsort(jnp.abs(eigenvalue))[nullity:]
     order = order[jnp.argsort(-jnp.real(eigenvalue[order]))][:count]
     apart = jnp.abs(eigenvalue[order, None] - eigenvalue)
     apart = jnp.min(jnp.where(order[:, None] == jnp.arange(sector.size), jnp.inf, apart), axis=1) / jnp.max(jnp.abs(eigenvalue))
@@ -112,7 +117,10 @@ def _relaxation(flow: Flow, x, end, count: int, tolerance: float):
     gap = -jnp.real(modes[0][0]) if order.size else jnp.asarray(jnp.inf)
     pairs = jnp.where(jnp.imag(eigenvalue[order]) != 0, 2.0, 1.0) * jnp.linalg.solve(vector, (x - end).astype(complex))[order]
     held = jax.vmap(lambda c, v: jnp.sum(jnp.abs(eigenvalues(sector.operator(jnp.real(c * v), None)))))(pairs, vector[:, order].T)
-    time = _arrival(sector, G, x, end, lax.stop_gradient(gap), tolerance)
+    # Of what oscillates undamped nothing arrives, however long one waits: the slowest decay is that of the others.
+    damped = -jnp.real(eigenvalue[order]) > _UNDAMPED * jnp.max(jnp.abs(eigenvalue))
+    slowest = jnp.min(jnp.where(damped, -jnp.real(eigenvalue[order]), jnp.max(jnp.abs(eigenvalue))), initial=jnp.inf)
+    time = _arrival(sector, G, x, end, slowest, tolerance)
     return gap, -jnp.real(modes[0]), -jnp.imag(modes[0]), lax.stop_gradient(held), lax.stop_gradient(time), apart
 
 
@@ -168,7 +176,7 @@ def _arrival(sector: Sector, G, x, end, gap, tolerance):
         return (jnp.linspace(times[inside - 1], times[inside], _POINTS), times[inside]), k
 
     # Modes that are far from orthogonal delay the decay; 40 lifetimes beyond make up for factors up to 1e17.
-    longest = (40 - jnp.log(tolerance)) / gap
+    longest = jnp.where(gap < jnp.inf, (40 - jnp.log(tolerance)) / gap, 1.0)
     times = jnp.concatenate([jnp.zeros(1), jnp.geomspace(longest * 1e-10, longest, _POINTS - 1)])
     (_, time), k = lax.scan(closer, (times, longest), length=_ROUNDS)
     return jnp.where(k[0] == 0, 0.0, jnp.where(k[0] == _POINTS, jnp.inf, time))

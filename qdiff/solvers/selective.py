@@ -10,10 +10,10 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
+from ..generators.states import density_matrix
 from ..operators.checks import count as checked_count
 from ..operators.checks import instance, known, real_array
 from .cycle import Cycle
-from .evolve import density
 from .limit_cycle import energies
 from .strokes import Measurement
 
@@ -56,7 +56,7 @@ def trajectories(cycle: Cycle, key, cycles: int, count: int, initial) -> Traject
         key = jax.random.key(key)
     elif not (isinstance(key, jax.Array) and (jnp.issubdtype(key.dtype, jax.dtypes.prng_key) or key.dtype == np.uint32)):
         raise TypeError(f"key must be an integer or a JAX random key, but was {key!r}")
-    return _run(cycle, density(initial, cycle.space, cycle.dim), (key, None), cycles, count)
+    return _run(cycle, density_matrix("initial", initial, cycle.space, cycle.dim), (key, None), cycles, count)
 
 
 def replay(cycle: Cycle, uniforms, initial) -> Trajectories:
@@ -76,7 +76,7 @@ def replay(cycle: Cycle, uniforms, initial) -> Trajectories:
         raise ValueError(f"uniforms must have shape (cycles, {measurements}), but has shape {np.shape(uniforms)}")
     if known(u) and not bool(jnp.all((u >= 0) & (u <= 1))):
         raise ValueError(f"uniforms must be numbers between 0 and 1, but has {float(jnp.min(u)):g} to {float(jnp.max(u)):g}")
-    return _run(cycle, density(initial, cycle.space, cycle.dim), (None, u), len(u), 1)
+    return _run(cycle, density_matrix("initial", initial, cycle.space, cycle.dim), (None, u), len(u), 1)
 
 
 def _measurements(cycle: Cycle) -> int:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import contextvars
 import re
 from functools import partial
 from typing import Any
@@ -19,13 +17,15 @@ from ..generators.eigenbasis import eigenvalues
 from ..generators.hidden import hidden
 from ..generators.lindblad import Lindblad, rate_faults
 from ..generators.sector import Sector, reach
-from ..operators.checks import choice
+from ..generators.states import density_matrix
+from ..operators.failing import failure_mode, failures
 from ..operators.operator import Operator
 from . import compensated
 from .factorization import BlockTridiagonal, Dense, Solver, choose, matrix
-from .null_vector import RESIDUAL, UNIQUE, null_vector, selected
+from .null_vector import RESIDUAL, UNIQUE, null_vector
+from .selected import averaged, energies_apart, selected, unchanged
 
-__all__ = ["BlockTridiagonal", "Dense", "NotUnique", "SolveError", "Solver", "State", "failures", "steady_state"]
+__all__ = ["BlockTridiagonal", "Dense", "NotUnique", "SolveError", "Solver", "State", "failure_mode", "failures", "steady_state"]
 
 
 class NotUnique(ValueError):
@@ -39,29 +39,7 @@ class SolveError(RuntimeError):
 def failure_reason(error: Exception) -> str | None:
     """Which of the known failures of a solve a runtime error of a compiled program reports, if any."""
     found = re.search("a rate of bath .* is negative or not finite", str(error))
-    return found.group() if found else next((reason for reason in _REASONS if reason in str(error)), None)
-
-
-_on_failure: contextvars.ContextVar[str] = contextvars.ContextVar("on_failure", default="raise")
-
-
-def failure_mode() -> str:
-    """The mode that `failures` has set."""
-    return _on_failure.get()
-
-
-@contextlib.contextmanager
-def failures(mode: str):
-    """Within this context a failed solve raises ("raise", the default) or becomes NaN ("nan"), as batches want it.
-
-    The mode counts when a function is traced, not when the compiled function runs.
-    """
-    choice("mode", mode, ("raise", "nan"))
-    token = _on_failure.set(mode)
-    try:
-        yield
-    finally:
-        _on_failure.reset(token)
+    return found.group() if found else next((reason for reason in (*_REASONS, _CHOSEN_REASONS[1]) if reason in str(error)), None)
 
 
 class State(eqx.Module):
@@ -124,7 +102,7 @@ class State(eqx.Module):
         out: dict[str, Any] = {
             "residual": self.residual,
             "rcond": self.rcond,
-            "stationary_states": jnp.sum(singular < 1e-12 * singular[0]),
+            "stationary_states": jnp.sum(singular <= 1e-12 * singular[0]),
             "smallest_eigenvalue": jnp.min(eigenvalues(sector.operator(self.x, None))),
         }
         space = self.motion.space
@@ -136,7 +114,7 @@ class State(eqx.Module):
         return out
 
 
-def steady_state(motion: Lindblad, solver: Solver | None = None, *, initial: Operator | None = None) -> State:
+def steady_state(motion: Lindblad, solver: Solver | None = None, *, initial: Any = None) -> State:
     """The stationary state of a generator: L[rho] = 0 with Tr rho = 1.
 
     Solved in the real coordinates of the sector that the populations reach (or, with `initial`, that the
@@ -147,15 +125,16 @@ def steady_state(motion: Lindblad, solver: Solver | None = None, *, initial: Ope
 
     Args, rarely needed:
         solver: `Dense()` or `BlockTridiagonal()`; by default chosen from the size and the width of the sector.
-        initial: a density matrix (`Operator` on the same space). Needed only if there are several stationary
-            states; then the one it relaxes to (in time average) is returned.
+        initial: a state, in the forms that `evolve` takes. Needed only if there are several stationary states, as in a
+            closed system; then the one it relaxes to is returned, or if it never comes to rest, its average over all times.
 
     Returns:
         `State`.
 
     Raises:
         NotUnique: the structure shows several stationary states and no `initial` was given.
-        SolveError: at run time, if the numbers show more than one stationary state, or the solve failed. Inside
+        TypeError, ValueError: `initial` is no density matrix.
+        SolveError: at run time, if the numbers show more stationary states than the structure, or the solve failed. Inside
             a function compiled by `jax.jit` this is Equinox's runtime error with the same message.
 
     Differentiable in every value of the generator, forward and reverse, to any order, by the implicit function
@@ -177,20 +156,24 @@ def steady_state(motion: Lindblad, solver: Solver | None = None, *, initial: Ope
     if not isinstance(motion, Lindblad):
         raise TypeError(f"motion must be a generator such as Lindblad(...), but was {type(motion).__name__}")
     _precision()
-    start = None
-    if initial is not None:
-        initial = motion.into_frame(initial)
-        start = initial.pattern
-    sector = reach(motion, start)
-    if initial is None and len(sector.classes) > 1:
-        raise NotUnique(_several(motion, sector))
-    if initial is None and (more := hidden(motion, sector)):
-        raise NotUnique(_coherent(more))
-    if initial is None or sector.nullity == 1:
+    if initial is None:
+        sector = reach(motion)
+        if sector.closed:
+            raise NotUnique(_closed(motion))
+        if len(sector.classes) > 1:
+            raise NotUnique(_several(motion, sector))
+        if more := hidden(motion, sector):
+            raise NotUnique(_coherent(more))
+        x, rcond, residual = _solve(motion, sector, choose(sector) if solver is None else solver)
+        return State(motion, _checked(motion, x, rcond, residual, _REASONS), rcond, residual, sector)
+    local = motion.into_frame(density_matrix("initial", initial, motion.space, motion.H.size))
+    sector = reach(motion, local.pattern)
+    way = "unchanged" if sector.still else "averaged" if sector.closed else sector.nullity
+    if way == 1:
         x, rcond, residual = _solve(motion, sector, choose(sector) if solver is None else solver)
     else:
-        x, rcond, residual = _select(motion, initial / initial.trace(), sector)
-    return State(motion, _checked(motion, x, rcond, residual), rcond, residual, sector)
+        x, rcond, residual = _select(motion, local, sector, way)
+    return State(motion, _checked(motion, x, rcond, residual, _CHOSEN_REASONS), rcond, residual, sector)
 
 
 def _precision():
@@ -203,9 +186,12 @@ def _solve(motion, sector, solver):
     return null_vector(sector, sector.values(motion), solver)
 
 
-@partial(jax.jit, static_argnums=2)
-def _select(motion, initial, sector):
-    return selected(sector, sector.values(motion), sector.coordinates(initial))
+@partial(jax.jit, static_argnums=(2, 3))
+def _select(motion, initial, sector, way):
+    values, start = sector.values(motion), sector.coordinates(initial)
+    if way == "unchanged":
+        return unchanged(values, start)
+    return averaged(motion.H, initial, sector, values) if way == "averaged" else selected(sector, values, start, way)
 
 
 _REASONS = (
@@ -214,9 +200,15 @@ _REASONS = (
     "is too slow to resolve; couple it, or give `initial`",
     "the steady state was not solved (residual above 1e-13): try solver=Dense(), or rates of more similar size",
 )
+_CHOSEN_REASONS = (
+    _REASONS[0],
+    "the steady state that `initial` relaxes to is not defined (reciprocal condition below 1e-12): at these numbers more is "
+    "conserved than in general, because a rate or a coupling is zero, two energies meet, or a decay is too slow to resolve",
+    _REASONS[2],
+)
 
 
-def _checked(motion, x, rcond, residual):
+def _checked(motion, x, rcond, residual, reasons):
     """Let no wrong state pass: an error here and now if the numbers are known, else one at run time, or NaN."""
     bad = [lax.stop_gradient(b) for b in (~jnp.all(jnp.isfinite(x)), rcond < UNIQUE, residual > RESIDUAL)]
     failed = bad[0] | bad[1] | bad[2]
@@ -224,13 +216,21 @@ def _checked(motion, x, rcond, residual):
         return jnp.where(failed, jnp.nan, x)
     faults, sentences = rate_faults(motion)
     which = jnp.where(bad[0], 0, jnp.where(bad[1], 1, 2))
-    which = jnp.where(jnp.any(faults), len(_REASONS) + jnp.argmax(faults), which)
-    reasons = _REASONS + sentences
+    if sentences:
+        which = jnp.where(jnp.any(faults), len(reasons) + jnp.argmax(faults), which)
+    reasons = reasons + sentences
     if isinstance(failed, Tracer):
         return eqx.branched_error_if(x, failed, lax.stop_gradient(which), reasons)
     if failed:
         raise SolveError(reasons[int(which)])
     return x
+
+
+def _closed(motion: Lindblad) -> str:
+    return (
+        f"a closed system has no stationary state of its own: nothing decays, and there are {energies_apart(motion.H)} independent "
+        "stationary operators. Give `initial`, a density matrix, for its average over all times, or a bath"
+    )
 
 
 def _coherent(more: int) -> str:

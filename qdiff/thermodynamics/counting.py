@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -13,15 +14,15 @@ from ..generators.lindblad import Lindblad
 from ..generators.sector import reach
 from ..operators.checks import real_array
 from ..operators.sums import sum_into, take
+from ..solvers.evolution import Snapshot, state_of
 from ..solvers.factorization import choose
 from ..solvers.null_vector import response
 from ..solvers.regression import finite
-from ..solvers.steady import NotUnique, Solver, State, steady_state
+from ..solvers.steady import NotUnique, Solver, steady_state
 from .carried import Of, carried
-from .flows import _of
 
 
-def cumulants(motion: Lindblad, state: State | None, bath: str, of: Of = "energy", *, order: int = 4, solver: Solver | None = None):
+def cumulants(motion: Lindblad, state: Any, bath: str, of: Of = "energy", *, order: int = 4, solver: Solver | None = None):
     """The growth rates of the cumulants of what a bath has brought into the system, N(t), for long times.
 
         c_n = lim d/dt <<N(t)^n>> = d^n/dchi^n lambda(chi) at chi = 0,
@@ -36,7 +37,8 @@ def cumulants(motion: Lindblad, state: State | None, bath: str, of: Of = "energy
 
     Args:
         motion: the generator.
-        state: its stationary state from `steady_state`; None to have it solved here.
+        state: its stationary state from `steady_state`; None to have it solved here. Any other state stands for the
+            stationary one that it relaxes to.
         bath: the name of the bath whose jumps are counted.
         of: what is counted, positive INTO the system: "energy" (what each jump takes from the bath: the transition
             energy of `thermal_jumps`, the Bohr frequency of `secular`, `Jump(energy=)`); "quanta" (one in `thermal_jumps`
@@ -87,10 +89,13 @@ def cumulants(motion: Lindblad, state: State | None, bath: str, of: Of = "energy
     amounts = carried(motion, bath, of)
     if state is None:
         state = steady_state(motion, solver)
-    if not isinstance(state, State):
-        raise TypeError(f"state must be a State from steady_state, or None, but was {type(state).__name__}")
-    _of(motion, state)
+    else:
+        state = state_of("state", motion, state)
+        if isinstance(state, Snapshot):
+            state = steady_state(motion, solver, initial=state.rho)
     sector = reach(motion, counted=bath)
+    if len(sector.classes) > 1:  # the given one of several stationary states has a sector of its own
+        sector = reach(motion, state.sector.elements, counted=bath)
     if len(sector.classes) > 1:
         raise NotUnique(f"the statistics of long times need one stationary state, but there are {len(sector.classes)}; couple them")
     x = sector.adopted(state.sector, state.x)
@@ -130,7 +135,8 @@ def _cumulants(motion, x, amounts, sector, solver, bath, order):
     target, source, jump, gain = sector.gains(motion, bath)
     amount, w = amounts[jump], sector.trace_weights
     fixed = lax.stop_gradient(x)
-    factors = solver.factor(sector, lax.stop_gradient(values)) if order > 1 else None
+    alone = sector.size == 1  # a state that the jumps leave as it is: independent events
+    factors = solver.factor(sector, lax.stop_gradient(values)) if order > 1 and not alone else None
 
     def counted(k, y):
         return sum_into(gain * amount**k * take(y, source), target, sector.size)
@@ -142,5 +148,5 @@ def _cumulants(motion, x, amounts, sector, solver, bath, order):
         out.append(sum(c * (w @ moved) for c, _, moved in terms))
         if n < order:
             right = sum(c * (moved - out[k - 1] * xs[n - k]) for c, k, moved in terms)
-            xs.append(response(sector, solver, values, fixed, factors, -right))
+            xs.append(jnp.zeros(1) if alone else response(sector, solver, values, fixed, factors, -right))
     return jnp.stack(out)

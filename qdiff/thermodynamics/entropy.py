@@ -3,60 +3,73 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
 from ..generators.eigenbasis import eigenvalues
-from ..generators.lindblad import Lindblad
-from ..operators.checks import instance, known, real_number
+from ..generators.lindblad import Lindblad, hermitian
+from ..generators.states import FOLLOWED, density_matrix
+from ..operators.checks import instance, is_number, real_number
+from ..operators.failing import failed
 from ..operators.operator import Operator
-from ..solvers.steady import State
-from .flows import currents
+from ..operators.space import Space
+from ..solvers.evolution import state_of
+from .flows import moved
+from .logarithm import EMPTY, full, logarithm
 
 
-def density_matrix(rho: Operator) -> Operator:
-    """`rho`, if it is a Hermitian operator; of traced numbers this is taken for granted."""
-    if not isinstance(rho, Operator):
-        hint = "; give state.rho" if isinstance(rho, State) else ""
-        raise TypeError(f"rho must be a density matrix, an Operator, but was {type(rho).__name__}{hint}")
-    if known(rho.values) and np.all(np.isfinite(np.asarray(rho.values))) and not rho.is_hermitian:
-        raise ValueError(f"rho must be Hermitian, but differs from its adjoint by {np.abs((rho - rho.dag).values).max():.3g}")
-    return rho
-
-
-def entropy(rho: Operator):
-    """The von Neumann entropy -Tr[rho ln rho] of a density matrix, a scalar [1, nats].
+def entropy(rho: Any):
+    """The von Neumann entropy -Tr[rho ln rho] of a state, a scalar [1, nats].
 
     Empty levels count as zero; so do eigenvalues that rounding made negative. The derivative is infinite where
     an eigenvalue leaves zero. NaN of a state that is NaN.
 
     Args:
-        rho: a density matrix, such as `state.rho` or `state.reduced("qubit")`.
+        rho: a state in the forms that `evolve` takes, such as `state`, `state.rho` or `state.reduced("qubit")`; not a mapping,
+            because nothing else tells the space.
 
     Raises:
-        TypeError, ValueError: rho is no Hermitian `Operator`.
+        TypeError, ValueError: rho is no density matrix, to 1e-6; of traced numbers that is an error at run time.
+
+    Differentiable to second order, forward and reverse, also where eigenvalues are equal.
 
     Example:
         >>> import qdiff as qd
         >>> round(float(qd.entropy(qd.Space(q=qd.Spin()).identity / 2)), 6)
         0.693147
     """
-    p = eigenvalues(density_matrix(rho))
+    return _entropy(density_matrix("rho", rho, near=FOLLOWED))
+
+
+@jax.custom_jvp
+def _entropy(rho: Operator):
+    p = eigenvalues(rho)
     empty = p <= 0
     return -jnp.sum(jnp.where(empty, 0.0, p * jnp.log(jnp.where(empty, 1.0, p))))
 
 
-def free_energy(rho: Operator, H: Operator, T):
+@_entropy.defjvp
+def _entropy_jvp(primals, tangents):
+    """-Tr[(ln rho + 1) d rho]: the logarithm has derivatives also where the eigenvalues that it is made of have none."""
+    (rho,), (change,) = primals, tangents
+    slope, row, col = logarithm(rho), rho.pattern.row, rho.pattern.col
+    share = jnp.asarray(slope.values)[slope.pattern.find(col, row)]
+    return _entropy(rho), -jnp.real(jnp.sum((share + (row == col)) * change.values))
+
+
+def free_energy(rho: Any, H: Operator, T):
     """The free energy Tr[H rho] - T S(rho) of any state at temperature T, a scalar [energy].
 
     What it falls by bounds the work that can be drawn while the state changes in contact with a bath at T.
 
     Args:
-        rho: a density matrix. H: the Hamiltonian [energy]. T: temperature [energy].
+        rho: a state in the forms that `evolve` takes. H: the Hamiltonian [energy]. T: the temperature, not its inverse [energy].
 
     Raises:
-        TypeError, ValueError: rho is no Hermitian `Operator`.
+        TypeError, ValueError: rho is no density matrix, H no `Operator`, or T no number.
 
     Example:
         >>> import qdiff as qd
@@ -65,7 +78,9 @@ def free_energy(rho: Operator, H: Operator, T):
         -0.886294
     """
     T = jnp.asarray(real_number("T", T, several=True))
-    return jnp.real((H @ density_matrix(rho)).trace()) - T * entropy(rho)
+    H = hermitian(instance("H", H, Operator))
+    rho = density_matrix("rho", rho, H.space, H.size, near=FOLLOWED)
+    return jnp.real((H @ rho).trace()) - T * _entropy(rho)
 
 
 def pair_entropy(p, q, squared):
@@ -113,21 +128,77 @@ def _atanh_ratio(square, rest):
     return jnp.where(small, series, (jnp.log1p(r) - jnp.log(jnp.where(small, 0.5, rest)) / 2) / r)
 
 
-def entropy_production(motion: Lindblad, state: State, fixed_points: Mapping[str, Operator]):
-    """Spohn's entropy production of a stationary state, sum_b Tr[ln(pi_b) L_b rho] [rate].
+def entropy_production(motion: Lindblad, state: Any, fixed_points: Mapping):
+    """Spohn's entropy production, sum_b Tr[ln(pi_b) L_b rho], a scalar [rate].
 
-    Non-negative when each L_b is a Lindblad generator with L_b pi_b = 0. For a thermal bath of a global
-    equation ln pi_b = -beta_b H, and its term is -beta_b times the heat current.
+    Non-negative when each L_b is a Lindblad generator with L_b pi_b = 0, and rho is stationary. For a thermal bath of a global
+    equation pi_b is the Gibbs state, ln pi_b = -beta_b H up to a number, and its term is -beta_b times the heat current.
 
     Args:
-        fixed_points: for every bath b, the operator ln pi_b up to a multiple of the identity [1].
+        motion: the generator.
+        state: its stationary state, or any state in the forms that `evolve` takes, of which the entropy of the system itself
+            is then not counted.
+        fixed_points: for every bath b the state pi_b that it alone would lead to (the state itself, not its logarithm), as
+            a number: the inverse temperature beta_b [1/energy] of a bath that leads to the Gibbs state of the generator's H;
+            a pair (beta_b, H_b): of one that leads to the Gibbs state of another Hamiltonian, such as that of the part which a
+                local bath touches, whatever it does not act on; no population underflows, however cold it is;
+            a density matrix of the whole space, in the forms that `evolve` takes, such as `gibbs(H, beta)`;
+            a mapping from some factors of the space to their states, or an `Operator` on the space of one factor, such as
+                `state.reduced("qubit")`: of a local bath, that does not act on the others.
 
     Raises:
-        TypeError, ValueError: `fixed_points` does not map exactly the names of the baths to operators.
+        TypeError, ValueError: `fixed_points` does not map exactly the names of the baths to these, or one is no density matrix,
+            or has an empty level, of which the logarithm is infinite.
+
+    Differentiable to second order, forward and reverse, also where populations of a fixed point are equal.
+
+    Example:
+        >>> import qdiff as qd
+        >>> q = qd.Space(q=qd.Spin()).q
+        >>> baths = {b: qd.thermal_jumps(q.minus, 2.0, qd.BosonicBath(beta, 0.1)) for b, beta in (("hot", 0.5), ("cold", 1.5))}
+        >>> motion = qd.Lindblad(q.z, baths)
+        >>> state = qd.steady_state(motion)
+        >>> sigma = qd.entropy_production(motion, state, {"hot": qd.gibbs(q.z, 0.5), "cold": 1.5})
+        >>> abs(float(sigma + 0.5 * qd.heat_current(motion, state, "hot") + 1.5 * qd.heat_current(motion, state, "cold"))) < 1e-15
+        True
+
+    Source:
+        Spohn, J. Math. Phys. 19, 1227 (1978).
     """
     instance("motion", motion, Lindblad)
     if not isinstance(fixed_points, Mapping):
-        raise TypeError(f"fixed_points must map the name of each bath to an Operator, but was {type(fixed_points).__name__}")
+        raise TypeError(f"fixed_points must map the name of each bath to a state, but was {type(fixed_points).__name__}")
     if set(fixed_points) != set(motion.jumps):
-        raise ValueError(f"fixed_points must name the baths {sorted(motion.jumps)}, but names {sorted(fixed_points)}")
-    return jnp.stack([currents(motion, state, log)[b] for b, log in fixed_points.items()]).sum()
+        raise ValueError(f"fixed_points must name the baths {sorted(motion.jumps)}, but names {sorted(map(str, fixed_points))}")
+    state = state_of("state", motion, state)
+    total = jnp.zeros(())
+    for bath, given in fixed_points.items():
+        total = total + moved(motion, state, _logarithm(motion, bath, given), True)[bath]
+    return total
+
+
+def _logarithm(motion: Lindblad, bath: str, given) -> Operator:
+    """ln pi of a bath's fixed point, up to a number, in the generator's frame."""
+    name = f"the fixed point of {bath!r}"
+    if is_number(given):
+        return motion.H * -jnp.asarray(real_number(name, given))
+    if isinstance(given, tuple) and len(given) == 2 and isinstance(given[1], Operator):
+        return motion.into_frame(hermitian(given[1], f"the Hamiltonian of {name}") * -jnp.asarray(real_number(name, given[0])))
+    space = motion.space
+    if isinstance(given, Mapping) and space is not None and given:
+        out = space.identity * 0.0
+        for factor, part in given.items():
+            small = space.keep(factor)
+            out = out + getattr(space, factor).operator(_of_state(name, {factor: part}, small, small.dim))
+        return motion.into_frame(out)
+    if isinstance(given, Operator) and given.space is not None and space is not None and given.space != space:
+        if len(given.space.factors) == 1 and (factor := next(iter(given.space.factors))) in space.factors:
+            small = space.keep(factor)
+            return motion.into_frame(getattr(space, factor).operator(_of_state(name, given, small, small.dim)))
+    return motion.into_frame(_of_state(name, given, space, motion.H.size))
+
+
+def _of_state(name: str, given, space: Space | None, dim: int) -> Operator:
+    rho = density_matrix(name, given, space, dim, near=FOLLOWED)
+    said = f"{name} {EMPTY}"
+    return logarithm(rho) * (1.0 + failed(~full(rho), said, ValueError))

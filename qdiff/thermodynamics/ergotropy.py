@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import jax.numpy as jnp
 
 from ..generators.eigenbasis import eigenbasis, eigenvalues
-from ..generators.lindblad import hermitian, same_space
+from ..generators.lindblad import hermitian
+from ..generators.states import FOLLOWED, density_matrix
 from ..operators.operator import Operator
-from .entropy import density_matrix
 
 
-def ergotropy(rho: Operator, H: Operator):
+def ergotropy(rho: Any, H: Operator):
     """Tr[H rho] - sum_k r_k e_k, populations r in descending and energies e in ascending order [energy].
 
     Args:
-        rho: density matrix. H: Hamiltonian, on the same space.
+        rho: a state in the forms that `evolve` takes. H: Hamiltonian, on the same space [energy].
 
     Returns:
         Scalar, exactly zero for a passive state and never negative beyond rounding.
 
     Raises:
-        TypeError, ValueError: one of the two is no Hermitian `Operator`, or they act on different spaces.
+        TypeError, ValueError: rho is no density matrix, H no Hermitian `Operator`, or they act on different spaces.
 
     Differentiable except at its kinks, where two populations (or two energies) change order; there the
     derivative is that of one of the two sides.
@@ -29,8 +31,7 @@ def ergotropy(rho: Operator, H: Operator):
     """
     if not isinstance(H, Operator):
         raise TypeError(f"H must be an Operator, but was {type(H).__name__}")
-    if not same_space(density_matrix(rho), H):
-        raise ValueError(f"rho and H must act on the same space, but rho acts on {rho.space!r} and H on {H.space!r}")
+    rho = density_matrix("rho", rho, H.space, H.size, near=FOLLOWED)
     basis = eigenbasis(hermitian(H))
     order = jnp.argsort(basis.energies)
     populations = jnp.real((basis.frame.dag @ rho @ basis.frame).diagonal())[order]

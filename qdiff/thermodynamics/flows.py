@@ -5,44 +5,48 @@ A current is positive into the system; work is positive when done on it.
 
 from __future__ import annotations
 
+from typing import Any
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 
 from ..generators.lindblad import Lindblad, hermitian
 from ..operators.operator import Operator
+from ..solvers.evolution import state_of
 from ..solvers.steady import State
 
 
-def currents(motion: Lindblad, state: State, observable: Operator) -> dict[str, jax.Array]:
+def currents(motion: Lindblad, state: Any, observable: Operator) -> dict[str, jax.Array]:
     """How fast each bath changes an observable: Tr[O L_b rho] for every bath b.
 
     Args:
         motion: the generator.
-        state: a state of it, from `steady_state`.
+        state: a state of it, from `steady_state`, or any state in the forms that `evolve` takes.
         observable: an operator O, such as a Hamiltonian (heat), a part of it, or a number operator.
 
     Returns:
-        Mapping from the baths' names to scalars, real for a Hermitian O and complex otherwise [unit of O times rate].
+        Mapping from the baths' names to scalars, real for a Hermitian O and complex otherwise [unit of O times rate]; empty for a
+        closed system.
 
     Raises:
         TypeError: an argument is of another kind.
-        ValueError: the state is not one of this generator; the observable acts on another space.
+        ValueError: the state is one of a generator with other baths, or no density matrix; the observable acts on another space.
 
     Differentiable in everything. Accuracy: see `steady_state`.
     """
-    _of(motion, state)
+    state = _of(motion, state)
     observable = motion.into_frame(observable)
-    return _moved(motion, state, observable, observable.is_hermitian)
+    return moved(motion, state, observable, observable.is_hermitian)
 
 
-def current(motion: Lindblad, state: State, observable: Operator, bath: str):
+def current(motion: Lindblad, state: Any, observable: Operator, bath: str):
     """Tr[O L_b rho] of one bath, a scalar; see `currents`."""
-    _of(motion, state)
+    state = _of(motion, state)
     return currents(motion, state, observable)[_bath(motion, bath)]
 
 
-def heat_current(motion: Lindblad, state: State, bath: str, H: Operator | None = None):
+def heat_current(motion: Lindblad, state: Any, bath: str, H: Operator | None = None):
     """The heat Tr[H L_b rho] that a bath brings into the system per unit time, a scalar [energy times rate].
 
     Args:
@@ -52,8 +56,8 @@ def heat_current(motion: Lindblad, state: State, bath: str, H: Operator | None =
     Raises:
         ValueError: there is no such bath; H is not Hermitian or acts on another space.
     """
-    _of(motion, state)
-    return _moved(motion, state, _hamiltonian(motion, H, "H"), True)[_bath(motion, bath)]
+    state = _of(motion, state)
+    return moved(motion, state, _hamiltonian(motion, H, "H"), True)[_bath(motion, bath)]
 
 
 class Ledger(eqx.Module):
@@ -70,7 +74,7 @@ class Ledger(eqx.Module):
     imbalance: jax.Array
 
 
-def ledger(motion: Lindblad, state: State, H0: Operator | None = None) -> Ledger:
+def ledger(motion: Lindblad, state: Any, H0: Operator | None = None) -> Ledger:
     """All heat and work flows of a state: the first law, bath by bath.
 
     Args:
@@ -79,14 +83,14 @@ def ledger(motion: Lindblad, state: State, H0: Operator | None = None) -> Ledger
     Raises:
         ValueError: H0 is not Hermitian or acts on another space.
     """
-    _of(motion, state)
+    state = _of(motion, state)
     counted = _hamiltonian(motion, H0, "H0")
-    heat = _moved(motion, state, counted, True)
-    work = {b: jnp.zeros(()) for b in heat} if H0 is None else _moved(motion, state, motion.H - counted, True)
+    heat = moved(motion, state, counted, True)
+    work = {b: jnp.zeros(()) for b in heat} if H0 is None else moved(motion, state, motion.H - counted, True)
     return Ledger(heat, work, sum(heat.values(), jnp.zeros(())) + sum(work.values(), jnp.zeros(())))
 
 
-def _moved(motion: Lindblad, state: State, op: Operator, is_hermitian: bool) -> dict[str, jax.Array]:
+def moved(motion: Lindblad, state: State, op: Operator, is_hermitian: bool) -> dict[str, jax.Array]:
     """`currents` of an observable that is given in the generator's frame."""
     sector = state.sector
     parts = [op] if is_hermitian else [(op + op.dag) * 0.5, (op - op.dag) * -0.5j]
@@ -111,16 +115,14 @@ def _hamiltonian(motion: Lindblad, H: Operator | None, name: str) -> Operator:
     return motion.into_frame(hermitian(H, name))
 
 
-def _of(motion: Lindblad, state: State):
+def _of(motion: Lindblad, state) -> State:
     if not isinstance(motion, Lindblad):
         raise TypeError(f"motion must be a generator such as Lindblad(...), but was {type(motion).__name__}")
-    if not hasattr(state, "sector"):
-        raise TypeError(f"state must be one from steady_state, but was {type(state).__name__}")
-    if state.sector.labels != motion.labels or state.sector.dim != motion.H.size:
-        raise ValueError(f"state must be a state of this generator (baths {motion.labels}), but has baths {state.sector.labels}")
+    return state_of("state", motion, state)
 
 
 def _bath(motion: Lindblad, bath: str) -> str:
     if not isinstance(bath, str) or bath not in motion.jumps:
-        raise ValueError(f"bath must be one of {list(motion.jumps)}, but was {bath!r}")
+        known = f"one of {list(motion.jumps)}" if motion.jumps else "that of a generator with baths, which this one is not"
+        raise ValueError(f"bath must be {known}, but was {bath!r}")
     return bath

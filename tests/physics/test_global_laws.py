@@ -36,7 +36,7 @@ def program(name):
             state = qd.steady_state(motion)
             heat = qd.ledger(motion, state).heat
             H, left, right = SHAPES[name](x)
-            sigma = qd.entropy_production(motion, state, {"left": -betas[0] * H, "right": -betas[1] * H})
+            sigma = qd.entropy_production(motion, state, {"left": betas[0], "right": betas[1]})
             couplings = {"left": left.dense(), "right": right.dense()}
             return state.dense(), H.dense(), couplings, heat, sigma, qd.entropy(state.rho), state.rcond
 

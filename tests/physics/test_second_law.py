@@ -31,7 +31,7 @@ def chain(x, level, beta, mu):
     leads = {b: qd.FermionicLead(beta[k], mu[k], 0.1 + x[k] ** 2) for k, b in enumerate(at)}
     motion = qd.Lindblad(H, {b: qd.lead_jumps(c[i], level[k], leads[b]) for k, (b, i) in enumerate(at.items())})
     state = qd.steady_state(motion)
-    fixed = {b: (-beta[k] * (level[k] - mu[k])) * n[i] for k, (b, i) in enumerate(at.items())}
+    fixed = {b: (beta[k], (level[k] - mu[k]) * n[i]) for k, (b, i) in enumerate(at.items())}
     flow = qd.currents(motion, state, s.chain.n)
     counted = jnp.stack([qd.cumulants(motion, state, b, "quanta", order=1)[0] for b in at])
     bare = jnp.stack([qd.current(motion, state, n[i], b) for b, i in at.items()])
@@ -95,7 +95,7 @@ def qubits(gaps, g, betas, rates):
     def clausius(heat):
         return -betas[0] * heat["left"] - betas[1] * heat["right"]
 
-    spohn = qd.entropy_production(local, state, {b: -betas[k] * parts[b] for k, b in enumerate(parts)})
+    spohn = qd.entropy_production(local, state, {b: (betas[k], parts[b]) for k, b in enumerate(parts)})
     sums = [clausius(whole.heat), clausius(bare.heat), spohn, clausius(qd.ledger(globally, other).heat)]
     books = jnp.stack([whole.imbalance, bare.imbalance, sum(bare.work.values())])
     return whole.heat["left"], quanta, jnp.stack(sums), books

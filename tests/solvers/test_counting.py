@@ -283,8 +283,8 @@ def test_uncertainty_ratio():
         motion = junction(1.0, cold)
         state = qd.steady_state(motion)
         mean, noise = qd.cumulants(motion, state, "hot", order=2)
-        logs = {"hot": -1.0 * motion.H, "cold": -cold * motion.H}
-        ratios.append(float(qd.uncertainty_ratio(mean, noise, qd.entropy_production(motion, state, logs))))
+        fixed = {"hot": 1.0, "cold": cold}
+        ratios.append(float(qd.uncertainty_ratio(mean, noise, qd.entropy_production(motion, state, fixed))))
     close(ratios[0], 2.0, 1e-4)
     assert 2 < ratios[0] < ratios[1] < ratios[2]
     assert np.isposinf(qd.fano_factor(0.0, 0.3)) and np.isnan(qd.fano_factor(0.0, 0.0))

@@ -1,0 +1,148 @@
+"""A state in any of its forms, as a density matrix that has been looked at."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.core import Tracer
+
+from ..operators.checks import kind_of, known
+from ..operators.failing import failed, failure_mode
+from ..operators.operator import Operator
+from ..operators.pattern import components
+from ..operators.probe import is_constant, recording
+from ..operators.space import Space
+from .eigenbasis import eigenvalues
+
+# How far what is given may be from a density matrix: wider than rounding of what others have computed, and narrower
+# than any physics.
+NEAR = 1e-9
+
+# How far what is asked for its entropy may be: states that `Explicit` and `Stiff` have followed at their default
+# tolerances have eigenvalues of -1e-8, and a logarithm, a Hamiltonian or a matrix of rates is off by far more.
+FOLLOWED = 1e-6
+
+_SENTENCES = (
+    "{} must have trace one, but its trace differs from one by more than {:g}: divide it by its trace",
+    "{} must be Hermitian, but differs from its adjoint by more than {:g}",
+    "{} must be positive, but has an eigenvalue below -{:g}",
+)
+_NAME = r"(?:\w+|the fixed point of '[^']*')"
+_ANY = re.compile("|".join(s.replace("{}", _NAME).replace("{:g}", r"\d+e-\d+") for s in (*_SENTENCES, "{} must have no empty level.*")))
+
+
+def refusal(error: Exception) -> str | None:
+    """Which refusal of a state a runtime error of a compiled program reports, if any."""
+    found = _ANY.search(str(error))
+    return found.group() if found else None
+
+
+def density_matrix(name: str, given: Any, space: Space | None = None, dim: int | None = None, *, near: float = NEAR) -> Operator:
+    """What was given as a state, as an `Operator`: of trace one, Hermitian and positive.
+
+    Args:
+        name: what it is called in errors.
+        given: an `Operator`, an array (dim, dim), a ket as an array (dim,), a `State` or `Snapshot`, or a mapping from
+            every factor of the space to its own state, as `Space.state` takes it.
+        space, dim: what it must act on, as far as that is known.
+        near: how far it may be from a density matrix, in each of the three. A `State` is taken as it is.
+
+    Raises:
+        TypeError, ValueError: it is something else, acts on another space, or is no density matrix. Of traced numbers
+            the latter is an error at run time, or NaN with `failures("nan")`.
+    """
+    trusted = False
+    if isinstance(given, Mapping):
+        rho = _product(name, given, space)
+    elif isinstance(rho := getattr(given, "rho", given), Operator):
+        trusted = rho is not given
+    else:
+        rho = _matrix(name, given, dim)
+    if (dim is not None and rho.size != dim) or (rho.space and space and rho.space != space):
+        raise ValueError(f"{name} must act on {space!r} (dimension {dim}), but acts on {rho.space!r} (dimension {rho.size})")
+    rho = Operator(rho.pattern, rho.values, rho.space if space is None else space, probe=rho.probe)
+    return rho if trusted or recording() else _checked(name, rho, near)
+
+
+def _product(name: str, given: Mapping, space: Space | None) -> Operator:
+    if space is None:
+        raise ValueError(f"{name} can be a mapping only if the operators act on a Space, whose factors it names")
+    if not all(isinstance(factor, str) for factor in given):
+        raise TypeError(f"{name} must map the names of factors to their states, but has {list(given)}")
+    return space.state(**given)
+
+
+def _matrix(name: str, given, dim: int | None) -> Operator:
+    if isinstance(given, (list, tuple)) and any(isinstance(x, Tracer) for x in jax.tree.leaves(given)):
+        given = jnp.asarray(given)
+    if kind_of(given) not in "biufc":
+        raise TypeError(f"{name} must be a state (an Operator, a State, an array or a mapping), but was {type(given).__name__}")
+    shape = np.shape(given)
+    n = shape[0] if dim is None and shape else dim
+    if not n or shape not in ((n,), (n, n)):
+        what = ("(n, n)", "(n,)") if n is None else ((n, n), (n,))
+        raise ValueError(f"{name} must have shape {what[0]} for a density matrix or {what[1]} for a ket, but has shape {shape}")
+    if len(shape) == 1:
+        ket = np.asarray(given) if is_constant(given) else jnp.asarray(given)
+        given = ket[:, None] * ket.conj()
+    return Operator.from_dense(given)
+
+
+def _checked(name: str, rho: Operator, near: float) -> Operator:
+    if not rho.pattern.nnz:
+        raise ValueError(f"{name} must have trace one, but is zero")
+    if known(rho.values):
+        wrong = _known_fault(rho, near)
+        if wrong is None:
+            return rho
+        if failure_mode() == "raise":
+            raise ValueError(f"{name} must {wrong}")
+        mark = np.nan
+    else:
+        sentences = (s.format(name, near) for s in _SENTENCES)
+        mark = sum(failed(bad, said, ValueError) for bad, said in zip(_faults(rho, near), sentences, strict=True))
+    return Operator(rho.pattern, rho.values + mark, rho.space, probe=rho.probe)
+
+
+def _known_fault(rho: Operator, near: float) -> str | None:
+    """What it must be and is not, and what it is."""
+    values, trace = np.asarray(rho.values), complex(rho.trace())
+    if not np.all(np.isfinite(values)):
+        return "be finite, but has an entry that is infinite or NaN"
+    if abs(trace - 1) > near:
+        shown = trace.real if abs(trace.imag) <= near else trace
+        return f"have trace one, but has trace {shown:.10g}: divide it by its trace"
+    if (skew := np.max(np.abs(np.asarray((rho - rho.dag).values)), initial=0.0)) > near:
+        return f"be Hermitian, but differs from its adjoint by {skew:.3g}"
+    lowest = _lowest((rho + rho.dag) * 0.5)
+    return f"be positive, but has the eigenvalue {lowest:.3g}" if lowest < -near else None
+
+
+def _lowest(rho: Operator) -> float:
+    """The lowest eigenvalue, in NumPy, block by block."""
+    label = components(rho.size, rho.pattern.row, rho.pattern.col)
+    alone = np.bincount(label)[label] == 1
+    matrix = np.asarray(rho.dense())
+    lowest = np.min(np.real(np.diagonal(matrix))[alone], initial=np.inf)
+    for block in np.unique(label[~alone]):
+        at = np.flatnonzero(label == block)
+        lowest = min(lowest, np.linalg.eigvalsh(matrix[np.ix_(at, at)])[0])
+    return float(lowest)
+
+
+@jax.jit
+def _faults(rho: Operator, near):
+    """In which ways, as `_SENTENCES`, rho is no density matrix."""
+    skew = jnp.asarray((rho - rho.dag).values)
+    return jnp.stack(
+        [
+            ~(jnp.abs(rho.trace() - 1) <= near),
+            ~(jnp.max(jnp.abs(skew), initial=0.0) <= near),
+            ~(jnp.min(eigenvalues((rho + rho.dag) * 0.5)) >= -near),
+        ]
+    )
