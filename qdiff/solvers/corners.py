@@ -23,7 +23,8 @@ _CURVED = 512
 _UNKNOWN = 256
 
 TOO_MANY = (
-    "the generator jumps too often for the room that was set aside: give the times and what the jumps depend on as known numbers, not traced ones"
+    "the generator jumps too often for the room that was set aside: give the times, and what the jumps depend on, as known "
+    "numbers and not as traced ones"
 )
 
 
@@ -37,9 +38,9 @@ def rooms(program: Program, numbers, start, end) -> tuple[int | None, ...]:
     found: list[int | None] = [None] * len(program.kinds)
     with jax.ensure_compile_time_eval():
         known = jax.tree.map(lambda x: jnp.full(x.shape, jnp.nan, x.dtype) if isinstance(x, Tracer) else x, numbers)
-        span = (jnp.asarray(jnp.nan if isinstance(t, Tracer) else t, float) for t in (start, end))
+        first, last = (jnp.asarray(jnp.nan if isinstance(t, Tracer) else t, float) for t in (start, end))
         if not program.has_traced_constants:
-            _corners(program, Inputs(known), *span, found, True)
+            _corners(program, Inputs(known), first, last, found, True)
     return tuple(found)
 
 
@@ -80,7 +81,8 @@ def _crossings(program: Program, inputs: Inputs, times, k: int, switch: Switch, 
 
     def looked(middle):
         answers = program.answers(middle, inputs)
-        return answers, *jax.jvp(lambda t: argument(t, answers), (middle,), (jnp.ones(()),))
+        value, slope = jax.jvp(lambda t: argument(t, answers), (middle,), (jnp.ones(()),))
+        return answers, value, slope
 
     answers, value, slope = jax.vmap(looked)(middle)  # (cells, size)
     if switch.level != LINE:

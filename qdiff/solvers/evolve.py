@@ -8,6 +8,7 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 from jax.core import Tracer
 
@@ -112,13 +113,13 @@ def evolve(
         raise TypeError(f"motion must be a generator such as Lindblad(...) or a function of time, but was {type(motion).__name__}")
     if not jax.config.read("jax_enable_x64"):
         raise ValueError("qdiff needs 64-bit numbers, but JAX_ENABLE_X64 turned them off")
-    span = start, (times if isinstance(times, Tracer) else np.ravel(times)[-1:].tolist()[0]) if np.size(times) else times
+    given = start, times
     start, times = _times(start, times)
     jumps = _jumps(jumps)
     space, dim = (motion.space, motion.H.size) if isinstance(motion, Lindblad) else _look(motion)
     rho = density_matrix("initial", initial, space, dim)
     local = motion.into_frame(rho) if isinstance(motion, Lindblad) else rho
-    flow = _flow(motion, local.pattern, *span)
+    flow = _flow(motion, local.pattern, *given)
     if solver is None:
         solver = choose(flow.sector, not flow.settled)
     if not isinstance(solver, Integrator):
@@ -203,7 +204,7 @@ def _look(motion) -> tuple[Space | None, int]:
     return found["space"], found["dim"]
 
 
-def _flow(motion, pattern, start, end) -> Flow:
+def _flow(motion, pattern, start, times) -> Flow:
     if isinstance(motion, Lindblad):
         sector = reach(motion, pattern)
         return Flow(sector.values(motion), sector)
@@ -223,6 +224,7 @@ def _flow(motion, pattern, start, end) -> Flow:
     # What the function of time closes over becomes an argument, so that derivatives in it are seen.
     function, numbers = jax.closure_convert(seen, jnp.zeros(()))
     program = Program(function, numbers)
+    end = times if isinstance(times, Tracer) else np.ravel(times)[-1]
     return Flow(Inputs(tuple(numbers)), sector, program, rooms(program, tuple(numbers), start, end))
 
 

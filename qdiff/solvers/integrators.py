@@ -147,7 +147,7 @@ class Propagator(Integrator):
         return _solution(flow, saved, x, {"squarings": squarings}, failed, found)
 
 
-def _solution(flow: Flow, saved, final, statistics, failed, found: pieces.Found | None = None, rough=False, where=jnp.inf):
+def _solution(flow: Flow, saved, final, statistics, failed, found: pieces.Found | None = None, rough: Any = False, where: Any = jnp.inf):
     if found is None:
         found = pieces.Found(jnp.full(len(flow.sector.labels), jnp.inf), jnp.zeros((), bool))
     return Solution(saved, final, statistics, failed, found.faults, found.missed, jnp.asarray(rough), jnp.asarray(where))
@@ -243,7 +243,7 @@ class _RungeKutta(Integrator):
         bar = meter(shown)
         sector, program = flow.sector, flow.program
         small = sector.size <= _SMALL
-        kind = {"reverse": "checkpointed", "forward": "lax", "both": "bounded"}[self.gradient]
+        kind: Any = {"reverse": "checkpointed", "forward": "lax", "both": "bounded"}[self.gradient]
         loop = partial(eqxi.while_loop, kind=kind, max_steps=self.max_steps)
 
         def whole(flow, x, start, times, jumps):

@@ -15,7 +15,7 @@ from jax import lax
 
 from . import resolution
 from .corners import corners
-from .switches import CURVE, Inputs
+from .switches import CURVE
 
 if TYPE_CHECKING:
     from .integrators import Flow
@@ -77,10 +77,10 @@ def _long(first, last):
 
 def with_direction(flow: Flow) -> tuple[Flow, Any]:
     """The flow, prepared, and a random direction of all that it depends on."""
-    direction = resolution.random_direction(flow.numbers)
-    if flow.program is None:
+    direction, program = resolution.random_direction(flow.numbers), flow.program
+    if program is None:
         return flow, direction
-    along = jax.jvp(lambda n: Inputs(n.numbers, flow.program.prepared(n.numbers).fixed), (flow.numbers,), (direction,))[1]
+    along = jax.jvp(lambda inputs: program.prepared(inputs.numbers), (flow.numbers,), (direction,))[1]
     return flow.prepared(), lax.stop_gradient(along)
 
 
