@@ -315,7 +315,7 @@ def _ascending(times):
     times = finite_array("times", times, None)
     if times.size < 2:
         raise ValueError(f"times must hold at least two, but holds {times.size}")
-    if known(times) and np.any(np.diff(np.asarray(times)) <= 0):
+    if known(times) and np.any(np.diff(np.asarray(times, float)) <= 0):
         raise ValueError("times must be strictly ascending, but two are equal or in the wrong order")
     return times
 

@@ -129,8 +129,8 @@ def _curved(argument, answers, first, last, integers: bool):
     value = lax.stop_gradient(jax.vmap(sampled)(answers, first, last))  # (cells, points + 1, size)
     before, after = side(value[:, :-1]), side(value[:, 1:])
     changed = (before != after) & (last > first)[:, None, None]
-    at = jnp.nonzero(changed, size=_CURVED, fill_value=-1)
-    level = jnp.where(integers, jnp.maximum(before, after)[at], 0.0)
+    cell, point, entry = jnp.nonzero(changed, size=_CURVED, fill_value=-1)
+    level = jnp.where(integers, jnp.maximum(before, after)[cell, point, entry], 0.0)
 
     def root(cell, point, entry, level):
         mine = jax.tree.map(lambda x: x[cell], answers)
@@ -153,4 +153,4 @@ def _curved(argument, answers, first, last, integers: bool):
         step = -(value - lax.stop_gradient(value)) / jnp.where(slope == 0, jnp.inf, slope)
         return jnp.where(cell >= 0, t + step, jnp.max(last))
 
-    return jax.vmap(root)(*at, level), jnp.sum(changed) > _CURVED
+    return jax.vmap(root)(cell, point, entry, level), jnp.sum(changed) > _CURVED
