@@ -17,7 +17,7 @@ from jax.core import Tracer
 
 from ..generators.eigenbasis import eigenvalues
 from ..generators.hidden import hidden
-from ..generators.lindblad import Lindblad, rate_faults
+from ..generators.lindblad import Lindblad, refusals
 from ..generators.sector import Sector, reach
 from ..operators.checks import choice
 from ..operators.operator import Operator
@@ -38,7 +38,7 @@ class SolveError(RuntimeError):
 
 def failure_reason(error: Exception) -> str | None:
     """Which of the known failures of a solve a runtime error of a compiled program reports, if any."""
-    found = re.search("a rate of bath .* is negative or not finite", str(error))
+    found = re.search(r"a rate of bath .* is negative or not finite|\w+ must be a (finite )?number[^\n]* \(bath .*\)", str(error))
     return found.group() if found else next((reason for reason in _REASONS if reason in str(error)), None)
 
 
@@ -222,7 +222,7 @@ def _checked(motion, x, rcond, residual):
     failed = bad[0] | bad[1] | bad[2]
     if failure_mode() == "nan":
         return jnp.where(failed, jnp.nan, x)
-    faults, sentences = rate_faults(motion)
+    faults, sentences = refusals(motion)
     which = jnp.where(bad[0], 0, jnp.where(bad[1], 1, 2))
     which = jnp.where(jnp.any(faults), len(_REASONS) + jnp.argmax(faults), which)
     reasons = _REASONS + sentences
