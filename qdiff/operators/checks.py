@@ -25,7 +25,12 @@ def known(x) -> bool:
 
 
 def kind_of(x) -> str:
-    """The NumPy kind of a number or an array, traced or not: "i", "f", "c" and so on; "O" for anything else."""
+    """The NumPy kind of a number or an array, traced or not: "i", "f", "c" and so on; "O" for anything else.
+
+    An operator is something else, although NumPy can make a matrix of it.
+    """
+    if hasattr(x, "pattern"):
+        return "O"
     try:
         return np.dtype(getattr(x, "dtype", None) or np.asarray(x).dtype).kind
     except (TypeError, ValueError):

@@ -91,6 +91,10 @@ class State(eqx.Module):
         """The density matrix, complex or real (dim, dim)."""
         return self.rho.dense()
 
+    def __array__(self, dtype=None, copy=None) -> np.ndarray:
+        """The density matrix, for NumPy."""
+        return self.rho.__array__(dtype, copy)
+
     def expect(self, op: Operator):
         """Tr[op rho], a scalar, real for a Hermitian operator and complex otherwise [unit of op]."""
         op = self.motion.into_frame(op)
