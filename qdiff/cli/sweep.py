@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from .common import MODEL_HELP, BadInput, Debug, Json, ModelName, Sets, checked_names, configured, dump, load_model, path_of
+from .common import MODEL_HELP, BadInput, Debug, Json, ModelName, Sets, checked_names, checked_place, configured, dump, load_model, path_of
 
 if TYPE_CHECKING:
     from ..models.base import Model
@@ -50,10 +50,11 @@ def sweep_command(
         cls = load_model(model)
         checked_names(figures, cls.figures(), "figure", cls)
         values = _values(grids, cls)
-        groups = [[name.strip() for name in group.split(",")] for group in together or []]
 
+        from ..models.parameters import split_names
         from ..studies.sweep import sweep
 
+        groups = [split_names(group) for group in together or []]
         device = configured(cls, sets)
         with sweep(device, figures, together=groups, gradient=gradient, out=out, resume=resume, chunk=chunk, **values) as data:
             failed = int((data.failure != 0).sum())
@@ -127,7 +128,7 @@ def _values(grids: list[str], cls: type[Model]) -> dict[str, Any]:
         except ValueError:
             wanted = "NAME=START:STOP:COUNT or NAME=v1,v2,..."
             raise BadInput(f"--grid must be followed by {wanted}, such as --grid x=0:1:11, but was {entry!r}") from None
-        checked_names([name], cls.parameters(), "parameter", cls)
+        name = checked_place(name, cls)
         if name in out:
             raise BadInput(f"{name} must have one grid, but --grid gives it two")
         out[name] = values

@@ -12,7 +12,6 @@ from typing import Any, ClassVar
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax.core import Tracer
 
 from ..operators.checks import kind_of
@@ -131,7 +130,8 @@ def compile_method(method):
         out = alone()(self, arrays, "nan", inspected)
         if isinstance(self, Model) and (caution := self.caution()):
             warnings.warn(caution, stacklevel=2)
-        return out if all(bool(jnp.all(jnp.isfinite(x))) for x in jax.tree.leaves(out)) else solved(alone(), self, arrays, "raise", inspected)
+        finite = all(bool(jnp.all(jnp.isfinite(x))) for x in jax.tree.leaves(out))
+        return out if finite else solved(alone(), self, arrays, "raise", inspected)
 
     return wrapper
 

@@ -184,8 +184,10 @@ def parameter(
         known = np.asarray(default)
     except ValueError:  # rows of different lengths
         known = np.empty(0)
-    if known.dtype.kind not in "iuf" or known.ndim > 2 or not known.size:
-        raise ValueError(f"default must be a number, or an array of numbers of one or two dimensions, but was {default!r}")
+    if known.ndim > 2:
+        raise ValueError(f"default must have at most two dimensions, but has shape {known.shape}")
+    if known.dtype.kind not in "iuf" or not known.size:
+        raise ValueError(f"default must be a number, or an array of numbers, but was {default!r}")
     known = known.astype(float)
     if known.ndim == 0:
         return eqx.field(default=float(known), metadata={"qdiff": about})
@@ -271,7 +273,8 @@ def place_of(kind, name, shape: Callable[[str], tuple[int, ...] | None] | None =
         raise ValueError(f"{name} must be an entry of an array in use, but {parameter} is not given")
     if there is not None:
         if len(index) != len(there):
-            raise ValueError(f"{name} must have {len(there)} {'index' if len(there) == 1 else 'indices'}, because {parameter} has shape {there}")
+            number = "one index" if len(there) == 1 else f"{len(there)} indices"
+            raise ValueError(f"{name} must have {number}, because {parameter} has shape {there}")
         if any(not -n <= k < n for k, n in zip(index, there, strict=True)):
             raise ValueError(f"{name} must be an entry of {parameter}, but that has shape {there}")
         index = tuple(k % n for k, n in zip(index, there, strict=True))

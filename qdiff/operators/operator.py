@@ -261,7 +261,7 @@ class Operator:
 
 
 def as_matrix(given):
-    """The dense matrix of an `Operator`, of one of QuTiP's objects, of a sparse array, of whatever NumPy can make one of; the rest as it is."""
+    """The dense matrix of an `Operator`, of one of QuTiP's objects, of a sparse array; what is none of these as it is."""
     if isinstance(given, Operator):
         return given.dense()
     for name in ("full", "toarray", "todense"):

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..models.parameters import entries, place_of
 from .places import disk, folder_to_be
 
 if TYPE_CHECKING:
@@ -95,8 +96,8 @@ def picture(optimum: Optimum, path: str | os.PathLike):
     for k, name in enumerate(names):
         axis = fig.add_subplot(right[k], sharex=axis)
         begin, end = optimum.starts["begin"][name][order], optimum.starts["end"][name][order]
-        parameter = name.partition("[")[0]
-        low, high = optimum.bounds[parameter]
+        parameter = place_of(type(optimum.model), name).parameter
+        low, high = optimum.bounds.get(name) or optimum.bounds[parameter]
         axis.scatter(final[order], end, s=16, color="C0", alpha=0.7, linewidths=0, zorder=3)
         axis.vlines(final[order], begin, end, color="0.8", lw=0.8)
         _star(axis, np.clip(optimum.value, *_range(optimum, final, wildest=0)), best[name], 10, "best")
@@ -118,7 +119,8 @@ def by_label(parameters) -> dict[str, Any]:
     """Every number by its label, which for an entry of an array is "name[k]"."""
     out = {}
     for name, value in parameters.items():
-        out |= {f"{name}[{k}]": x for k, x in enumerate(value)} if isinstance(value, list) else {name: value}
+        array = np.asarray(value, object)
+        out |= dict(zip(entries(name, array.shape), array.ravel().tolist(), strict=True)) if isinstance(value, list) else {name: value}
     return out
 
 

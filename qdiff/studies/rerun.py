@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from ..models.base import Model, known_name
+from ..models.base import Model
+from ..models.parameters import place_of
 from .labelled import broken, versions
 from .record import recorded_model
 
@@ -94,7 +95,7 @@ def _recorded(study: dict, model: type[Model] | None) -> tuple[Model, dict[str, 
     if not isinstance(grids, dict) or not all(isinstance(name, str) for some in words for name in some or [None]):
         raise ValueError(_DAMAGED)
     for name in grids:  # before they are passed on as arguments
-        known_name(name, type(device).parameters(), "parameter", type(device).__name__)
+        place_of(type(device), name)
     return device, {"figures": names, "together": together, "gradient": study.get("gradient") is True, **grids}
 
 
