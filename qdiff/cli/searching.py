@@ -88,13 +88,13 @@ def ties_of(entries: list[str] | None, cls: type[Model]) -> dict[str, str]:
 def folder_of(out: pathlib.Path | None, files: tuple[str, ...], model: str, figure: str, resume: bool) -> pathlib.Path:
     """The folder to write into: the given one, unless it has files of another run, or a new one here."""
     from ..studies.journal import Journal
-    from ..studies.places import folder_to_be
+    from ..studies.places import results_folder
 
     if out is None and resume:
         raise BadInput("--resume needs --out, the folder of the search to go on with")
     if out is not None:
         with bad_values():
-            folder_to_be("--out", out)
+            results_folder("--out", out)
         if resume and not os.path.lexists(out / Journal.NAME):
             raise BadInput(f"--resume needs a search to go on with, but {out} has no {Journal.NAME}")
         there = [name for name in files if os.path.lexists(out / name)]

@@ -1,4 +1,4 @@
-"""`qdiff sweep`: figures of merit on a grid of parameters, into a NetCDF file; `qdiff rerun`: such a file again."""
+"""`qdiff sweep`: figures of merit on a grid of parameters, into a NetCDF or CSV file; `qdiff rerun`: such a file again."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 Grids = Annotated[
     list[str],
-    typer.Option("--grid", metavar="NAME=START:STOP:COUNT", help="Or NAME=v1,v2,...; repeat for the product of several."),
+    typer.Option("--grid", metavar="NAME=START:STOP:COUNT", help="Or NAME=v1,v2,..., or J[1]=...; repeat for the product of several."),
 ]
 Together = Annotated[
     list[str] | None, typer.Option("--together", metavar="NAME,NAME", help="These grids run along one axis; repeat for more groups.")
@@ -26,7 +26,7 @@ Together = Annotated[
 Figures = Annotated[
     list[str], typer.Option("--figure", metavar="NAME", help="A figure of merit that `qdiff show MODEL` lists; repeat for more.")
 ]
-Out = Annotated[pathlib.Path, typer.Option("--out", metavar="FILE.nc", parser=path_of, help="The file to write, a new one.")]
+Out = Annotated[pathlib.Path, typer.Option("--out", metavar="FILE.nc|FILE.csv", parser=path_of, help="The file to write, a new one.")]
 Resume = Annotated[bool, typer.Option("--resume", help="Go on with the unfinished sweep of this file.")]
 Gradient = Annotated[bool, typer.Option("--gradient", help="Also the derivatives with respect to every parameter.")]
 Chunk = Annotated[int | None, typer.Option("--chunk", help="Points computed at once. Default: what memory allows.")]

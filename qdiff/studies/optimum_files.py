@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..models.parameters import entries, place_of
-from .places import disk, folder_to_be
+from .places import disk, results_folder
 
 if TYPE_CHECKING:
     from .optimize import Optimum
@@ -27,7 +27,7 @@ def save(optimum: Optimum, folder: str | os.PathLike):
     result.json: `Optimum.record` and the starts. trace.csv: a row for each step, its columns step, best and the value
     of each start (empty where it is NaN). picture.png: the same, and where each start ended.
     """
-    folder = folder_to_be("folder", folder)
+    folder = results_folder("folder", folder)
     with disk("folder", folder):
         folder.mkdir(parents=True, exist_ok=True)
         _write(optimum, folder)

@@ -49,6 +49,8 @@ def study_of(path: str | os.PathLike) -> dict[str, Any]:
         raise FileNotFoundError(f"there is no file {os.fspath(path)!r}")
     if not os.path.isfile(path):
         raise ValueError(f"path must be a file, but {os.fspath(path)} is none")
+    if os.fspath(path).lower().endswith(".csv"):
+        raise ValueError(f"path must be a NetCDF file (.nc) of a study, but {os.fspath(path)} is a CSV, which does not say what it is of")
     with _whole(path):
         damaged = broken(path)
     if damaged:

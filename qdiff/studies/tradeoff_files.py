@@ -11,7 +11,7 @@ import numpy as np
 
 from ..models.parameters import entries, place_of
 from .optimum_files import symbol, unit_text, write_json
-from .places import disk, folder_to_be
+from .places import disk, results_folder
 
 if TYPE_CHECKING:
     from .tradeoff import Tradeoff
@@ -25,7 +25,7 @@ def save(curve: Tradeoff, folder: str | os.PathLike):
     result.json: `Tradeoff.record`. curve.csv: a row for each alpha: alpha, the two figures, every parameter, converged.
     picture.png: one figure against the other, and the parameters along the curve.
     """
-    folder = folder_to_be("folder", folder)
+    folder = results_folder("folder", folder)
     with disk("folder", folder):
         folder.mkdir(parents=True, exist_ok=True)
         _write(curve, folder)
