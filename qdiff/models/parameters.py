@@ -105,24 +105,28 @@ class Parameter:
         self._checked_bounds(self.name, number)
         return jnp.asarray(number)
 
-    def _checked_array(self, value):
+    def _checked_array(self, value: Any):
+        array: Any
         traced = isinstance(value, Tracer)
         if isinstance(value, (list, tuple)) and any(isinstance(x, Tracer) for x in value):
-            value, traced = jnp.stack([jnp.asarray(x, float) for x in value]), True
-        if not traced:
-            try:
-                value = np.asarray(value, float)
-            except (TypeError, ValueError):
-                raise ValueError(f"{self.name} must be an array of numbers, but was {value!r}") from None
+            array, traced = jnp.stack([jnp.asarray(x, float) for x in value]), True
+        else:
+            array = value if traced else self._known_array(value)
         wanted = self.shape or (None,)
-        if value.ndim != len(wanted) or any(n is not None and n != m for n, m in zip(wanted, value.shape, strict=True)):
+        if array.ndim != len(wanted) or any(n is not None and n != m for n, m in zip(wanted, array.shape, strict=True)):
             expected = "an array of shape (n,)" if self.shape is None else f"an array of shape {self.shape}"
-            raise ValueError(f"{self.name} must be {expected}, but has shape {value.shape}")
+            raise ValueError(f"{self.name} must be {expected}, but has shape {array.shape}")
         if traced:
-            return value
-        for index in np.ndindex(value.shape):
-            self._checked_bounds(entry_name(self.name, index), float(value[index]))
-        return jnp.asarray(value)
+            return array
+        for index in np.ndindex(array.shape):
+            self._checked_bounds(entry_name(self.name, index), float(array[index]))
+        return jnp.asarray(array)
+
+    def _known_array(self, value: Any) -> np.ndarray:
+        try:
+            return np.asarray(value, float)
+        except (TypeError, ValueError):
+            raise ValueError(f"{self.name} must be an array of numbers, but was {value!r}") from None
 
     def _checked_bounds(self, label: str, number: float):
         if not np.isfinite(number):
