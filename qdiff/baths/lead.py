@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import equinox as eqx
 import numpy as np
 from jax.typing import ArrayLike
 
-from ..operators.checks import kind_of, real_array, real_number
+from ..operators.checks import Checked, Real, kind_of, real_array
 from .occupation import fermi
 
 
-class FermionicLead(eqx.Module):
+class FermionicLead(Checked):
     """Free electrons of two spins, that tunnel into and out of localized modes.
 
     For a mode of energy epsilon and spin sigma = +1 (up), -1 (down) or 0,
@@ -28,7 +27,8 @@ class FermionicLead(eqx.Module):
         spin_potential: m [energy].
 
     Raises:
-        TypeError, ValueError: one of them is no such number.
+        TypeError, ValueError: one of them is no such number. Traced, it makes rates that are NaN, which every solver refuses
+            with this reason.
 
     Differentiable in everything, also where e^{beta epsilon} would overflow.
 
@@ -43,12 +43,15 @@ class FermionicLead(eqx.Module):
     mu: ArrayLike
     rate: ArrayLike
     spin_potential: ArrayLike
+    arguments = {
+        "beta": Real("beta", low=0),
+        "mu": Real("mu"),
+        "rate": Real("rate", low=0),
+        "spin_potential": Real("spin_potential"),
+    }
 
     def __init__(self, beta, mu=0.0, rate=1.0, spin_potential=0.0):
-        self.beta = real_number("beta", beta, low=0)
-        self.mu = real_number("mu", mu)
-        self.rate = real_number("rate", rate, low=0)
-        self.spin_potential = real_number("spin_potential", spin_potential)
+        self.beta, self.mu, self.rate, self.spin_potential = beta, mu, rate, spin_potential
 
     def into(self, energy, spin=0):
         """Rate at which an electron enters an empty mode [rate], any shape of energy [energy]."""
@@ -64,19 +67,20 @@ class FermionicLead(eqx.Module):
         return self.beta * (real_array("energy", energy) - self.mu - spin * self.spin_potential)
 
 
-class GivenLead(eqx.Module):
+class GivenLead(Checked):
     """A lead whose rates are given directly, the same for every mode: `into` and `out_of`, not negative [rate].
 
     Raises:
-        TypeError, ValueError: one of them is no such number.
+        TypeError, ValueError: one of them is no such number. Traced, it makes rates that are NaN, which every solver refuses
+            with this reason.
     """
 
     into_rate: ArrayLike
     out_rate: ArrayLike
+    arguments = {"into_rate": Real("into", low=0), "out_rate": Real("out_of", low=0)}
 
     def __init__(self, into, out_of):
-        self.into_rate = real_number("into", into, low=0)
-        self.out_rate = real_number("out_of", out_of, low=0)
+        self.into_rate, self.out_rate = into, out_of
 
     def into(self, energy=0.0, spin=0):
         """Rate at which an electron enters an empty mode [rate]."""

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import equinox as eqx
 from jax.typing import ArrayLike
 
-from ..operators.checks import is_number, real_array, real_number
+from ..operators.checks import Checked, Fault, Real, is_number, real_array
 from .occupation import omega_bose
 from .spectrum import Flat, Spectrum
 
 
-class BosonicBath(eqx.Module):
+class BosonicBath(Checked):
     """Harmonic modes at inverse temperature `beta` with spectral density J.
 
     For a transition that gives the energy omega to the bath, and its reverse,
@@ -26,7 +25,7 @@ class BosonicBath(eqx.Module):
         spectrum: a `Spectrum`, or a number for a flat one [rate].
 
     Raises:
-        ValueError: beta is zero, negative or NaN (traced: the rates are refused where they are used).
+        ValueError: beta is zero, negative or NaN. Traced, it makes rates that are NaN, which every solver refuses with this reason.
         TypeError: the spectrum is neither a `Spectrum` nor a number.
 
     Differentiable in beta, in the parameters of the spectrum and in omega, also at omega = 0 (where the
@@ -41,12 +40,16 @@ class BosonicBath(eqx.Module):
 
     beta: ArrayLike
     spectrum: Spectrum
+    arguments = {"beta": Real("beta", low=0, open=True, finite=False, several=True)}
 
     def __init__(self, beta, spectrum):
         if not isinstance(spectrum, Spectrum) and not is_number(spectrum):
             raise TypeError(f"spectrum must be one such as Ohmic(0.1), or a number for a flat one, but was {spectrum!r}")
-        self.beta = real_number("beta", beta, low=0, open=True, finite=False, several=True)
-        self.spectrum = spectrum if isinstance(spectrum, Spectrum) else Flat(spectrum)
+        self.beta, self.spectrum = beta, spectrum if isinstance(spectrum, Spectrum) else Flat(spectrum)
+
+    @property
+    def faults(self) -> tuple[Fault, ...]:
+        return (*super().faults, *self.spectrum.faults)
 
     def absorption(self, omega):
         """J(omega) n(omega) [rate], any shape of omega [energy]."""

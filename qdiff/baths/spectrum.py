@@ -14,10 +14,10 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
-from ..operators.checks import real_number
+from ..operators.checks import Checked, Real
 
 
-class Spectrum(eqx.Module):
+class Spectrum(Checked):
     """A spectral density J(omega) [rate]."""
 
     @abc.abstractmethod
@@ -41,9 +41,7 @@ class Flat(Spectrum):
     """
 
     rate: ArrayLike
-
-    def __check_init__(self):
-        real_number("rate", self.rate, low=0)
+    arguments = {"rate": Real("rate", low=0)}
 
     def per_frequency(self, omega):
         return self.rate / jnp.abs(omega)
@@ -69,11 +67,7 @@ class Ohmic(Spectrum):
 
     strength: ArrayLike
     cutoff: ArrayLike | None = None
-
-    def __check_init__(self):
-        real_number("strength", self.strength, low=0)
-        if self.cutoff is not None:
-            real_number("cutoff", self.cutoff, low=0, open=True)
+    arguments = {"strength": Real("strength", low=0), "cutoff": Real("cutoff", low=0, open=True)}
 
     def per_frequency(self, omega):
         if self.cutoff is None:

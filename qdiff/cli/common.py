@@ -28,6 +28,7 @@ __all__ = [
     "Preset",
     "Sets",
     "checked_names",
+    "checked_place",
     "configured",
     "dump",
     "load_model",
@@ -46,7 +47,8 @@ MODEL_HELP = "A name that `qdiff models` lists, or path/to/file.py:ClassName for
 
 ModelName = Annotated[str, typer.Argument(metavar="MODEL", help=MODEL_HELP)]
 Sets = Annotated[
-    list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Give a parameter or setting a value; repeat for more.")
+    list[str] | None,
+    typer.Option("--set", metavar="NAME=VALUE", help="Give a parameter or setting a value (J=1,2,3 an array, J[1]=2 an entry); repeat."),
 ]
 Preset = Annotated[
     str | None, typer.Option("--preset", metavar="NAME", help="Begin with this set of parameters; `qdiff show MODEL` lists them.")
@@ -84,6 +86,7 @@ def configured(cls: type[Model], sets: list[str] | None = None, preset: str | No
 
     known = cls.parameters()
     values: dict[str, Any] = {}
+    entries: dict[str, Any] = {}  # of arrays, which are put into what the array is otherwise
     begin: dict[str, Any] = {}
     if preset is not None:
         checked_names([preset], cls.presets, "preset", cls)
@@ -93,20 +96,29 @@ def configured(cls: type[Model], sets: list[str] | None = None, preset: str | No
         name, equals, text = (part.strip() for part in entry.partition("="))
         if not equals or not name or not text:
             raise BadInput(f"--set must be followed by NAME=VALUE, such as --set {_example(known)}, but was {entry!r}")
-        checked_names([name], known, "parameter", cls)
-        value = _parsed(known[name], text)
-        if name in values and values[name] != value:
+        name = checked_place(name, cls)
+        into = values if name in known else entries
+        value = _parsed(known[name], text) if name in known else _entry(name, text)
+        if name in into and into[name] != value:
             raise BadInput(f"{name} must be set once, but was set to both {written[name]} and {text}")
-        values[name], written[name] = value, text
+        into[name], written[name] = value, text
     for name, about in known.items():
         if about.default is dataclasses.MISSING and name not in values and name not in begin:
             raise BadInput(f"{name} has no default and must be given, by --set {name}=VALUE ({about.bounds})")
     with bad_values():
-        return cls(**{**begin, **values})
+        device = cls(**{**begin, **values})
+        return device.replace(**entries) if entries else device
 
 
 def _example(known: dict[str, Parameter]) -> str:
-    return next((f"{name}={about.default}" for name, about in known.items()), "NAME=VALUE")
+    return next((f"{name}={about.default_text}" for name, about in known.items()), "NAME=VALUE")
+
+
+def _entry(name: str, text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise BadInput(f"{name} must be a number, but was {text!r}") from None
 
 
 def _parsed(about: Parameter, text: str):
@@ -115,7 +127,10 @@ def _parsed(about: Parameter, text: str):
         return {"true": True, "false": False}.get(text.lower(), text)
     kind = str if about.choices else int if about.static else float
     with contextlib.suppress(ValueError):
-        return [float(part) for part in text.split(",")] if about.array else kind(text)
+        if not about.is_array:
+            return kind(text)
+        rows = [[float(part) for part in row.split(",")] for row in text.split(";")]
+        return rows if len(about.shape or ()) == 2 or len(rows) > 1 else rows[0]
     with bad_values():
         return about.check(text)
 
@@ -135,6 +150,14 @@ def checked_names(names: list[str], known, what: str, owner: type) -> list[str]:
 
     with bad_values():
         return list(dict.fromkeys(known_name(name, known, what, owner.__name__) for name in names))
+
+
+def checked_place(name: str, cls: type[Model]) -> str:
+    """The name of a parameter, or of an entry of an array such as J[1], if the model has it; BadInput otherwise."""
+    from ..models.parameters import place_of
+
+    with bad_values():
+        return place_of(cls, name).name
 
 
 def path_of(text: str) -> pathlib.Path:

@@ -65,12 +65,12 @@ def figure_command(
 def _folder(out: pathlib.Path | None, name: str, names: list[str]) -> pathlib.Path:
     """The folder to write into: the given one, unless it has one of the files, or a new one here."""
     from ..figures.files import paths
-    from ..studies.places import folder_to_be
+    from ..studies.places import results_folder
 
     if out is None:
         return new_folder(f"qdiff-out-figure-{name}")
     with bad_values():
-        folder_to_be("--out", out)
+        results_folder("--out", out)
     if there := [path.name for each in names for path in paths(each, out) if os.path.lexists(path)]:
         raise BadInput(f"--out must be a folder without the files of another run, but {out} has {', '.join(there)}")
     return out

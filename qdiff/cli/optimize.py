@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     import pathlib
 
     from ..models.base import Model
+    from ..models.parameters import Place
     from ..studies.optimize import Optimum
 
 Minimize = Annotated[bool, typer.Option("--minimize", help="Seek the least value instead of the largest.")]
@@ -85,20 +86,19 @@ def optimize_command(
 
 
 def _tables(device: Model, best: Optimum, folder: pathlib.Path):
+    from ..models.parameters import place_in, value_at
+    from ..studies.bounds import prepared
+    from ..studies.optimum_files import by_label
     from .tables import console, shown, table
 
     out, about = console(), type(device).parameters()
-    rows = []
-    for name, value in best.parameters.items():
-        before, unit = getattr(device, name), about[name].unit
-        if isinstance(value, list):
-            before = getattr(device, about[name].array or "")() if before is None else before
-            labels = [f"{name}[{k}]" for k in range(len(value))]
-            rows += [(k, shown(a), shown(b), unit, _bound(best, k)) for k, a, b in zip(labels, before, value, strict=True)]
-        else:
-            rows.append((name, shown(before), shown(value), unit, _bound(best, name)))
+    rows, device = [], prepared(device, best.bounds)
+    for label, value in by_label(best.parameters).items():
+        place = place_in(device, label)
+        rows.append((label, shown(value_at(device, label)), shown(value), about[place.parameter].unit, _bound(best, place)))
     for name, leader in best.ties.items():
-        rows.append((name, shown(getattr(device, name)), shown(best.parameters[leader]), about[name].unit, f"as {leader}"))
+        unit = about[place_in(device, name).parameter].unit
+        rows.append((name, shown(value_at(device, name)), shown(value_at(best.model, leader)), unit, f"as {leader}"))
     unit = "" if best.figure.unit == "1" else f" {best.figure.unit}"
     sought = "Least" if best.minimize else "Largest"
     out.print(table(f"{sought} {best.figure.name}: {best.value:.12g}{unit}", ["parameter", "before", "best", "unit", "on bound"], rows))
@@ -114,6 +114,7 @@ def _tables(device: Model, best: Optimum, folder: pathlib.Path):
         out.print(line, markup=False)
 
 
-def _bound(best: Optimum, name: str) -> str:
-    side = best.at_bound.get(name)
-    return f"{side} ({best.bounds[name.partition('[')[0]][side == 'high']:g})" if side else ""
+def _bound(best: Optimum, place: Place) -> str:
+    side = best.at_bound.get(place.name)
+    bounds = best.bounds.get(place.name) or best.bounds.get(place.parameter)
+    return f"{side} ({bounds[side == 'high']:g})" if side and bounds else ""

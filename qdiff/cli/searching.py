@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .common import BadInput, bad_values, checked_names, new_folder, path_of
+from .common import BadInput, bad_values, checked_place, new_folder, path_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,7 +25,9 @@ FigureName = Annotated[
 ]
 Over = Annotated[
     list[str] | None,
-    typer.Option("--over", metavar="NAME=LOW:HIGH", help="Search this parameter between bounds; repeat for more. Default: the model's."),
+    typer.Option(
+        "--over", metavar="NAME=LOW:HIGH", help="Search this parameter (or entry J[1]) between bounds; repeat. By default the model's."
+    ),
 ]
 Tie = Annotated[
     list[str] | None, typer.Option("--tie", metavar="NAME=OTHER", help="Keep a parameter equal to a searched one; repeat for more.")
@@ -62,7 +64,7 @@ def bounds_of(over: list[str] | None, cls: type[Model]) -> dict[str, tuple[float
             low, high = (float(x) for x in text.split(":"))
         except ValueError:
             raise BadInput(f"--over must be followed by NAME=LOW:HIGH, such as --over x=0:1, but was {entry!r}") from None
-        checked_names([name], cls.parameters(), "parameter", cls)
+        name = checked_place(name, cls)
         if bounds.get(name, (low, high)) != (low, high):
             raise BadInput(f"{name} must be searched between one pair of bounds, but --over gives it two")
         bounds[name] = (low, high)
@@ -76,7 +78,7 @@ def ties_of(entries: list[str] | None, cls: type[Model]) -> dict[str, str]:
         name, equals, other = (part.strip() for part in entry.partition("="))
         if not (equals and name and other):
             raise BadInput(f"--tie must be followed by NAME=OTHER, such as --tie x=y, but was {entry!r}")
-        checked_names([name, other], cls.parameters(), "parameter", cls)
+        name, other = checked_place(name, cls), checked_place(other, cls)
         if ties.get(name, other) != other:
             raise BadInput(f"{name} must be tied to one parameter, but --tie gives it two")
         ties[name] = other
@@ -86,13 +88,13 @@ def ties_of(entries: list[str] | None, cls: type[Model]) -> dict[str, str]:
 def folder_of(out: pathlib.Path | None, files: tuple[str, ...], model: str, figure: str, resume: bool) -> pathlib.Path:
     """The folder to write into: the given one, unless it has files of another run, or a new one here."""
     from ..studies.journal import Journal
-    from ..studies.places import folder_to_be
+    from ..studies.places import results_folder
 
     if out is None and resume:
         raise BadInput("--resume needs --out, the folder of the search to go on with")
     if out is not None:
         with bad_values():
-            folder_to_be("--out", out)
+            results_folder("--out", out)
         if resume and not os.path.lexists(out / Journal.NAME):
             raise BadInput(f"--resume needs a search to go on with, but {out} has no {Journal.NAME}")
         there = [name for name in files if os.path.lexists(out / name)]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .common import BadInput, Debug, Json, ModelName, Preset, Sets, bad_values, checked_names, configured, dump, load_model
+from .common import BadInput, Debug, Json, ModelName, Preset, Sets, bad_values, checked_names, checked_place, configured, dump, load_model
 
 if TYPE_CHECKING:
     from ..models.base import Model
@@ -65,7 +65,7 @@ def _sigmas(entries: list[str] | None, cls: type[Model]) -> dict[str, float]:
             sigma = float(text)
         except ValueError:
             raise BadInput(f"--uncertainty must be followed by NAME=SIGMA, such as --uncertainty x=0.1, but was {entry!r}") from None
-        checked_names([name], cls.parameters(), "parameter", cls)
+        name = checked_place(name, cls)
         if name in out:
             raise BadInput(f"{name} must have one uncertainty, but --uncertainty gives it two")
         out[name] = sigma

@@ -21,7 +21,7 @@ def show_command(model: ModelName, debug: Debug = False):
     figures = cls.figures().values()
     out = console()
     out.print((cls.__doc__ or cls.__name__).strip().splitlines()[0], markup=False, highlight=False)
-    rows = [(p.name, _default(p), p.unit, p.bounds, p.text) for p in inputs if not p.static]
+    rows = [(p.name, _default(p), p.unit, p.bounds + (", each" if p.is_array else ""), p.text) for p in inputs if not p.static]
     out.print(table("Parameters", ["name", "default", "unit", "bounds", "meaning"], rows))
     if settings := [(p.name, _default(p), p.bounds, p.text) for p in inputs if p.static]:
         out.print(table("Settings", ["name", "default", "bounds", "meaning"], settings))
@@ -34,7 +34,7 @@ def show_command(model: ModelName, debug: Debug = False):
 def _default(parameter) -> str:
     import dataclasses
 
-    return "(required)" if parameter.default is dataclasses.MISSING else str(parameter.default)
+    return "(required)" if parameter.default is dataclasses.MISSING else parameter.default_text
 
 
 def _about(figure) -> tuple[str, ...]:

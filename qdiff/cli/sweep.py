@@ -1,4 +1,4 @@
-"""`qdiff sweep`: figures of merit on a grid of parameters, into a NetCDF file; `qdiff rerun`: such a file again."""
+"""`qdiff sweep`: figures of merit on a grid of parameters, into a NetCDF or CSV file; `qdiff rerun`: such a file again."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from .common import MODEL_HELP, BadInput, Debug, Json, ModelName, Sets, checked_names, configured, dump, load_model, path_of
+from .common import MODEL_HELP, BadInput, Debug, Json, ModelName, Sets, checked_names, checked_place, configured, dump, load_model, path_of
 
 if TYPE_CHECKING:
     from ..models.base import Model
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 Grids = Annotated[
     list[str],
-    typer.Option("--grid", metavar="NAME=START:STOP:COUNT", help="Or NAME=v1,v2,...; repeat for the product of several."),
+    typer.Option("--grid", metavar="NAME=START:STOP:COUNT", help="Or NAME=v1,v2,..., or J[1]=...; repeat for the product of several."),
 ]
 Together = Annotated[
     list[str] | None, typer.Option("--together", metavar="NAME,NAME", help="These grids run along one axis; repeat for more groups.")
@@ -26,7 +26,7 @@ Together = Annotated[
 Figures = Annotated[
     list[str], typer.Option("--figure", metavar="NAME", help="A figure of merit that `qdiff show MODEL` lists; repeat for more.")
 ]
-Out = Annotated[pathlib.Path, typer.Option("--out", metavar="FILE.nc", parser=path_of, help="The file to write, a new one.")]
+Out = Annotated[pathlib.Path, typer.Option("--out", metavar="FILE.nc|FILE.csv", parser=path_of, help="The file to write, a new one.")]
 Resume = Annotated[bool, typer.Option("--resume", help="Go on with the unfinished sweep of this file.")]
 Gradient = Annotated[bool, typer.Option("--gradient", help="Also the derivatives with respect to every parameter.")]
 Chunk = Annotated[int | None, typer.Option("--chunk", help="Points computed at once. Default: what memory allows.")]
@@ -50,10 +50,11 @@ def sweep_command(
         cls = load_model(model)
         checked_names(figures, cls.figures(), "figure", cls)
         values = _values(grids, cls)
-        groups = [[name.strip() for name in group.split(",")] for group in together or []]
 
+        from ..models.parameters import split_names
         from ..studies.sweep import sweep
 
+        groups = [split_names(group) for group in together or []]
         device = configured(cls, sets)
         with sweep(device, figures, together=groups, gradient=gradient, out=out, resume=resume, chunk=chunk, **values) as data:
             failed = int((data.failure != 0).sum())
@@ -127,7 +128,7 @@ def _values(grids: list[str], cls: type[Model]) -> dict[str, Any]:
         except ValueError:
             wanted = "NAME=START:STOP:COUNT or NAME=v1,v2,..."
             raise BadInput(f"--grid must be followed by {wanted}, such as --grid x=0:1:11, but was {entry!r}") from None
-        checked_names([name], cls.parameters(), "parameter", cls)
+        name = checked_place(name, cls)
         if name in out:
             raise BadInput(f"{name} must have one grid, but --grid gives it two")
         out[name] = values

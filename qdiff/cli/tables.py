@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 
 import numpy as np
@@ -35,7 +36,8 @@ def shown(value) -> str:
     array = np.asarray(value)
     if array.ndim == 0:
         return f"{array.item():.10g}"
-    return np.array2string(array, precision=4, threshold=6, edgeitems=2, separator=", ", max_line_width=10_000)
+    text = np.array2string(array, precision=4, threshold=6, edgeitems=2, separator=", ", max_line_width=10_000)
+    return re.sub(r"(?<=\[) | (?=[,\]])", "", " ".join(text.split()))  # in one line, columns not aligned
 
 
 def flat(tree: dict, prefix: str = "") -> list[tuple[str, str]]:

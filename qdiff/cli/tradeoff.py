@@ -82,10 +82,10 @@ def tradeoff_command(
 
 
 def _table(curve: Tradeoff, folder: pathlib.Path):
-    from ..studies.optimum_files import by_label
+    from ..studies.tradeoff_files import columns_of
     from .tables import console, shown, table
 
-    columns = by_label({name: values if values.ndim == 1 else list(values.T) for name, values in curve.parameters.items()})
+    columns = columns_of(curve)
     names = ["alpha", *(about.name for about in curve.figures), *columns, "remark"]
     rows = []
     for k, alpha in enumerate(curve.weights):

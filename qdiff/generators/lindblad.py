@@ -13,7 +13,7 @@ from jax.typing import ArrayLike
 
 from ..baths.lead import FermionicLead, GivenLead
 from ..baths.reservoir import BosonicBath
-from ..operators.checks import kind_of, known, real_number
+from ..operators.checks import Checked, Fault, Real, faults_of, kind_of, known
 from ..operators.operator import Operator
 from ..operators.probe import align, is_constant
 from .eigenbasis import turned
@@ -28,6 +28,7 @@ class Jump(eqx.Module):
         groups: for a family, a tuple (nnz,) that says to which A_g each entry of `operator` belongs.
         energy: what one such jump takes from the bath, in the shape of `rate` [energy]; None if that is not definite.
         quanta: how many of its quanta that is, likewise [1].
+        faults: what could be wrong with the traced arguments that the rate was made of, to be said where it is refused.
 
     Raises:
         TypeError: the rate is no real number, or the operator no `Operator`.
@@ -42,6 +43,7 @@ class Jump(eqx.Module):
     groups: tuple[int, ...] | None = eqx.field(static=True, default=None)
     energy: ArrayLike | None = None
     quanta: ArrayLike | None = None
+    faults: tuple[Fault, ...] = ()
 
     def __check_init__(self):
         if not isinstance(self.operator, Operator):
@@ -50,7 +52,7 @@ class Jump(eqx.Module):
             raise TypeError(f"rate must be a real number, but was {self.rate!r}")
         for name, amount in (("energy", self.energy), ("quanta", self.quanta)):
             if amount is not None:
-                real_number(name, amount, several=True)
+                object.__setattr__(self, name, Real(name, several=True).checked(amount))
         if self.groups is None:
             return
         if not isinstance(self.groups, tuple) or len(self.groups) != self.operator.pattern.nnz:
@@ -76,10 +78,19 @@ def thermal_jumps(lower: Operator, omega, bath: BosonicBath) -> tuple[Jump, Jump
     """
     if not isinstance(lower, Operator):
         raise TypeError(f"lower must be an Operator, but was {type(lower).__name__}")
-    real_number("omega", omega)
+    omega = _OMEGA.checked(omega)
     as_bath("bath", bath)
-    down = Jump(bath.emission(omega), lower, energy=-omega, quanta=-1.0)
-    return down, Jump(bath.absorption(omega), lower.dag, energy=omega, quanta=1.0)
+    faults = (*faults_of(_OMEGA, omega), *faults_in(bath))
+    down = Jump(bath.emission(omega), lower, energy=-omega, quanta=-1.0, faults=faults)
+    return down, Jump(bath.absorption(omega), lower.dag, energy=omega, quanta=1.0, faults=faults)
+
+
+_OMEGA, _ENERGY = Real("omega"), Real("energy")
+
+
+def faults_in(bath) -> tuple[Fault, ...]:
+    """What could be wrong with the arguments of a bath or a lead; of one's own, which has only rates, nothing is known."""
+    return bath.faults if isinstance(bath, Checked) else ()
 
 
 def lead_jumps(annihilator: Operator, energy, lead: FermionicLead | GivenLead, spin: int = 0) -> tuple[Jump, Jump]:
@@ -107,11 +118,12 @@ def lead_jumps(annihilator: Operator, energy, lead: FermionicLead | GivenLead, s
     """
     if not isinstance(annihilator, Operator):
         raise TypeError(f"annihilator must be an Operator, but was {type(annihilator).__name__}")
-    real_number("energy", energy)
+    energy = _ENERGY.checked(energy)
     if not isinstance(lead, (FermionicLead, GivenLead)):
         raise TypeError(f"lead must be a FermionicLead or a GivenLead, but was {lead!r}")
-    out = Jump(lead.out_of(energy, spin), annihilator, energy=-energy, quanta=-1.0)
-    return out, Jump(lead.into(energy, spin), annihilator.dag, energy=energy, quanta=1.0)
+    faults = (*faults_of(_ENERGY, energy), *faults_in(lead))
+    out = Jump(lead.out_of(energy, spin), annihilator, energy=-energy, quanta=-1.0, faults=faults)
+    return out, Jump(lead.into(energy, spin), annihilator.dag, energy=energy, quanta=1.0, faults=faults)
 
 
 class Lindblad(eqx.Module):
@@ -282,6 +294,20 @@ def rate_faults(motion: Lindblad) -> tuple[jax.Array, tuple[str, ...]]:
 
     sentences = tuple(f"a rate of bath {b!r} is negative or not finite" for b in motion.labels)
     return jnp.array([wrong(b) for b in motion.labels], bool), sentences
+
+
+def refusals(motion: Lindblad) -> tuple[jax.Array, tuple[str, ...]]:
+    """Why rates are refused: which of the reasons hold, boolean (n,), and a sentence about each.
+
+    First what is wrong with the arguments that they were made of, then `rate_faults`.
+    """
+    found: dict[str, jax.Array] = {}
+    for label in motion.labels:
+        for fault in (f for j in motion.jumps[label] for f in j.faults):
+            sentence = f"{fault.sentence} (bath {label!r})"
+            found[sentence] = fault.there | found.get(sentence, False)
+    faults, sentences = rate_faults(motion)
+    return jnp.concatenate([jnp.array(list(found.values()), bool), faults]), (*found, *sentences)
 
 
 def as_jumps(label: str, given, H: Operator) -> tuple[Jump, ...]:

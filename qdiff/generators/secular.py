@@ -15,7 +15,7 @@ from ..operators.pattern import diagonal
 from ..operators.probe import PROBES, align, is_constant, recording, replaying
 from .correlated import independent
 from .eigenbasis import eigenbasis, turned
-from .lindblad import Jump, Lindblad, as_jumps, baths, hermitian, member
+from .lindblad import Jump, Lindblad, as_jumps, baths, faults_in, hermitian, member
 
 
 def secular(
@@ -123,8 +123,9 @@ def _lines(label: str, A: Operator, basis, bath, weight, hermitian: bool, negati
                 "not at the given ones, where levels of H stand in another order: build this generator without `structured`"
             )
         omega = jnp.where(reordered, jnp.nan, omega)
+    faults = faults_in(bath)
     if hermitian:
-        return (Jump(weight * bath.emission(omega), A, tuple(group.tolist()), energy=-omega, quanta=-jnp.sign(omega)),)
+        return (Jump(weight * bath.emission(omega), A, tuple(group.tolist()), energy=-omega, quanta=-jnp.sign(omega), faults=faults),)
     down, up = weight * bath.emission(omega), weight * bath.absorption(omega)
     if negative == "drop":
         down, up = jnp.where(omega > 0, down, 0.0), jnp.where(omega > 0, up, 0.0)
@@ -135,8 +136,8 @@ def _lines(label: str, A: Operator, basis, bath, weight, hermitian: bool, negati
         double = (size > 0) & (jnp.max(jnp.abs(A.values - back.values)) <= 1e-12 * size)
         down, up = jnp.where(double, jnp.nan, down), jnp.where(double, jnp.nan, up)
     at = A.pattern.find(back.pattern.col, back.pattern.row)
-    emitted = Jump(down, A, tuple(group.tolist()), energy=-omega, quanta=-jnp.sign(omega))
-    return emitted, Jump(up, back, tuple(group[at].tolist()), energy=omega, quanta=jnp.sign(omega))
+    emitted = Jump(down, A, tuple(group.tolist()), energy=-omega, quanta=-jnp.sign(omega), faults=faults)
+    return emitted, Jump(up, back, tuple(group[at].tolist()), energy=omega, quanta=jnp.sign(omega), faults=faults)
 
 
 def _turned(jump: Jump, V: Operator) -> Jump:

@@ -7,97 +7,36 @@ import contextvars
 import dataclasses
 import functools
 import warnings
-from collections.abc import Iterable
 from typing import Any, ClassVar
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax.core import Tracer
 
-from ..operators.checks import kind_of, real_number
+from ..operators.checks import kind_of
 from ..solvers import evolve, regression, steady
 from ..solvers.refusal import refusal_reason
 from ..solvers.steady import SolveError, failure_mode, failures
 from .compiling import options
+from .limits import poisoned, within_bounds
+from .parameters import Parameter, assigned, known_name, names_of, parameter, setting, whole
 
-
-@dataclasses.dataclass(frozen=True)
-class Parameter:
-    """What a model's parameter is: its default, unit, meaning, bounds (inclusive unless `open`), and kind."""
-
-    name: str
-    default: Any
-    unit: str = "1"
-    text: str = ""
-    low: float | None = None
-    high: float | None = None
-    open: bool = False  # whether the bounds themselves are excluded
-    choices: tuple[str, ...] | None = None
-    static: bool = False
-    array: str | None = None  # for an array: the method that gives the one which None stands for
-    optional: bool = False  # whether it may be None, because another parameter has taken its place
-    scale: str = "linear"  # how a search divides its range: evenly, or "log" evenly in its logarithm
-
-    @property
-    def bounds(self) -> str:
-        """The bounds in words, such as "above 0" or "between -1 and 1"."""
-        if self.choices:
-            return "one of " + ", ".join(map(repr, self.choices))
-        if self.low is not None and self.high is not None:
-            return f"above {self.low:g} and below {self.high:g}" if self.open else f"between {self.low:g} and {self.high:g}"
-        if self.low is not None:
-            return f"above {self.low:g}" if self.open else f"at least {self.low:g}"
-        if self.high is not None:
-            return f"below {self.high:g}" if self.open else f"at most {self.high:g}"
-        return "an integer" if self.static else "a finite number"
-
-    def check(self, value: Any):
-        """The value as this parameter's type. Raises ValueError naming the parameter, what it must be and what it is."""
-        if (self.optional or self.array) and value is None:
-            return None
-        if self.array:
-            return self._checked_array(value)
-        if self.choices:
-            if value not in self.choices:
-                raise ValueError(f"{self.name} must be {self.bounds}, but was {value!r}")
-            return value
-        if self.static:
-            if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
-                raise ValueError(f"{self.name} must be an integer, but was {value!r}")
-            number: float = int(value)
-        else:
-            try:
-                number = float(value)
-            except (TypeError, ValueError):
-                raise ValueError(f"{self.name} must be a number, but was {value!r}") from None
-            if not np.isfinite(number):
-                raise ValueError(f"{self.name} must be finite, but was {number}")
-        if self.outside(number):
-            raise ValueError(f"{self.name} must be {self.bounds}, but was {value if self.static else number!r}")
-        return number if self.static else jnp.asarray(number)
-
-    def outside(self, number) -> Any:
-        """Whether a number lies outside the bounds, or which of an array do."""
-        below = self.low is not None and (number <= self.low if self.open else number < self.low)
-        return below | (self.high is not None and (number >= self.high if self.open else number > self.high))
-
-    def _checked_array(self, value):
-        if isinstance(value, (list, tuple)) and any(isinstance(x, Tracer) for x in value):
-            return jnp.stack([jnp.asarray(x, float) for x in value])
-        try:
-            array = np.asarray(value, float)
-        except (TypeError, ValueError):
-            raise ValueError(f"{self.name} must be an array of numbers, but was {value!r}") from None
-        if array.ndim != 1:
-            raise ValueError(f"{self.name} must be an array of shape (n,), but has shape {array.shape}")
-        for k, number in enumerate(array):
-            if not np.isfinite(number):
-                raise ValueError(f"{self.name}[{k}] must be finite, but was {number}")
-            if self.outside(number):
-                raise ValueError(f"{self.name}[{k}] must be {self.bounds}, but was {float(number)!r}")
-        return jnp.asarray(array)
+__all__ = [
+    "Figure",
+    "Model",
+    "Parameter",
+    "as_number",
+    "compile_method",
+    "figure",
+    "known_name",
+    "names_of",
+    "parameter",
+    "setting",
+    "shared",
+    "sharing",
+    "solved",
+]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -109,53 +48,6 @@ class Figure:
     unit: str
     source: str
     text: str
-
-
-def parameter(
-    default,
-    *,
-    unit: str = "1",
-    text: str = "",
-    low=None,
-    high=None,
-    open: bool = False,
-    search=None,
-    array=None,
-    optional: bool = False,
-    scale: str = "linear",
-):
-    """A float field of a model, or an array of floats.
-
-    Args:
-        default: its value if none is given.
-        unit, text: shown by help, tables and plots.
-        low, high: bounds of what is physical, inclusive; with `open`, they themselves are excluded.
-        search: (low, high) of the default search of `optimize`, for the parameters that take part in it.
-        array: for an array (n,) that replaces simpler parameters and is None by default: the name of the method that
-            gives the array these simpler ones stand for.
-        optional: whether the parameter is one of those, and None where an array has taken its place.
-        scale: "log" for what `optimize` should search evenly in its logarithm (from zero, in that of its distance from a negative
-            number a thousandth of the range away), as a time that may be of any order of magnitude.
-    """
-    _bounds(low, high)
-    about = {"unit": unit, "text": text, "low": low, "high": high, "open": open, "search": search, "array": array, "optional": optional}
-    about["scale"] = scale
-    return eqx.field(default=default, metadata={"qdiff": about})
-
-
-def setting(default, *, text: str = "", choices=None, low=None, high=None):
-    """A static field of a model: an integer such as a truncation, or one of a few words."""
-    if choices is not None and not isinstance(choices, (tuple, list)):
-        raise ValueError(f"choices must be a tuple of values, but was {choices!r}")
-    _bounds(low, high)
-    about = {"text": text, "choices": choices, "low": low, "high": high}
-    return eqx.field(default=default, static=True, metadata={"qdiff": about})
-
-
-def _bounds(low, high):
-    for name, bound in (("low", low), ("high", high)):
-        if bound is not None:
-            real_number(name, bound, finite=False)
 
 
 _share: contextvars.ContextVar = contextvars.ContextVar("share", default=None)
@@ -212,9 +104,13 @@ def compile_method(method):
     runs first; only if it does is the one that can say why compiled. Called while tracing, it becomes part of the caller's program.
     """
 
-    def computed(self, arrays, mode):
+    def computed(self, arrays, mode, inspected):
         with failures(mode), sharing():
-            return method(self, *arrays)
+            if inspected:
+                return method(self, *arrays)
+            values, bad = within_bounds(self)
+            out = method(assigned(self, values), *arrays)
+            return poisoned(out, bad) if mode == "nan" else out
 
     within = eqx.filter_jit(computed)  # a caller's program, to which options cannot be given
 
@@ -228,12 +124,14 @@ def compile_method(method):
         if _share.get() is not None:  # inside another figure or `evaluate`: part of its program
             return method(self, *arrays)
         arrays = tuple(x if x is None or isinstance(x, range) else jnp.asarray(x) for x in arrays)
+        inspected = not isinstance(self, Model) or self._inspected
         if failure_mode() == "nan" or any(isinstance(x, Tracer) for x in jax.tree.leaves((self, arrays))):
-            return within(self, arrays, failure_mode())
-        out = alone()(self, arrays, "nan")
+            return within(self, arrays, failure_mode(), inspected)
+        out = alone()(self, arrays, "nan", inspected)
         if isinstance(self, Model) and (caution := self.caution()):
             warnings.warn(caution, stacklevel=2)
-        return out if all(bool(jnp.all(jnp.isfinite(x))) for x in jax.tree.leaves(out)) else solved(alone(), self, arrays, "raise")
+        finite = all(bool(jnp.all(jnp.isfinite(x))) for x in jax.tree.leaves(out))
+        return out if finite else solved(alone(), self, arrays, "raise", inspected)
 
     return wrapper
 
@@ -297,11 +195,17 @@ class Model(eqx.Module):
         """
         return cls(**{**cls.presets[known_name(name, cls.presets, "preset", cls.__name__)], **changes})
 
+    # Whether the bounds of traced parameters are errors already, where the model was made. Not a field: a copy begins anew.
+    _inspected: ClassVar[bool] = False
+
     def __check_init__(self):
         for name, about in type(self).parameters().items():
-            value = getattr(self, name)
-            if not isinstance(value, Tracer):
-                object.__setattr__(self, name, about.check(value))
+            object.__setattr__(self, name, about.check(getattr(self, name)))
+        values, _ = within_bounds(self)
+        for name, value in values.items():
+            object.__setattr__(self, name, value)
+        if values and failure_mode() == "raise":
+            object.__setattr__(self, "_inspected", True)
 
     @classmethod
     def parameters(cls) -> dict[str, Parameter]:
@@ -312,7 +216,7 @@ class Model(eqx.Module):
                 continue
             about = {k: v for k, v in f.metadata.get("qdiff", {}).items() if k != "search"}
             static = bool(f.metadata.get("static", False))
-            out[f.name] = Parameter(f.name, f.default, static=static, **about)
+            out[f.name] = Parameter(f.name, **{"default": f.default, "static": static, **about})
         return out
 
     @classmethod
@@ -354,10 +258,8 @@ class Model(eqx.Module):
         return self.remarks(_checks(self))
 
     def replace(self, **changes):
-        """A copy with some parameters changed, checked like a new model."""
-        for name in changes:
-            known_name(name, type(self).parameters(), "parameter", type(self).__name__)
-        return dataclasses.replace(self, **changes)
+        """A copy with some parameters changed, or entries of arrays (`**{"J[1]": 2.0}`), checked like a new model."""
+        return dataclasses.replace(self, **whole(self, changes))
 
 
 @eqx.filter_jit
@@ -376,23 +278,3 @@ def as_number(name: str, value) -> Any:
     if kind not in "biufc":
         raise ValueError(f"{name} must return a number or an array of numbers, but returned {value!r}")
     return jnp.asarray(value)
-
-
-def names_of(argument: str, given) -> tuple[str, ...]:
-    """One name or several as a tuple, each once."""
-    several = (given,) if isinstance(given, str) else tuple(given) if isinstance(given, Iterable) else (None,)
-    names = tuple(dict.fromkeys(name for name in several if isinstance(name, str)))
-    if any(name not in names for name in several):
-        raise ValueError(f"{argument} must be a name or a sequence of names, but was {given!r}")
-    return names
-
-
-def known_name(name: str, known, what: str, owner: str) -> str:
-    """`name`, if it is one of `known`; else a ValueError that says which is nearest."""
-    if isinstance(name, str) and name in known:
-        return name
-    import difflib
-
-    near = difflib.get_close_matches(name, list(known), n=1, cutoff=0.3) if isinstance(name, str) else []
-    hint = f"; did you mean {near[0]!r}?" if near else "."
-    raise ValueError(f"{owner} has no {what} {name!r}{hint} It has {', '.join(known) or 'none'}")

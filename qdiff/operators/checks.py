@@ -1,14 +1,19 @@
 """Wrong arguments refused in one sentence: which argument, what it must be, what it was.
 
-Only what is known now can be refused now. A traced number passes, and so does one that stands in for it while a
-`structured` function is probed: differences of generic parameters may have any sign.
+Only what is known now can be refused now. A traced number that turns out wrong at run time becomes NaN, so that whatever
+follows from it is refused; one that stands in for it while a `structured` function is probed passes: differences of generic
+parameters may have any sign.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import operator
-from typing import Any
+from functools import partial
+from typing import Any, ClassVar
 
+import equinox as eqx
+import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -21,7 +26,12 @@ def known(x) -> bool:
 
 
 def kind_of(x) -> str:
-    """The NumPy kind of a number or an array, traced or not: "i", "f", "c" and so on; "O" for anything else."""
+    """The NumPy kind of a number or an array, traced or not: "i", "f", "c" and so on; "O" for anything else.
+
+    An operator is something else, although NumPy can make a matrix of it.
+    """
+    if hasattr(x, "pattern"):
+        return "O"
     try:
         return np.dtype(getattr(x, "dtype", None) or np.asarray(x).dtype).kind
     except (TypeError, ValueError):
@@ -33,23 +43,99 @@ def is_number(x) -> bool:
     return kind_of(x) in "biufc" and np.ndim(x) == 0
 
 
-def real_number(name: str, x, *, low: float = -np.inf, open: bool = False, finite: bool = True, several: bool = False) -> Any:
-    """`x`, if it is one real number that is at least `low` (with `open`: above it), or may be so at run time.
+@dataclasses.dataclass(frozen=True)
+class Real:
+    """What a real argument must be: at least `low` (with `open`: above it), finite unless it may be infinite.
 
     With `several` an array of such numbers will do as well.
     """
-    words = "a finite number" if finite else "a number"
-    if low > -np.inf:
-        words += f" {'above' if open else 'of at least'} {low:g}"
-    if kind_of(x) not in "iuf":
-        raise TypeError(f"{name} must be {words}, but was {x!r}")
-    if np.ndim(x) != 0 and not several:
-        raise ValueError(f"{name} must be {words}, but was an array of shape {np.shape(x)}")
-    if known(x):
-        for value in np.ravel(np.asarray(x, float)):
-            if np.isnan(value) or value < low or (open and value == low) or (finite and np.isinf(value)):
-                raise ValueError(f"{name} must be {words}, but was {value:g}")
-    return x
+
+    name: str
+    low: float = -np.inf
+    open: bool = False
+    finite: bool = True
+    several: bool = False
+
+    @property
+    def words(self) -> str:
+        bounds = "" if self.low == -np.inf else f" {'above' if self.open else 'of at least'} {self.low:g}"
+        return ("a finite number" if self.finite else "a number") + bounds
+
+    def checked(self, x) -> Any:
+        """`x`, if it is such a number. A traced one is not known before the program runs: it is NaN then where it is none.
+
+        Raises:
+            TypeError, ValueError: it is known now, and is none.
+        """
+        if kind_of(x) not in "iuf":
+            raise TypeError(f"{self.name} must be {self.words}, but was {x!r}")
+        if np.ndim(x) != 0 and not self.several:
+            raise ValueError(f"{self.name} must be {self.words}, but was an array of shape {np.shape(x)}")
+        if not is_constant(x):
+            return unless(x, refused_argument(self, x))
+        if known(x):
+            for value in np.ravel(np.asarray(x, float)):
+                if self.refused(value):
+                    raise ValueError(f"{self.name} must be {self.words}, but was {value:g}")
+        return x
+
+    def refused(self, x) -> Any:
+        """Whether a number is none of these, or which of an array are."""
+        inside = x > self.low if self.open else x >= self.low
+        if self.finite:
+            inside = inside & (abs(x) < np.inf)
+        return ~inside
+
+
+@partial(jax.jit, static_argnums=0)
+def refused_argument(real: Real, x):
+    """`real.refused(x)` of a traced number, under a name by which a program of time knows that this is a check."""
+    return real.refused(x)
+
+
+def real_number(name: str, x, *, low: float = -np.inf, open: bool = False, finite: bool = True, several: bool = False) -> Any:
+    """`x`, if it is one real number as `Real` describes it, or turns out to be one at run time."""
+    return Real(name, low, open, finite, several).checked(x)
+
+
+def unless(x, bad) -> Any:
+    """x, NaN where `bad`, in value and derivative. By a product: a derivative would take no notice of `where`, and be zero."""
+    return x * jnp.where(bad, jnp.nan, 1.0)
+
+
+class Fault(eqx.Module):
+    """A traced argument of what makes rates, kept beside them to say what is wrong with it, and its value then: NaN."""
+
+    value: jax.Array
+    sentence: str = eqx.field(static=True)
+
+    @property
+    def there(self) -> jax.Array:
+        return jnp.any(jnp.isnan(self.value))
+
+
+def faults_of(real: Real, x) -> tuple[Fault, ...]:
+    """What could be wrong with `x`, which `real` has checked: nothing, where it is known."""
+    return () if is_constant(x) else (Fault(x, f"{real.name} must be {real.words}"),)
+
+
+class Checked(eqx.Module):
+    """What has real numbers as arguments: each is checked when it is made, or at run time where it is traced.
+
+    `arguments` says by field what they must be. A field that is None is not looked at.
+    """
+
+    arguments: ClassVar[dict[str, Real]] = {}
+
+    def __check_init__(self):
+        for field, real in self.arguments.items():
+            if getattr(self, field) is not None:
+                object.__setattr__(self, field, real.checked(getattr(self, field)))
+
+    @property
+    def faults(self) -> tuple[Fault, ...]:
+        """What could be wrong with the arguments that are traced."""
+        return tuple(f for field, real in self.arguments.items() for f in faults_of(real, getattr(self, field)))
 
 
 def real_array(name: str, x) -> Any:

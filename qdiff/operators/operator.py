@@ -216,6 +216,12 @@ class Operator:
         n = self.size
         return accumulate([(self.values, self.pattern.keys)], n * n).reshape(n, n)
 
+    def __array__(self, dtype=None, copy=None) -> np.ndarray:
+        """The (n, n) matrix, for NumPy. Raises JAX's `TracerArrayConversionError` if the values are traced."""
+        if copy is False:
+            raise ValueError("copy must not be False: the dense matrix of an Operator is made anew")
+        return np.asarray(self.dense(), dtype)
+
     def reduced(self, *names: str) -> Operator:
         """The partial trace over all factors of the space but the named ones, on `space.keep(*names)`.
 
@@ -252,6 +258,16 @@ class Operator:
     @property
     def is_real(self) -> bool:
         return not np.issubdtype(self.values.dtype, np.complexfloating)
+
+
+def as_matrix(given):
+    """The dense matrix of an `Operator`, of one of QuTiP's objects, of a sparse array; what is none of these as it is."""
+    if isinstance(given, Operator):
+        return given.dense()
+    for name in ("full", "toarray", "todense"):
+        if callable(make := getattr(given, name, None)):
+            return make()
+    return np.asarray(given) if hasattr(given, "__array__") and kind_of(given) not in "biufc" else given
 
 
 def accumulate(parts, size: int):

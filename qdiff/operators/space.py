@@ -9,7 +9,7 @@ import numpy as np
 
 from .checks import count
 from .fermions import Fermions, odd_entries, strings
-from .operator import Operator
+from .operator import Operator, as_matrix
 from .pattern import Pattern
 from .probe import is_constant
 
@@ -174,9 +174,10 @@ class Site:
     def operator(self, matrix) -> Operator:
         """Any (dim, dim) matrix, or `Operator` of that size, of this factor as an operator on the whole space.
 
-        What adds or removes an odd number of fermions anticommutes with its like on every other factor.
+        Also what has a dense matrix: one of QuTiP's objects, a sparse array. What adds or removes an odd number of fermions
+        anticommutes with its like on every other factor.
         """
-        local = matrix if isinstance(matrix, Operator) else Operator.from_dense(matrix)
+        local = matrix if isinstance(matrix, Operator) else Operator.from_dense(as_matrix(matrix))
         if local.size != self.factor.dim:
             raise ValueError(f"matrix must have the dimension of {self.name!r}, {self.factor.dim}, but has {local.size}")
         return self.space._embed(local, self.name)
@@ -277,8 +278,15 @@ class Space:
         return Operator(Pattern(self.dim, at, at), np.ones(self.dim), self)
 
     def operator(self, matrix) -> Operator:
-        """A dense (dim, dim) matrix as an operator on this space."""
-        op = Operator.from_dense(matrix, self)
+        """A (dim, dim) matrix as an operator on this space.
+
+        Args:
+            matrix: an array, an `Operator`, or what has a dense matrix: one of QuTiP's objects, a sparse array.
+
+        Raises:
+            TypeError, ValueError: it is no square matrix of numbers, or of another dimension.
+        """
+        op = Operator.from_dense(as_matrix(matrix), self)
         if op.size != self.dim:
             raise ValueError(f"matrix must have the dimension of the space, {self.dim}, but has {op.size}")
         return op

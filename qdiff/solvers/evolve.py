@@ -12,7 +12,7 @@ import numpy as np
 from jax import lax
 from jax.core import Tracer
 
-from ..generators.lindblad import Lindblad, rate_faults
+from ..generators.lindblad import Lindblad, refusals
 from ..generators.sector import Sector, reach
 from ..generators.states import density_matrix
 from ..generators.states import refusal as refused_state
@@ -217,15 +217,21 @@ def _flow(motion, pattern, start, times) -> Flow:
     jax.eval_shape(look, jax.ShapeDtypeStruct((), float))
     sector: Sector = found["sector"]
 
+    @jax.jit
+    def refused_rates(now):
+        reasons, found["reasons"] = refusals(now)
+        return reasons
+
     def seen(t):
         now = motion(t)
-        return sector.values(now), rate_faults(now)[0]
+        return sector.values(now), refused_rates(now)
 
     # What the function of time closes over becomes an argument, so that derivatives in it are seen.
     function, numbers = jax.closure_convert(seen, jnp.zeros(()))
     program = Program(function, numbers)
     end = times if isinstance(times, Tracer) else np.ravel(times)[-1]
-    return Flow(Inputs(tuple(numbers)), sector, program, rooms(program, tuple(numbers), start, end))
+    room = rooms(program, tuple(numbers), start, end)
+    return Flow(Inputs(tuple(numbers)), sector, program, room, found["reasons"])
 
 
 def _wrong(start, times):
@@ -251,9 +257,9 @@ _ROUGH = (
 def _marks(solver: Integrator, flow: Flow, done: Solution):
     """Zero, unless the solution failed: the most telling reason first."""
     mark = jnp.zeros(())
-    for k, label in enumerate(flow.sector.labels if flow.program is not None else ()):
+    for k, reason in enumerate(flow.reasons):
         wrong = lax.stop_gradient(done.faults[k])
-        mark += _failed(wrong < jnp.inf, f"a rate of bath {label!r} is negative or not finite", when=wrong)
+        mark += _failed(wrong < jnp.inf, reason, when=wrong)
     mark += _failed(done.missed, TOO_MANY)
     mark += _failed(done.rough, _ROUGH, when=done.where)
     return mark + _failed(done.failed | ~jnp.all(jnp.isfinite(done.final)), solver.reason)

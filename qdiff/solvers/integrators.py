@@ -38,14 +38,16 @@ class Flow(eqx.Module):
     Attributes:
         numbers: what the entries of G follow from (differentiable), the `Inputs` of the program; for a constant G the
             entries (nnz,) themselves.
-        program: of (t, *numbers), the entries of G(t) and which baths have a wrong rate; None for a constant G.
+        program: of (t, *numbers), the entries of G(t) and why its rates are refused; None for a constant G.
         room: as `corners.rooms` gives it.
+        reasons: the sentences to the latter, (n_reasons,).
     """
 
     numbers: Any
     sector: Sector = eqx.field(static=True)
     program: Program | None = eqx.field(static=True, default=None)
     room: tuple[int | None, ...] = eqx.field(static=True, default=())
+    reasons: tuple[str, ...] = eqx.field(static=True, default=())
 
     @property
     def settled(self) -> bool:
@@ -56,7 +58,7 @@ class Flow(eqx.Module):
         """The same, with what does not depend on time computed once."""
         if self.program is None:
             return self
-        return Flow(self.program.prepared(self.numbers.numbers), self.sector, self.program, self.room)
+        return Flow(self.program.prepared(self.numbers.numbers), self.sector, self.program, self.room, self.reasons)
 
     def values(self, t=0.0, numbers=None, answers=None):
         """The entries of G(t) (nnz,) [rate]."""
@@ -64,9 +66,9 @@ class Flow(eqx.Module):
         return numbers if self.program is None else self.program(t, numbers, answers)[0]
 
     def faults(self, t, answers=None):
-        """Which baths have a wrong rate at a time (n_labels,)."""
+        """For which of the reasons rates are refused at a time (n_reasons,)."""
         if self.program is None:
-            return jnp.zeros(len(self.sector.labels), bool)
+            return jnp.zeros(0, bool)
         return self.program(t, self.numbers, answers)[1]
 
     def dense(self, values=None):
@@ -79,7 +81,7 @@ class Flow(eqx.Module):
 class Solution(eqx.Module):
     """What an integrator returns: what was read at each time, the last state, statistics, and whether it failed.
 
-    `faults` holds the first time at which each bath was seen with a wrong rate, infinite if never. `missed` is whether
+    `faults` holds the first time at which rates were refused for each of the reasons, infinite if never. `missed` is whether
     there were more jumps than fit; `rough` whether the generator is not resolved, at the time `where`.
     """
 
@@ -149,7 +151,7 @@ class Propagator(Integrator):
 
 def _solution(flow: Flow, saved, final, statistics, failed, found: pieces.Found | None = None, rough: Any = False, where: Any = jnp.inf):
     if found is None:
-        found = pieces.Found(jnp.full(len(flow.sector.labels), jnp.inf), jnp.zeros((), bool))
+        found = pieces.Found(jnp.full(len(flow.reasons), jnp.inf), jnp.zeros((), bool))
     return Solution(saved, final, statistics, failed, found.faults, found.missed, jnp.asarray(rough), jnp.asarray(where))
 
 
@@ -270,7 +272,7 @@ class _RungeKutta(Integrator):
 
                 def faults(nodes):
                     if program is None:
-                        return jnp.full(len(sector.labels), jnp.inf)
+                        return jnp.full(len(flow.reasons), jnp.inf)
                     wrong = jax.vmap(flow.faults)(nodes)
                     return jnp.min(jnp.where(wrong, nodes[:, None], jnp.inf), axis=0)
 
@@ -298,7 +300,7 @@ class _RungeKutta(Integrator):
             none = jnp.zeros((), int)
             begin = stepping.Progress(
                 x, tangent, jnp.max(jnp.abs(tangent)), lax.stop_gradient(first_step), none, none, jnp.zeros((), bool),
-                jnp.full(len(sector.labels), jnp.inf), bar.init(),
+                jnp.full(len(flow.reasons), jnp.inf), bar.init(),
             )  # fmt: skip
             out, saved, found = pieces.over_pieces(flow, begin, start, times, jumps, lambda s: read(s.x), piece)
             bar.close(out.shown)  # pyright: ignore[reportArgumentType]

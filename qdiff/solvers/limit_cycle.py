@@ -14,7 +14,7 @@ import numpy as np
 from jax import lax
 
 from ..generators.coordinates import Coordinates
-from ..generators.lindblad import rate_faults
+from ..generators.lindblad import refusals
 from ..generators.sector import Sector
 from ..operators.operator import Operator
 from . import chain
@@ -89,7 +89,7 @@ class LimitCycle(eqx.Module):
 def limit_in(cycle: Cycle, coordinates: Coordinates, parts: Sequence[Part]) -> LimitCycle:
     """The limit cycle in given coordinates, from what every stroke does to them."""
     end, failed = _solved(cycle, parts, coordinates)
-    sentences = [s for stroke in cycle.strokes if isinstance(stroke, Free) for s in rate_faults(stroke.motion)[1]]
+    sentences = [s for stroke in cycle.strokes if isinstance(stroke, Free) for s in refusals(stroke.motion)[1]]
     mark = refuse(jnp.zeros(()), (*sentences, *_REASONS), *failed)
     return _marked(end, mark)
 
@@ -222,5 +222,5 @@ def _faults(cycle: Cycle, deviation, still, parts):
         for part in parts:
             if not isinstance(part, FreePart):
                 moving |= jnp.max(jnp.abs(part.change @ still)) > _STILL
-    rates = [jnp.atleast_1d(rate_faults(s.motion)[0]) for s, _ in frees]
+    rates = [jnp.atleast_1d(refusals(s.motion)[0]) for s, _ in frees]
     return [*jnp.concatenate(rates), jnp.any(bad_time), jnp.any(bad_strength), jnp.any(defects), moving, ~jnp.all(jnp.isfinite(deviation))]

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class Found(NamedTuple):
-    """The first time at which each bath was seen with a wrong rate, and whether there were more jumps than fit."""
+    """The first time at which rates were refused for each reason, and whether there were more jumps than fit."""
 
     faults: jax.Array
     missed: jax.Array
@@ -50,7 +50,7 @@ def over_pieces(flow: Flow, state, start, times, jumps, read: Callable, advance:
     """
     ends, missed = _corners(flow, start, times, jumps)
     edges = jnp.sort(jnp.concatenate([ends, times]))
-    labels = len(flow.sector.labels)
+    reasons = len(flow.reasons)
 
     def piece(state, edge):
         first, last = edge
@@ -61,7 +61,7 @@ def over_pieces(flow: Flow, state, start, times, jumps, read: Callable, advance:
             wrong = jnp.where(flow.faults(middle, answers), middle, jnp.inf)
             return advance(state, first, last, answers), lax.stop_gradient(wrong)
 
-        state, wrong = lax.cond(_long(first, last), go, lambda s: (s, jnp.full(labels, jnp.inf)), state)
+        state, wrong = lax.cond(_long(first, last), go, lambda s: (s, jnp.full(reasons, jnp.inf)), state)
         return state, (read(state), wrong)
 
     out, (kept, wrong) = lax.scan(piece, state, (edges[:-1], edges[1:]))

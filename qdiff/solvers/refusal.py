@@ -28,4 +28,4 @@ def refuse(x, reasons: tuple[str, ...], *failed):
 
 def refusal_reason(error: Exception) -> str | None:
     """Which of the reasons given so far a runtime error of a compiled program reports, if any."""
-    return next((reason for reason in _known if reason in str(error)), None)
+    return max((reason for reason in _known if reason in str(error)), key=len, default=None)  # one may be the end of another

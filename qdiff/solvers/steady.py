@@ -15,7 +15,7 @@ from jax.core import Tracer
 
 from ..generators.eigenbasis import eigenvalues
 from ..generators.hidden import hidden
-from ..generators.lindblad import Lindblad, rate_faults
+from ..generators.lindblad import Lindblad, refusals
 from ..generators.sector import Sector, reach
 from ..generators.states import density_matrix
 from ..operators.failing import failure_mode, failures
@@ -38,8 +38,9 @@ class SolveError(RuntimeError):
 
 def failure_reason(error: Exception) -> str | None:
     """Which of the known failures of a solve a runtime error of a compiled program reports, if any."""
-    found = re.search("a rate of bath .* is negative or not finite", str(error))
-    return found.group() if found else next((reason for reason in (*_REASONS, _CHOSEN_REASONS[1]) if reason in str(error)), None)
+    found = re.search(r"a rate of bath .* is negative or not finite|\w+ must be a (finite )?number[^\n]* \(bath .*\)", str(error))
+    reasons = (*_REASONS, _CHOSEN_REASONS[1])
+    return found.group() if found else next((reason for reason in reasons if reason in str(error)), None)
 
 
 class State(eqx.Module):
@@ -68,6 +69,10 @@ class State(eqx.Module):
     def dense(self):
         """The density matrix, complex or real (dim, dim)."""
         return self.rho.dense()
+
+    def __array__(self, dtype=None, copy=None) -> np.ndarray:
+        """The density matrix, for NumPy."""
+        return self.rho.__array__(dtype, copy)
 
     def expect(self, op: Operator):
         """Tr[op rho], a scalar, real for a Hermitian operator and complex otherwise [unit of op]."""
@@ -214,7 +219,7 @@ def _checked(motion, x, rcond, residual, reasons):
     failed = bad[0] | bad[1] | bad[2]
     if failure_mode() == "nan":
         return jnp.where(failed, jnp.nan, x)
-    faults, sentences = rate_faults(motion)
+    faults, sentences = refusals(motion)
     which = jnp.where(bad[0], 0, jnp.where(bad[1], 1, 2))
     if sentences:
         which = jnp.where(jnp.any(faults), len(reasons) + jnp.argmax(faults), which)

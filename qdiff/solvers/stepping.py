@@ -37,7 +37,7 @@ class Progress(NamedTuple):
     accepted: jax.Array
     rejected: jax.Array
     stuck: jax.Array
-    faults: jax.Array  # the first time at which each bath had a wrong rate
+    faults: jax.Array  # the first time at which rates were refused for each reason
     shown: Any  # of the progress bar
 
 
@@ -108,7 +108,7 @@ def advance(
 
     Args:
         generator: (t, numbers) -> G(t), a tree. direction: the tangent's, in the numbers.
-        longest: t -> the longest step from there. faults: times -> the first wrong one of each bath.
+        longest: t -> the longest step from there. faults: times -> the first of them at which rates are refused for each reason.
         loop: `eqxi.while_loop` with its kind. tick: (shown, t) -> shown.
     """
     length = last - first

@@ -35,7 +35,7 @@ _PRODUCTS = ("mul", "dot_general")  # of a straight line and what does not move
 _INDEXED = ("dynamic_slice", "gather", "dynamic_update_slice", "scatter", "scatter-add", "select_n")
 _CALLS = ("jit", "pjit", "closed_call", "core_call", "remat", "remat2", "checkpoint")
 # Checks: their comparisons are made at every time, and are no features of the function.
-_CHECKS = ("allowed_rates",)
+_CHECKS = ("allowed_rates", "refused_argument", "refused_rates")
 _COMPARISONS = ("lt", "le", "gt", "ge", "eq", "ne", "lt_to", "le_to")
 
 

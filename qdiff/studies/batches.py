@@ -14,6 +14,7 @@ import numpy as np
 from jax.sharding import NamedSharding, PartitionSpec
 
 from ..models.base import Model, as_number, sharing, solved
+from ..models.parameters import assigned
 from ..solvers.steady import NotUnique, SolveError, failures
 
 # More points in one call than this gain nothing: a processor's caches are full, a GPU's lanes are busy.
@@ -100,7 +101,7 @@ class Batches:
             self._compile(allowed)
 
     def _at(self, model, x):
-        return self._values(eqx.tree_at(lambda m: [getattr(m, n) for n in self._names], model, [x[k] for k in range(len(self._names))]))
+        return self._values(assigned(model, {name: x[k] for k, name in enumerate(self._names)}))
 
     def _compile(self, points: int):
         count = len(self._devices)

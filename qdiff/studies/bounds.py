@@ -9,7 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from ..models.base import Model, Parameter, known_name
+from ..models.base import Model
+from ..models.parameters import Parameter, entries, place_in, place_of, value_at
+from .flat import split
 
 
 @dataclasses.dataclass(frozen=True)
@@ -20,13 +22,14 @@ class Box:
     s = (e^{ku} - 1)/(e^k - 1). An array has a coordinate for each of its entries.
 
     Attributes:
-        names: the parameters. lengths: of each, None for a number. labels: of the coordinates, such as "T[3]".
+        names: of the parameters, and of single entries such as "J[1]". shapes: of each, () of a number.
+        labels: of the coordinates, such as "T[3]".
         low, high: the coordinates' bounds, float (n,), each in its parameter's unit.
         bend: k of each coordinate, float (n,), zero where s = u.
     """
 
     names: tuple[str, ...]
-    lengths: tuple[int | None, ...]
+    shapes: tuple[tuple[int, ...], ...]
     low: np.ndarray
     high: np.ndarray
     bend: np.ndarray
@@ -40,43 +43,43 @@ class Box:
 
         Raises:
             ValueError: an unknown name or a static setting; bounds that are not two finite numbers in order, or
-                that reach beyond what is physical; a parameter that another one has replaced.
+                that reach beyond what is physical; a parameter that another one has replaced; an entry named twice.
         """
         kind = type(model)
-        over = _given(kind, over)
         known = kind.parameters()
-        bounds = [_checked(known[name], over[name]) for name in over]
-        lengths: list[int | None] = []
-        for name in over:
-            value = getattr(model, name)
+        over = _given(kind, over)
+        places = [place_in(model, name) for name in over]
+        bounds = [_checked(known[place.parameter], place.name, pair) for place, pair in zip(places, over.values(), strict=True)]
+        names = tuple(place.name for place in places)
+        shapes: list[tuple[int, ...]] = []
+        for place in places:
+            value = value_at(model, place.name)
             if value is None:
-                raise ValueError(f"over[{name!r}] must be a parameter in use, but another one has taken the place of {name}")
-            if np.ndim(value) != (1 if known[name].array else 0):
-                raise ValueError(f"over[{name!r}] must be a single number in the model, but has shape {np.shape(value)}")
-            lengths.append(np.size(value) if np.ndim(value) else None)
-        repeat = [1 if n is None else n for n in lengths]
+                raise ValueError(f"over[{place.name!r}] must be a parameter in use, but another one has taken the place of {place.name}")
+            if np.ndim(value) and not known[place.parameter].is_array:
+                raise ValueError(f"over[{place.name!r}] must be a single number in the model, but has shape {np.shape(value)}")
+            shapes.append(np.shape(value))
+        repeat = [math.prod(shape) for shape in shapes]
         low, high = (np.repeat(column, repeat) for column in np.array(bounds).T)
-        bend = np.repeat([_bend(known[name], *pair) for name, pair in zip(over, bounds, strict=True)], repeat)
-        return cls(tuple(over), tuple(lengths), low, high, bend)
+        bend = np.repeat([_bend(known[place.parameter], *pair) for place, pair in zip(places, bounds, strict=True)], repeat)
+        box = cls(names, tuple(shapes), low, high, bend)
+        if twice := [label for k, label in enumerate(box.labels) if label in box.labels[:k]]:
+            raise ValueError(f"over must name each entry once, but has {twice[0]} twice")
+        return box
 
     @property
     def labels(self) -> tuple[str, ...]:
-        out = []
-        for name, n in zip(self.names, self.lengths, strict=True):
-            out += [name] if n is None else [f"{name}[{k}]" for k in range(n)]
-        return tuple(out)
+        return tuple(label for name, shape in zip(self.names, self.shapes, strict=True) for label in entries(name, shape))
 
     @property
     def bounds(self) -> dict[str, tuple[float, float]]:
         """name -> (low, high)."""
-        return {name: (float(self.low[at]), float(self.high[at])) for name, at in zip(self.names, self._starts(), strict=True)}
-
-    def _starts(self):
-        return np.cumsum([0, *(1 if n is None else n for n in self.lengths)])[:-1]
+        starts = np.cumsum([0, *map(math.prod, self.shapes)])[:-1]
+        return {name: (float(self.low[at]), float(self.high[at])) for name, at in zip(self.names, starts, strict=True)}
 
     def split(self, x) -> list:
-        """The values of the parameters, one entry or one array for each name, from those of the coordinates x (n,)."""
-        return [x[at] if n is None else x[at : at + n] for at, n in zip(self._starts(), self.lengths, strict=True)]
+        """The values of the parameters, one number or one array for each name, from those of the coordinates x (n,)."""
+        return split(x, self.shapes)
 
     def values(self, u) -> np.ndarray:
         """The coordinates' values at normalised coordinates u (..., n)."""
@@ -102,8 +105,10 @@ def _bend(about: Parameter, low: float, high: float) -> float:
 def prepared(model: Model, over: Mapping[str, Any] | None) -> Model:
     """The model with every searched array in it, where None stood for one."""
     kind = type(model)
-    missing = [name for name in _given(kind, over) if kind.parameters()[name].array and getattr(model, name) is None]
-    return model.replace(**{name: getattr(model, kind.parameters()[name].array or "")() for name in missing}) if missing else model
+    known = kind.parameters()
+    asked = {place_of(kind, name).parameter for name in _given(kind, over)}
+    missing = [name for name in known if name in asked and known[name].array and getattr(model, name) is None]
+    return model.replace(**{name: getattr(model, known[name].array or "")() for name in missing}) if missing else model
 
 
 def tied(model: Model, box: Box, ties: Mapping[str, str] | None) -> dict[str, str]:
@@ -115,24 +120,37 @@ def tied(model: Model, box: Box, ties: Mapping[str, str] | None) -> dict[str, st
     """
     if ties is not None and not isinstance(ties, Mapping):
         raise ValueError(f"ties must be a dictionary, name -> searched parameter, but was {ties!r}")
-    kind, out = type(model), dict(ties or {})
-    known = kind.parameters()
-    for name, leader in out.items():
-        known_name(name, known, "parameter", kind.__name__)
-        known_name(leader, known, "parameter", kind.__name__)
-        what = f"ties[{name!r}]"
-        if known[name].static or known[name].choices:
+    known = type(model).parameters()
+    out: dict[str, str] = {}
+    for follower, leader in dict(ties or {}).items():
+        place, what = place_in(model, follower), f"ties[{follower!r}]"
+        name, leader, about = place.name, place_in(model, leader).name, known[place.parameter]
+        if about.static or about.choices:
             raise ValueError(f"{what} must be a parameter that varies continuously, but {name} is a setting")
-        if name in box.names:
+        there, wanted = _labels(model, name), _labels(model, leader)
+        if set(there) & set(box.labels):
             raise ValueError(f"{what} must be a parameter that is not searched itself, but `over` has {name}")
-        if leader not in box.names:
+        if not set(wanted) <= set(box.labels):
             raise ValueError(f"{what} must be one of the searched parameters, {', '.join(box.names)}, but was {leader!r}")
-        if np.shape(getattr(model, name)) != np.shape(getattr(model, leader)) or getattr(model, name) is None:
-            raise ValueError(f"{what} must be of the shape of {leader}, {np.shape(getattr(model, leader))}, but {name} is not")
-        for bound in box.bounds[leader]:
-            if known[name].outside(bound):
-                raise ValueError(f"{what} must stay where {name} is physical, {known[name].bounds}, but {leader} runs to {bound:g}")
+        if np.shape(value_at(model, name)) != np.shape(value_at(model, leader)) or value_at(model, name) is None:
+            raise ValueError(f"{what} must be of the shape of {leader}, {np.shape(value_at(model, leader))}, but {name} is not")
+        if twice := [label for other in out for label in _labels(model, other) if label in there]:
+            raise ValueError(f"ties must have each parameter once, but have {twice[0]} twice")
+        on = [box.labels.index(label) for label in wanted]
+        for bound in (*box.low[on], *box.high[on]):
+            if about.outside(bound):
+                raise ValueError(f"{what} must stay where {name} is physical, {about.bounds}, but {leader} runs to {bound:g}")
+        out[name] = leader
     return out
+
+
+def followed(model: Model, ties: Mapping[str, str]) -> dict[str, Any]:
+    """The values of what is tied, by name, in a model in which the searched parameters have theirs."""
+    return {name: value_at(model, leader) for name, leader in ties.items()}
+
+
+def _labels(model: Model, name: str) -> list[str]:
+    return entries(name, np.shape(value_at(model, name)))
 
 
 def _given(kind: type[Model], over) -> Mapping[str, Any]:
@@ -146,13 +164,13 @@ def _given(kind: type[Model], over) -> Mapping[str, Any]:
     if not over:
         raise ValueError("over must name at least one parameter, but was empty")
     for name in over:
-        known_name(name, kind.parameters(), "parameter", kind.__name__)
+        place_of(kind, name)
     return over
 
 
-def _checked(about: Parameter, bounds) -> tuple[float, float]:
-    """The bounds of one parameter as two floats."""
-    what = f"over[{about.name!r}]"
+def _checked(about: Parameter, name: str, bounds) -> tuple[float, float]:
+    """The bounds of one parameter, or of an entry, as two floats."""
+    what = f"over[{name!r}]"
     if about.static or about.choices:
         raise ValueError(f"{what} must be a parameter that varies continuously, but {about.name} is a setting")
     try:

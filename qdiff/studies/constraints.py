@@ -37,9 +37,9 @@ def constraints_of(kind: type[Model], given: Iterable[str | Callable] | str | No
     """The constraints of a search.
 
     Args:
-        given: strings such as "x**2 + y**2 <= 1", of the model's parameters and figures, numbers, + - * / **, parentheses
-            and the functions sqrt, exp, log, sin, cos, tan, tanh and abs; or functions of the model that must not be
-            positive.
+        given: strings such as "x**2 + y**2 <= 1", of the model's parameters, entries such as J[1], figures, numbers, + - * / **,
+            parentheses and the functions sqrt, exp, log, sin, cos, tan, tanh and abs; or functions of the model that must not
+            be positive.
 
     Raises:
         ValueError: a string that is not one inequality of these, an unknown name, a setting.

@@ -11,7 +11,8 @@ from typing import Any
 
 import jax.numpy as jnp
 
-from ..models.base import Model, known_name
+from ..models.base import Model
+from ..models.parameters import known_name, place_of, value_at
 
 _OPERATIONS: dict[type, Callable] = {
     ast.Add: operator.add,
@@ -27,7 +28,7 @@ _FUNCTIONS["abs"] = jnp.abs
 
 # How deeply a formula may be nested: a sum of as many terms is nested so.
 _DEEPEST = 100
-ALLOWED = "numbers, names, + - * / **, parentheses, sqrt, exp, log, sin, cos, tan, tanh and abs"
+ALLOWED = "numbers, names, entries such as J[1], + - * / **, parentheses, sqrt, exp, log, sin, cos, tan, tanh and abs"
 
 
 def formula(kind: type[Model], node: ast.expr, owner: str, refusal: str) -> Callable[[Model], Any]:
@@ -60,6 +61,8 @@ def _read(kind: type[Model], node: ast.expr, owner: str, refusal: str) -> Callab
         return lambda model: float(value)
     if isinstance(node, ast.Name):
         return _named(kind, node.id, owner)
+    if isinstance(node, ast.Subscript) and isinstance(node.value, ast.Name):
+        return _entry(kind, node.value.id, ast.unparse(node).replace(" ", "").replace("[(", "[").replace(")]", "]"), owner)
     if isinstance(node, ast.BinOp) and type(node.op) in _OPERATIONS:
         left, right, apply = again(node.left), again(node.right), _OPERATIONS[type(node.op)]
         return lambda model: apply(left(model), right(model))
@@ -78,9 +81,16 @@ def _named(kind: type[Model], name: str, owner: str) -> Callable[[Model], Any]:
     known_name(name, [*figures, *parameters], "figure or parameter", kind.__name__)
     if name in figures:
         return lambda model: getattr(model, name)()
-    if parameters[name].static or parameters[name].array:
+    if parameters[name].static or parameters[name].is_array:
         raise ValueError(f"{owner} must be of figures and of parameters that are numbers and vary continuously, but {name} is not")
     return lambda model: getattr(model, name)
+
+
+def _entry(kind: type[Model], name: str, label: str, owner: str) -> Callable[[Model], Any]:
+    known_name(name, kind.parameters(), "parameter", kind.__name__)
+    if place_of(kind, label).index is None:
+        raise ValueError(f"{owner} must have indices that are integers, such as {name}[1], but has {label}")
+    return lambda model: value_at(model, label)
 
 
 def parsed(text: str, owner: str) -> ast.expr | None:

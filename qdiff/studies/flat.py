@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
 
-from ..models.base import Model, as_number, known_name, names_of, sharing
+from ..models.base import Model, as_number, sharing
+from ..models.parameters import assigned, entries, names_of, place_in, value_at
 from ..solvers.steady import failures
 
 
@@ -19,13 +20,13 @@ class Flat:
     """Coordinates x (n,) of a model.
 
     Attributes:
-        model: the device that x0 stands for. names: the parameters. lengths: of each, None for a number.
-        x0: their values (n,).
+        model: the device that x0 stands for. names: of the parameters, and of single entries of arrays such as "J[1]".
+        shapes: of each, () of a number. x0: their values (n,).
     """
 
     model: Model
     names: tuple[str, ...]
-    lengths: tuple[int | None, ...]
+    shapes: tuple[tuple[int, ...], ...]
     x0: np.ndarray
 
     @classmethod
@@ -33,7 +34,7 @@ class Flat:
         """Of these parameters; by default of all that can be differentiated.
 
         Raises:
-            ValueError: an unknown name, a setting, a parameter that another one has replaced, no name.
+            ValueError: an unknown name, a setting, a parameter that another one has replaced, no name, one entry twice.
         """
         kind = type(model)
         known = kind.parameters()
@@ -42,35 +43,31 @@ class Flat:
         names = names_of("parameters", names)
         if not names:
             raise ValueError("parameters must name at least one parameter, but were empty")
+        names = tuple(place_in(model, name).name for name in names)
         for name in names:
-            known_name(name, known, "parameter", kind.__name__)
-            if known[name].static:
+            if known[place_in(model, name).parameter].static:
                 raise ValueError(f"parameters must be ones that vary continuously, but {name} is a setting")
-            if getattr(model, name) is None:
+            if value_at(model, name) is None:
                 raise ValueError(f"parameters must be in use, but another one has taken the place of {name}")
-        values = [np.asarray(getattr(model, name), float) for name in names]
-        return cls(model, names, tuple(v.size if v.ndim else None for v in values), np.concatenate([v.ravel() for v in values]))
+        values = [np.asarray(value_at(model, name), float) for name in names]
+        flat = cls(model, names, tuple(v.shape for v in values), np.concatenate([v.ravel() for v in values]))
+        if twice := [label for k, label in enumerate(flat.labels) if label in flat.labels[:k]]:
+            raise ValueError(f"parameters must name each entry once, but have {twice[0]} twice")
+        return flat
 
     @property
     def owners(self) -> tuple[str, ...]:
         """The parameter of each coordinate."""
-        return tuple(name for name, n in zip(self.names, self.lengths, strict=True) for _ in range(1 if n is None else n))
+        return tuple(place_in(self.model, label).parameter for label in self.labels)
 
     @property
     def labels(self) -> tuple[str, ...]:
         """The name of each coordinate, such as "T[3]"."""
-        out: list[str] = []
-        for name, n in zip(self.names, self.lengths, strict=True):
-            out += [name] if n is None else [f"{name}[{k}]" for k in range(n)]
-        return tuple(out)
+        return tuple(label for name, shape in zip(self.names, self.shapes, strict=True) for label in entries(name, shape))
 
     def at(self, x) -> Model:
         """The model at x (n,), which may be traced."""
-        start, parts = 0, []
-        for n in self.lengths:
-            parts.append(x[start] if n is None else x[start : start + n])
-            start += 1 if n is None else n
-        return eqx.tree_at(lambda m: [getattr(m, name) for name in self.names], self.model, parts)
+        return assigned(self.model, dict(zip(self.names, split(x, self.shapes), strict=True)))
 
     def figure(self, name: str):
         """The function x -> figure, NaN where it cannot be solved for.
@@ -97,6 +94,12 @@ class Flat:
         return out
 
 
+def split(x, shapes) -> list:
+    """The parts of x (n,), one after the other, in these shapes."""
+    ends = np.cumsum([0, *(math.prod(shape) for shape in shapes)])
+    return [x[a:b].reshape(shape) if shape else x[a] for a, b, shape in zip(ends[:-1], ends[1:], shapes, strict=True)]
+
+
 def by_label(flat: Flat, given, what: str) -> np.ndarray:
     """Positive numbers (n,) from name -> number or array, zero where nothing is given.
 
@@ -105,16 +108,17 @@ def by_label(flat: Flat, given, what: str) -> np.ndarray:
     """
     if given is not None and not isinstance(given, Mapping):
         raise ValueError(f"{what} must be a dictionary, name -> number, but was {given!r}")
-    out, owners = np.zeros(len(flat.x0)), np.array(flat.owners)
+    out = np.zeros(len(flat.x0))
     for name, value in dict(given or {}).items():
-        if name not in flat.names:
-            known_name(name, type(flat.model).parameters(), "parameter", type(flat.model).__name__)
+        place = place_in(flat.model, name)
+        shape = np.shape(value_at(flat.model, name)) if place.index is None else ()
+        labels = entries(place.name, shape)
+        if not set(labels) <= set(flat.labels):
             raise ValueError(f"{what} must be given for parameters that are looked at, but {name} is none of {', '.join(flat.names)}")
-        on = owners == name
         array = _numbers(value)
-        if array is None or array.shape not in ((), (int(on.sum()),)) or not np.all(np.isfinite(array)) or np.any(array <= 0):
+        if array is None or array.shape not in ((), shape) or not np.all(np.isfinite(array)) or np.any(array <= 0):
             raise ValueError(f"{what} of {name} must be a positive number (for an array, also one for each entry), but was {value!r}")
-        out[on] = array
+        out[[flat.labels.index(label) for label in labels]] = array.ravel()
     return out
 
 

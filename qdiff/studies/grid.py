@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from ..models.base import Model, known_name
+from ..models.base import Model
+from ..models.parameters import Place, entries, place_in, value_at
 
 _MOST = 10**12
 
@@ -19,7 +20,7 @@ class Grid:
     """A grid, its points numbered in C order (the last axis runs fastest).
 
     Attributes:
-        axes: the parameters of each axis. values: of each parameter (length of its axis,), in its unit.
+        axes: the parameters of each axis, or entries of arrays such as "J[1]". values: of each (length of its axis,), in its unit.
     """
 
     axes: tuple[tuple[str, ...], ...]
@@ -33,15 +34,15 @@ class Grid:
             ValueError: an unknown name, a setting, values that are not numbers or not physical, no values, groups of
                 different lengths.
         """
-        kind = type(model)
         if not grids:
             raise ValueError("grids must name at least one parameter, but were empty")
-        for name in grids:
-            known_name(name, kind.parameters(), "parameter", kind.__name__)
-        values = {name: _checked(model, name, given) for name, given in grids.items()}
+        places = [place_in(model, name) for name in grids]
+        if len(set(places)) < len(places):
+            raise ValueError(f"grids must name each parameter once, but are of {', '.join(grids)}")
+        values = {place.name: _checked(model, place, given) for place, given in zip(places, grids.values(), strict=True)}
         group_of: dict[str, tuple[str, ...]] = {}
         for group in together:
-            names = tuple(group)
+            names = tuple(place_in(model, name).name for name in group)
             for name in names:
                 if name not in values or name in group_of:
                     raise ValueError(f"together must group parameters that have a grid, each once, but has {name!r}")
@@ -78,11 +79,13 @@ class Grid:
         return np.stack([self.values[name][i] for axis, i in zip(self.axes, at, strict=True) for name in axis], axis=1)
 
 
-def _checked(model: Model, name: str, given) -> np.ndarray:
-    about = type(model).parameters()[name]
+def _checked(model: Model, place: Place, given) -> np.ndarray:
+    about, name = type(model).parameters()[place.parameter], place.name
     if about.static or about.choices:
         raise ValueError(f"{name} is a setting, which a grid cannot vary: make one sweep for each of its values")
-    value = getattr(model, name)
+    value = value_at(model, name)
+    if about.is_array and np.ndim(value):
+        raise ValueError(f"{name} is an array: give grids of its entries, such as {entries(name, np.shape(value))[0]}")
     if value is None or np.ndim(value) != 0:
         raise ValueError(f"{name} must be a single number in the model to have a grid, but was {value!r}")
     try:

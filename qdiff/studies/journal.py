@@ -11,7 +11,7 @@ from collections.abc import Callable
 import numpy as np
 
 from ..operators.checks import truth
-from .places import disk, folder_to_be
+from .places import disk, results_folder
 
 
 class Journal:
@@ -104,7 +104,7 @@ def kept(out: str | os.PathLike | None, record: dict, resume: bool) -> Callable:
     """
     resume = truth("resume", resume)
     if out is not None:
-        return Journal(folder_to_be("out", out), record, resume)
+        return Journal(results_folder("out", out), record, resume)
     if resume:
         raise ValueError("out must be given, the folder of the search to go on with")
     return untracked

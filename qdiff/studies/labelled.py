@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..models.base import Model
+from ..models.parameters import place_of
 from .grid import Grid, boxes
 
 if TYPE_CHECKING:
@@ -32,9 +33,10 @@ class Layout:
         self.grid, self.shapes = grid, shapes
         parameters, figures = type(model).parameters(), type(model).figures()
         self.coordinates = {
-            name: (dim, grid.values[name], _about(parameters[name].text, parameters[name].unit))
+            name: (dim, grid.values[name], _about(about.text, about.unit))
             for dim, axis in zip(grid.dims, grid.axes, strict=True)
             for name in axis
+            for about in [parameters[place_of(type(model), name).parameter]]
         }
         self.variables: dict[str, tuple[tuple[str, ...], dict[str, str]]] = {}
         for name, shape in shapes.items():

@@ -12,7 +12,7 @@ import numpy as np
 from ..models.base import Figure, Model
 from ..operators.checks import choice, truth
 from ..solvers.steady import SolveError
-from .bounds import Box, prepared, tied
+from .bounds import Box, followed, prepared, tied
 from .constrained import polished
 from .constraints import constraints_of
 from .journal import Journal, kept
@@ -111,8 +111,8 @@ def optimize(
             "0.3*rectification + 0.7*heat_flow"; weights of a sum of figures, name -> number; or a differentiable function
             of the model.
         over: name -> (low, high) for each searched parameter, in its unit; by default the model's own search. Of an
-            array every entry is searched, between the same bounds.
-        ties: name -> a searched parameter that it is kept equal to.
+            array every entry is searched, between the same bounds; "J[1]" is one entry.
+        ties: name -> a searched parameter, or entry, that it is kept equal to.
         constraints: inequalities such as "x**2 + y**2 <= 1" of parameters and figures (numbers, + - * / **, sqrt, exp,
             log, sin, cos, tan, tanh, abs), or differentiable functions of the model whose value must not be positive.
         minimize: seek the least value.
@@ -214,8 +214,8 @@ def optimize(
 
     best = _best(found, search, interrupted)
     parameters = box.named(best.u)
-    equal = {name: parameters[leader] for name, leader in ties.items()}
-    optimum = model.replace(**parameters, **equal)
+    optimum = model.replace(**parameters)
+    optimum = optimum.replace(**followed(optimum, ties))
     result = Optimum(
         figure=sought.about,
         minimize=minimize,

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .places import disk, folder_to_be
+from ..models.parameters import entries, place_of
+from .places import disk, results_folder
 
 if TYPE_CHECKING:
     from .optimize import Optimum
@@ -26,7 +27,7 @@ def save(optimum: Optimum, folder: str | os.PathLike):
     result.json: `Optimum.record` and the starts. trace.csv: a row for each step, its columns step, best and the value
     of each start (empty where it is NaN). picture.png: the same, and where each start ended.
     """
-    folder = folder_to_be("folder", folder)
+    folder = results_folder("folder", folder)
     with disk("folder", folder):
         folder.mkdir(parents=True, exist_ok=True)
         _write(optimum, folder)
@@ -95,8 +96,8 @@ def picture(optimum: Optimum, path: str | os.PathLike):
     for k, name in enumerate(names):
         axis = fig.add_subplot(right[k], sharex=axis)
         begin, end = optimum.starts["begin"][name][order], optimum.starts["end"][name][order]
-        parameter = name.partition("[")[0]
-        low, high = optimum.bounds[parameter]
+        parameter = place_of(type(optimum.model), name).parameter
+        low, high = optimum.bounds.get(name) or optimum.bounds[parameter]
         axis.scatter(final[order], end, s=16, color="C0", alpha=0.7, linewidths=0, zorder=3)
         axis.vlines(final[order], begin, end, color="0.8", lw=0.8)
         _star(axis, np.clip(optimum.value, *_range(optimum, final, wildest=0)), best[name], 10, "best")
@@ -118,7 +119,8 @@ def by_label(parameters) -> dict[str, Any]:
     """Every number by its label, which for an entry of an array is "name[k]"."""
     out = {}
     for name, value in parameters.items():
-        out |= {f"{name}[{k}]": x for k, x in enumerate(value)} if isinstance(value, list) else {name: value}
+        array = np.asarray(value, object)
+        out |= dict(zip(entries(name, array.shape), array.ravel().tolist(), strict=True)) if isinstance(value, list) else {name: value}
     return out
 
 

@@ -28,6 +28,22 @@ def folder_to_be(name: str, given) -> pathlib.Path:
     return path
 
 
+# Endings of files, which nobody gives to a folder on purpose.
+_FILES = (".nc", ".csv", ".json", ".jsonl", ".png", ".svg", ".pdf", ".txt", ".h5", ".hdf5", ".npz")
+
+
+def results_folder(name: str, given) -> pathlib.Path:
+    """The path `given`, as of `folder_to_be`, if it is not the name of a file, as of the one result that was wanted.
+
+    Raises:
+        ValueError: also where it ends as a file does, and no folder of this name is there.
+    """
+    path = folder_to_be(name, given)
+    if path.suffix.lower() in _FILES and not path.is_dir():
+        raise ValueError(f"{name} must be a folder, into which several files go, but {path} is the name of a file")
+    return path
+
+
 def _is_there(path: pathlib.Path) -> bool:
     try:
         os.lstat(path)

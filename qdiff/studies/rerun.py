@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from ..models.base import Model, known_name
+from ..models.base import Model
+from ..models.parameters import place_of
 from .labelled import broken, versions
 from .record import recorded_model
 
@@ -48,6 +49,8 @@ def study_of(path: str | os.PathLike) -> dict[str, Any]:
         raise FileNotFoundError(f"there is no file {os.fspath(path)!r}")
     if not os.path.isfile(path):
         raise ValueError(f"path must be a file, but {os.fspath(path)} is none")
+    if os.fspath(path).lower().endswith(".csv"):
+        raise ValueError(f"path must be a NetCDF file (.nc) of a study, but {os.fspath(path)} is a CSV, which does not say what it is of")
     with _whole(path):
         damaged = broken(path)
     if damaged:
@@ -94,7 +97,7 @@ def _recorded(study: dict, model: type[Model] | None) -> tuple[Model, dict[str, 
     if not isinstance(grids, dict) or not all(isinstance(name, str) for some in words for name in some or [None]):
         raise ValueError(_DAMAGED)
     for name in grids:  # before they are passed on as arguments
-        known_name(name, type(device).parameters(), "parameter", type(device).__name__)
+        place_of(type(device), name)
     return device, {"figures": names, "together": together, "gradient": study.get("gradient") is True, **grids}
 
 

@@ -9,15 +9,15 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from ..models.base import Model, sharing
 from ..models.compiling import options
+from ..models.parameters import assigned
 from ..solvers.steady import failures
-from .bounds import Box
+from .bounds import Box, followed
 from .constraints import Constraint
 from .journal import untracked
 from .objective import Objective
@@ -57,14 +57,12 @@ class Programs:
         journal: Callable = untracked,
     ):
         names = box.names
-        followed = [*names, *ties]
 
         def at(model, low, high, u):
             s = jnp.where(box.bend == 0, u, jnp.expm1(box.bend * u) / np.expm1(np.where(box.bend == 0, 1.0, box.bend)))
             x = low * (1 - s) + high * s
-            values = dict(zip(names, box.split(x), strict=True))
-            values |= {name: values[leader] for name, leader in ties.items()}
-            return eqx.tree_at(lambda m: [getattr(m, name) for name in followed], model, list(values.values()))
+            varied = assigned(model, dict(zip(names, box.split(x), strict=True)))
+            return assigned(varied, followed(varied, ties))
 
         def loss(model, low, high, weights, u):
             varied = at(model, low, high, u)

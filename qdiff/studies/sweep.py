@@ -13,6 +13,7 @@ import numpy as np
 
 from ..models.base import Model, known_name, names_of
 from ..solvers.progress import shown as progress_shown
+from . import csv_files
 from .batches import Batches, Reasons
 from .grid import Grid
 from .labelled import Layout, coded
@@ -53,13 +54,14 @@ def sweep(
         figures: names of figures of merit, numbers or arrays.
         together: groups of parameters whose grids run together along one axis; the others form a product.
         gradient: also the derivatives of real scalar figures, d_FIGURE_d_PARAMETER, in all float parameters.
-        out: a NetCDF file to write, a new one. Results go to the folder `out`.parts as they come, at least every two
-            seconds, and become the file at the end; memory stays flat.
+        out: a file to write, a new one: NetCDF if it ends in .nc, CSV if in .csv (a row for each point, without what makes
+            `rerun` possible). Results go to the folder `out`.parts as they come, at least every two seconds, and become
+            the file at the end; memory stays flat.
         resume: go on with the unfinished `out`.parts of the same study, or return `out` if it is finished.
         chunk: points in one call; by default what fits a quarter of the free memory, by what the compiled program says.
         progress: whether to show a bar with rate and time left; None leaves it to `qd.progress`.
         callback: called with the number of points done and of all, after each call of the program.
-        grids: NAME=values for each parameter that varies, (n,) in its unit.
+        grids: NAME=values for each parameter that varies, (n,) in its unit; of an entry of an array, **{"J[1]": values}.
 
     Returns:
         An xarray Dataset, with units, symbols and sources, the model's parameters and versions as attributes. With
@@ -131,12 +133,12 @@ def sweep(
                 raise
         if path.exists():  # another process was quicker, and takes its shards away
             report(None)
-            return _ended(_target(path, record, True), record)
+            return csv_files.read(path, layout) if csv_files.is_csv(path) else _ended(_target(path, record, True), record)
         for start, stop in missing:
             work.run(start, stop, shards)
         report(None)
         _finish(path, layout, shards, grid.size)
-    return _opened(path)
+    return csv_files.read(path, layout) if csv_files.is_csv(path) else _opened(path)
 
 
 def _warning(model: Model, grid: Grid) -> str | None:
@@ -206,7 +208,10 @@ def _finish(path: pathlib.Path, layout: Layout, shards: Shards, size: int):
         return
     while sum(stop - start for start, stop in shards.ranges()) < size:
         time.sleep(_POLL)
-    shards.join(path, lambda file: layout.write(file, shards.parts))
+    if csv_files.is_csv(path):
+        shards.join(path, lambda file: csv_files.write(file, layout, shards.parts))
+    else:
+        shards.join(path, lambda file: layout.write(file, shards.parts))
 
 
 def _target(path: pathlib.Path, record: dict, resume: bool) -> pathlib.Path:
@@ -217,10 +222,14 @@ def _target(path: pathlib.Path, record: dict, resume: bool) -> pathlib.Path:
     if os.path.lexists(path):
         if not resume:
             raise ValueError(f"out must be a new file, but {path} exists: give another name, or move it away")
+        if csv_files.is_csv(path):
+            raise ValueError(f"out must be a new file, but {path} exists, and a CSV does not say which study it is of: move it away")
         from .rerun import study_of
 
         if study_of(path) != record:
             raise ValueError(f"out must be a new file or one of the same study, but {path} is of another one")
+    elif path.suffix.lower() not in (".nc", ".csv"):
+        raise ValueError(f"out must end in .nc, for NetCDF, or in .csv, but was {str(path)!r}")
     return path
 
 

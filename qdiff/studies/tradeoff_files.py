@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .optimum_files import by_label, symbol, unit_text, write_json
-from .places import disk, folder_to_be
+from ..models.parameters import entries, place_of
+from .optimum_files import symbol, unit_text, write_json
+from .places import disk, results_folder
 
 if TYPE_CHECKING:
     from .tradeoff import Tradeoff
@@ -24,14 +25,14 @@ def save(curve: Tradeoff, folder: str | os.PathLike):
     result.json: `Tradeoff.record`. curve.csv: a row for each alpha: alpha, the two figures, every parameter, converged.
     picture.png: one figure against the other, and the parameters along the curve.
     """
-    folder = folder_to_be("folder", folder)
+    folder = results_folder("folder", folder)
     with disk("folder", folder):
         folder.mkdir(parents=True, exist_ok=True)
         _write(curve, folder)
 
 
 def _write(curve: Tradeoff, folder: pathlib.Path):
-    columns = by_label({name: values if values.ndim == 1 else list(values.T) for name, values in curve.parameters.items()})
+    columns = columns_of(curve)
     with open(folder / "curve.csv", "w", newline="") as file:
         write = csv.writer(file)
         write.writerow(["alpha", *(about.name for about in curve.figures), *columns, "converged"])
@@ -41,6 +42,14 @@ def _write(curve: Tradeoff, folder: pathlib.Path):
         write.writerows([[repr(alpha), *map(repr, values), *map(float, x), done] for alpha, values, x, done in rows])
     picture(curve, columns, folder / "picture.png")
     write_json(curve.record(), folder / "result.json")
+
+
+def columns_of(curve: Tradeoff) -> dict[str, np.ndarray]:
+    """Every searched number along the curve, (weights,), by its name, which for an entry of an array is such as "J[1]"."""
+    out: dict[str, np.ndarray] = {}
+    for name, values in curve.parameters.items():
+        out |= dict(zip(entries(name, values.shape[1:]), values.reshape(len(values), -1).T, strict=True))
+    return out
 
 
 def picture(curve: Tradeoff, columns: dict[str, np.ndarray], path: str | os.PathLike):
@@ -69,11 +78,12 @@ def picture(curve: Tradeoff, columns: dict[str, np.ndarray], path: str | os.Path
     for k, (name, values) in enumerate(columns.items()):
         axis = fig.add_subplot(right[k], sharex=axis)
         axis.plot(curve.weights, values, ".-", color="C0", lw=1)
-        low, high = curve.bounds[name.partition("[")[0]]
+        parameter = place_of(type(curve.model), name).parameter
+        low, high = curve.bounds.get(name) or curve.bounds[parameter]
         axis.set_ylim(low - 0.08 * (high - low), high + 0.08 * (high - low))
         for bound in (low, high):
             axis.axhline(bound, color="0.5", lw=0.6, ls=":")
-        axis.set_ylabel(name + unit_text(units[name.partition("[")[0]].unit, "\n"), fontsize=9)
+        axis.set_ylabel(name + unit_text(units[parameter].unit, "\n"), fontsize=9)
         axis.tick_params(labelsize=8, labelbottom=k == len(columns) - 1)
         if k == 0:
             axis.set_title("where they lie (dotted: bounds of the search)", fontsize=10)
