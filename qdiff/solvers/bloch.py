@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
+from jax.core import Tracer
 
 from ..generators.momentum import BlochModel, Blocks, from_covector, from_state, places, response
 from ..operators.checks import finite_array, instance, real_array
@@ -146,7 +147,7 @@ def _checked(k):
     k = real_array("k", k)
     if k.ndim != 1 or k.size == 0:
         raise ValueError(f"k must be an array of momenta, shape (points,), but has shape {k.shape}")
-    if isinstance(k, jax.core.Tracer) or k.is_fully_addressable:
+    if isinstance(k, Tracer) or k.is_fully_addressable:
         return finite_array("k", k, None)
     if not jnp.isfinite(k).all():  # no process sees all of them
         raise ValueError("k must be finite, but is not")

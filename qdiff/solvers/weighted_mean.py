@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
+from jax.core import Tracer
 from jax.sharding import AxisType, Mesh, PartitionSpec
 
 from ..operators.checks import count
@@ -58,7 +59,7 @@ def _mesh(k):
     if not active.empty:
         # Within a shard_map, as of a sweep on several devices, these are no longer free.
         return None if AxisType.Manual in active.axis_types else active
-    spread = not isinstance(k, jax.core.Tracer) and not k.is_fully_addressable
+    spread = not isinstance(k, Tracer) and not k.is_fully_addressable
     devices = jax.devices() if spread else jax.local_devices()
     return Mesh(np.array(devices), ("k",)) if len(devices) > 1 else None
 
@@ -145,5 +146,3 @@ def _joined(a, b):
     top = jnp.maximum(a[0], b[0])
     scale = [jnp.exp(x[0] - top) for x in (a, b)]
     return top, jax.tree.map(lambda x, y: scale[0] * x + scale[1] * y, a[1], b[1])
-
-

@@ -39,7 +39,7 @@ class Chain(qd.Model):
     @qd.figure(symbol="v", unit="1", source="a test")
     def drift(self):
         k = jnp.linspace(-3, 3, 301)
-        return qd.mean_velocity(qd.BlochModel(cell, {"a": self.a}), k, lambda k, p: -jnp.cos(k) / self.T)
+        return qd.mean_velocity(qd.BlochModel(cell, {"a": self.a, "T": self.T}), k, lambda k, p: -jnp.cos(k) / p["T"])
 
 
 def right(T, a=1.3):
@@ -81,10 +81,8 @@ def test_four_devices_sweep_and_search_a_mean_of_momenta():
     h = 1e-3
     differences = [(8 * (right(t, 1.3 + h) - right(t, 1.3 - h)) - right(t, 1.3 + 2 * h) + right(t, 1.3 - 2 * h)) / (12 * h) for t in T]
     close(slope, differences, 1e-9)
-    fine = np.linspace(0.5, 2.0, 31)
-    ends = [right(t) for t in fine]
-    assert where == fine[np.argmax(ends)] == 0.5 or where == 2.0  # monotonic: at a bound
-    close(largest, max(ends), 1e-12)
+    assert where == 2.0  # the drift rises with the temperature
+    close(largest, wanted[-1], 1e-12)
 
 
 PROCESSES = """
