@@ -71,32 +71,26 @@ def _dot(v, x):
     return sum(_times(a, b) for a, b in zip(v, x, strict=True))
 
 
-def _adjoint_velocity(function):
-    """`_velocity` of parameters and k, with derivatives by the adjoint state: the generator is assembled and solved once,
-    and what is differentiated is `function` alone."""
+def _adjoint_velocity(model: BlochModel, k):
+    """`_velocity` with derivatives by the adjoint state: the generator is assembled and solved once, and what is
+    differentiated is the model's function alone, in whatever it depends on."""
+    arrays, again = unique(model.entries(k))
 
     @jax.custom_jvp
-    def velocity(parameters, k):
-        return _velocity(BlochModel(function, parameters), k)
+    def velocity(arrays):
+        blocks = again(arrays).blocks()
+        return jnp.broadcast_to(_dot(blocks.velocity, _steady(blocks)[1]), k.shape)
 
     @velocity.defjvp
     def _(primals, tangents):
-        rebuild: list = []
-
-        def local(parameters, k):
-            arrays, again = unique(BlochModel(function, parameters).entries(k))
-            rebuild[:] = [again]
-            return arrays
-
-        values, changes = jax.jvp(local, primals, tangents)
-        entries, moved = rebuild[0](values), rebuild[0](changes, known=0.0)
+        entries, moved = again(*primals), again(*tangents, known=0.0)
         blocks = entries.blocks()
         x, y = _both_states(blocks)
         n = blocks.size
         change = response(entries, moved, from_state(x, n), from_covector(y, n))
-        return _dot(blocks.velocity, x), jnp.broadcast_to(change, primals[1].shape)
+        return jnp.broadcast_to(_dot(blocks.velocity, x), k.shape), jnp.broadcast_to(change, k.shape)
 
-    return velocity
+    return velocity(arrays)
 
 
 def _times(a, b):
@@ -118,18 +112,17 @@ def mean_velocity(model: BlochModel, k, log_weight: Callable, *, chunk: int | No
     Returns:
         A scalar.
 
-    Differentiable in the model's parameters, forward, reverse and to any order; the gradient is summed chunk by chunk
-    together with the value. k counts as constant.
+    Differentiable in the model's parameters, and in what its function and `log_weight` close over, forward, reverse and to
+    any order; the gradient is summed chunk by chunk together with the value. k counts as constant.
     """
     _precision()
     instance("model", model, BlochModel)
     if not callable(log_weight):
         raise TypeError(f"log_weight must be a function (k, parameters) -> logarithm of the weight, but was {log_weight!r}")
     k = lax.stop_gradient(_checked(k))
-    velocity = _adjoint_velocity(model.function)
 
     def terms(parameters, k):
-        return log_weight(k, parameters), velocity(parameters, k)
+        return log_weight(k, parameters), _adjoint_velocity(BlochModel(model.function, parameters), k)
 
     levels = jax.eval_shape(model.parts, jax.ShapeDtypeStruct((), k.dtype))[0].shape[0]
     return weighted_mean(terms, model.parameters, k, chunk=chunk, each=_bytes(levels))

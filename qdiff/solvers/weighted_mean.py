@@ -37,8 +37,20 @@ def weighted_mean(terms: Callable, parameters, k, *, chunk: int | None = None, e
     whole = size == rows * chunk
     k = _moved(k, mesh, PartitionSpec())
     k = (k if whole else jnp.pad(k, (0, rows * chunk - size), mode="edge")).reshape(rows, chunk)
+    terms, parameters = _open(terms, parameters, chunk)
     total = _Sum(terms, size, chunk, mesh)(parameters, k)
     return total[1] / total[0]
+
+
+def _open(terms: Callable, parameters, chunk: int):
+    """Terms and parameters such that whatever may be differentiated is among these, also what the terms close over.
+
+    A rule for derivatives does not see that: under `jit` its derivative would be zero.
+    """
+    converted, closed = jax.closure_convert(terms, parameters, jax.ShapeDtypeStruct((chunk,), float))
+    if not closed:
+        return terms, parameters
+    return lambda both, k: converted(both[0], k, *both[1]), (parameters, closed)
 
 
 def suited(each: float) -> int:

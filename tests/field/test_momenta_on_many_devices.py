@@ -17,7 +17,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from helpers import close, dissipator, unitary
+from helpers import close, derivative, dissipator, unitary
 
 import qdiff as qd
 from qdiff.solvers import weighted_mean
@@ -83,6 +83,21 @@ def test_four_devices_sweep_and_search_a_mean_of_momenta():
     close(slope, differences, 1e-9)
     assert where == 2.0  # the drift rises with the temperature
     close(largest, wanted[-1], 1e-12)
+
+
+def test_what_the_functions_close_over_is_differentiated():
+    """Of a function and a weight that take numbers from outside: under `jit` as well, and to second order."""
+
+    def drift(x):
+        model = qd.BlochModel(lambda k, p: cell(k, {"a": x[1]}))
+        return qd.mean_velocity(model, jnp.linspace(-3, 3, 301), lambda k, p: -jnp.cos(k) / x[0], chunk=50)
+
+    x = np.array([1.0, 1.3])
+    close(drift(jnp.asarray(x)), np.array(right(*x)), 1e-12)
+    slope = derivative(lambda x: right(*x), x)
+    close(jax.jit(jax.grad(drift))(jnp.asarray(x)), slope, 1e-8)
+    close(jax.jit(jax.jacfwd(drift))(jnp.asarray(x)), slope, 1e-8)
+    close(jax.jit(jax.hessian(drift))(jnp.asarray(x))[0], derivative(lambda x: derivative(lambda y: right(*y), x)[0], x), 1e-6)
 
 
 PROCESSES = """
