@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from typing import Annotated
 
 import typer
@@ -11,6 +13,7 @@ from .cache import use_compile_cache
 from .errors import guarded, show_tracebacks
 from .evaluate import evaluate_command
 from .figure import figure_command
+from .interrupt import INTERRUPTED, listening
 from .new import new_command
 from .optimize import optimize_command
 from .sensitivity import sensitivity_command
@@ -20,7 +23,7 @@ from .tradeoff import tradeoff_command
 
 _HELP = """Differentiable open quantum systems and quantum thermodynamics.
 
-Exit codes: 0 done, 2 bad input, 3 a solve failed. Messages go to standard error, results to standard output.
+Exit codes: 0 done, 2 bad input, 3 a solve failed, 130 interrupted (Ctrl-C). Messages go to standard error, results to standard output.
 A model file is Python and naming it runs it; nothing else in an input or output file is ever executed.
 Compiled programs are kept in the user's cache folder; QDIFF_CACHE_DIR names another one, or none with "off".
 """
@@ -58,4 +61,13 @@ def _root(
 
 def main():
     use_compile_cache()
-    app()
+    try:
+        with listening():
+            app()
+    except SystemExit as end:
+        if end.code != INTERRUPTED:
+            raise
+        # A program that is being compiled in another thread, of which nobody will hear any more, is not waited for.
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(INTERRUPTED)

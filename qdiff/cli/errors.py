@@ -8,6 +8,9 @@ import traceback
 
 import typer
 
+from ..studies.interrupt import requested
+from .interrupt import INTERRUPTED, sentence
+
 BUG, BAD_INPUT, FAILED_SOLVE = 1, 2, 3
 
 # Whether this run shows tracebacks; set by --debug, before or after the command's name.
@@ -53,7 +56,7 @@ def nearest(name: str, known) -> str:
 def guarded(command):
     """The command, ending with a short message and an exit code where it raised an error.
 
-    Exit codes: 2 for bad input, 3 for a solve that failed or is not unique, 1 for what nobody foresaw.
+    Exit codes: 2 for bad input, 3 for a solve that failed or is not unique, 130 for Ctrl-C, 1 for what nobody foresaw.
     """
 
     @functools.wraps(command)
@@ -62,10 +65,14 @@ def guarded(command):
             return command(*args, **kwargs)
         except (typer.Exit, typer.Abort, typer.BadParameter):
             raise
+        except KeyboardInterrupt as error:
+            typer.echo(f"qdiff: {sentence(error)}", err=True)
+            raise typer.Exit(INTERRUPTED) from None
         except Exception as error:  # all of them: the program ends here, in a sentence and a code; --debug shows the rest
             if _debug:
                 traceback.print_exc()
-            message, code = outcome(error)
+            # An interrupt in a callback may come out of JAX as an error of its own.
+            message, code = (sentence(error), INTERRUPTED) if requested() else outcome(error)
             typer.echo(f"qdiff: {message}", err=True)
             raise typer.Exit(code) from None
 

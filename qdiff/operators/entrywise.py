@@ -203,8 +203,11 @@ def _is_known(entry) -> bool:
 
 
 def _fold(eqn, operands):
-    params = eqn.primitive.get_bind_params(eqn.params)
-    with jax.ensure_compile_time_eval():
+    params = dict(eqn.primitive.get_bind_params(eqn.params))
+    # These are numbers, on no mesh of devices, whichever is active where the function is traced.
+    if params.get("sharding") is not None:
+        params["sharding"] = None
+    with jax.ensure_compile_time_eval(), jax.sharding.use_abstract_mesh(jax.sharding.AbstractMesh((), ())):
         known = [jnp.asarray(_dense(o, v.aval)) for o, v in zip(operands, eqn.invars, strict=True)]
         out = eqn.primitive.bind(*known, **params)
     return [_constant(np.asarray(o)) for o in (out if eqn.primitive.multiple_results else [out])]

@@ -74,6 +74,27 @@ def _order(name: str, figures: tuple[str, ...]) -> int:
     return next((k for k, figure in enumerate(figures) if name in (figure, f"{figure}_real", f"{figure}_imag")), len(figures))
 
 
+def shared_out(run: Callable, fixed: int, many: int, devices: list) -> tuple[Any, NamedSharding | None]:
+    """A function with its last arguments, `many` arrays, and its results shared out by rows among devices, and how these lie.
+
+    The arguments before them, `fixed` in number, are the same on all. None of one device.
+    """
+    if len(devices) == 1:
+        return run, None
+    mesh = jax.make_mesh((len(devices),), ("points",), devices=devices)
+    spread = PartitionSpec("points")
+    specs = (*[PartitionSpec()] * fixed, *[spread] * many)
+    # Every device runs the same program on its own points; nothing is exchanged.
+    run = jax.shard_map(run, mesh=mesh, in_specs=specs, out_specs=spread, check_vma=False)
+    return run, NamedSharding(mesh, spread)
+
+
+def filled(x: np.ndarray, rows: int, sharding: NamedSharding | None) -> Any:
+    """x (n, ...) with its last row again up to so many rows, on the devices."""
+    full = np.concatenate([x, np.broadcast_to(x[-1], (rows - len(x), *x.shape[1:]))])
+    return full if sharding is None else jax.device_put(full, sharding)
+
+
 class Batches:
     """Figures of a model at many points, (points, names) -> variable -> (points, ...).
 
@@ -106,14 +127,7 @@ class Batches:
     def _compile(self, points: int):
         count = len(self._devices)
         self.chunk = -(-points // count) * count
-        run: Any = jax.vmap(self._at, in_axes=(None, 0))
-        self._sharding = None
-        if count > 1:
-            mesh = jax.make_mesh((count,), ("points",), devices=self._devices)
-            spread = PartitionSpec("points")
-            # Every device runs the same program on its own points; nothing is exchanged.
-            run = jax.shard_map(run, mesh=mesh, in_specs=(PartitionSpec(), spread), out_specs=spread, check_vma=False)
-            self._sharding = NamedSharding(mesh, spread)
+        run, self._sharding = shared_out(jax.vmap(self._at, in_axes=(None, 0)), 1, 1, self._devices)
         x = jax.ShapeDtypeStruct((self.chunk, len(self._names)), float, sharding=self._sharding)
         self._program = jax.jit(run).lower(self._model, x).compile(_COMPILER)
 
@@ -130,8 +144,7 @@ class Batches:
 
     def __call__(self, x: np.ndarray) -> dict[str, np.ndarray]:
         """The variables at the points x (at most `chunk`, names)."""
-        full = np.concatenate([x, np.broadcast_to(x[-1], (self.chunk - len(x), x.shape[1]))])
-        given = full if self._sharding is None else jax.device_put(full, self._sharding)
+        given = filled(x, self.chunk, self._sharding)
         out = jax.device_get(self._program(self._model, given))
         return {name: np.asarray(out[name])[: len(x)] for name in self.shapes}
 

@@ -2,16 +2,35 @@
 
 from __future__ import annotations
 
+import contextlib
+import contextvars
 import json
 import os
 import pathlib
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
 from ..operators.checks import truth
 from .places import disk, results_folder
+
+_read_only: contextvars.ContextVar[bool] = contextvars.ContextVar("read_only", default=False)
+
+
+@contextlib.contextmanager
+def read_only() -> Iterator[None]:
+    """Within this context searches read what is on disk, and write nothing: another process does."""
+    token = _read_only.set(True)
+    try:
+        yield
+    finally:
+        _read_only.reset(token)
+
+
+def writing() -> bool:
+    """Whether this process writes what it finds."""
+    return not _read_only.get()
 
 
 class Journal:
@@ -70,6 +89,8 @@ class Journal:
 
     def discard(self):
         """Delete the file, and its folder if nothing else is in it."""
+        if not writing():
+            return
         self._path.unlink(missing_ok=True)
         if self._path.parent.is_dir() and not any(self._path.parent.iterdir()):
             self._path.parent.rmdir()
@@ -79,7 +100,8 @@ class Journal:
         at = " ".join([name, *(np.ascontiguousarray(x, float).tobytes().hex() for x in inputs)])
         if at not in self._known:
             found = [np.asarray(x) for x in compute(*inputs)]
-            self._append({"at": at, "found": [x.tolist() for x in found]})
+            if writing():
+                self._append({"at": at, "found": [x.tolist() for x in found]})
             self._known[at] = found
         return self._known[at]
 

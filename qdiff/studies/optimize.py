@@ -15,15 +15,18 @@ from ..solvers.steady import SolveError
 from .bounds import Box, followed, prepared, tied
 from .constrained import polished
 from .constraints import constraints_of
-from .journal import Journal, kept
+from .interrupt import Interrupted, ending, kept_search
+from .journal import Journal, kept, writing
 from .objective import objective
 from .polish import FLAT, Polished, free, newton
+from .processes import led
 from .quasi import quasi_newton
 from .record import model_record
 from .search import Programs, Search, counted, rule, screened
 
 _LEAD = 1e3  # how much a constraint that is broken by one weighs, in spreads of the figure over the starts
 _UNKNOWN: dict[str, Any] = {"verdict": "not examined: a quasi-Newton search knows no second derivatives", "eigenvalues": [], "flat": []}
+_STOPPED: dict[str, Any] = {"verdict": "not examined: the search was interrupted", "eigenvalues": [], "flat": []}
 _POLISHED = 4  # how many different candidates are taken to convergence
 
 
@@ -83,6 +86,7 @@ class Optimum:
         save(self, folder)
 
 
+@led
 def optimize(
     model: Model,
     figure: str | Mapping[str, float] | Callable,
@@ -127,9 +131,12 @@ def optimize(
         callback: called after each step with the number of steps done and the best value so far.
 
     Returns:
-        `Optimum`. An interrupt (Ctrl-C) ends the search early with what it has, and `converged` is False.
+        `Optimum`. Of several processes of a `jax.distributed` job that share an `out` the first one searches, and the others
+        have its result; without `out` each searches for itself.
 
     Raises:
+        KeyboardInterrupt: Ctrl-C. What was found is saved in `out` before, with `converged` False, and is the `best` of the
+            exception, which says how to go on; nothing is compiled for it.
         ValueError: an unknown figure or parameter, bounds or ties that make no sense, a figure that is not a number, a
             folder with another search or an unfinished one.
         SolveError: the figure is NaN wherever the search looked.
@@ -183,14 +190,52 @@ def optimize(
 
     exact = polish == "newton"
     programs = Programs(model, [sought], box, starts, sign, ties, limits, second=exact, journal=journal)
-    search = Search(screened(programs.slopes, starts, len(box.low), seed, model.screening))
-    if limits:
-        first = programs.slopes(search.points)[0]
-        spread = np.ptp(first[np.isfinite(first)]) if np.isfinite(first).any() else 1.0
-        programs.penalty = _LEAD * float(spread or 1.0)
+    search: Search | None = None
     found: list[Polished] = []
-    interrupted = False
-    try:
+
+    def result(search: Search, best: Polished, curvature: dict[str, Any], ended: bool) -> Optimum:
+        parameters = box.named(best.u)
+        optimum = model.replace(**parameters)
+        optimum = optimum.replace(**followed(optimum, ties))
+        held = programs.limits(best.u)[0] > -1e-9 if ended else []
+        return Optimum(
+            figure=sought.about,
+            minimize=minimize,
+            value=sign * best.value + 0.0,  # no -0
+            parameters=parameters,
+            ties=dict(ties),
+            model=optimum,
+            at_bound=box.touched(best.u),
+            active=[limit.text for limit, there in zip(limits, held, strict=False) if there],
+            converged=best.converged,
+            message=best.message,
+            curvature=curvature,
+            gradient_norm=best.gradient_norm,
+            evaluations=programs.evaluations,
+            starts=_table(search, box, sign),
+            trace=_history(search, sign),
+            bounds=box.bounds,
+            notes=optimum.notes() if ended else {},
+        )
+
+    def interrupted() -> Interrupted:
+        """What there is, without a program that was not compiled before."""
+        half, words = None, ""
+        if search is not None and np.isfinite(search.best).any():
+            half = result(search, _so_far(_best(found, search)), _STOPPED, ended=False)
+            words = f"{sought.about.name} = {half.value:.10g}"
+            if out is None:
+                words += " at " + ", ".join(f"{k} = {x:.6g}" for k, x in zip(box.labels, box.values(_best(found, search).u), strict=True))
+            elif writing():
+                half.save(out)
+        return kept_search(out, Journal.NAME, half, words)
+
+    with ending(interrupted):
+        search = Search(screened(programs.slopes, starts, len(box.low), seed, model.screening))
+        if limits:
+            first = programs.slopes(search.points)[0]
+            spread = np.ptp(first[np.isfinite(first)]) if np.isfinite(first).any() else 1.0
+            programs.penalty = _LEAD * float(spread or 1.0)
         report = (lambda step, value: callback(step, sign * value)) if callback else lambda *_: None
         search.run(programs.slopes, steps, report, programs.allowed, optimizer)
         for u in search.candidates(_POLISHED):
@@ -200,59 +245,35 @@ def optimize(
                 found.append(polished(programs.one, programs.limits, u, search.scale))
             else:
                 found.append(newton(programs.one, u, search.scale))
-    except KeyboardInterrupt:
         if not np.isfinite(search.best).any():
-            raise
-        interrupted = True
-    if not np.isfinite(search.best).any():
-        if limits and np.isfinite(search.history).any():
-            raise ValueError("constraints must leave something to search, but none of the points that were tried keeps to them")
-        if isinstance(journal, Journal):
-            journal.discard()
-        what = f"{sought.about.name} is not a finite number at any of the {starts} starts"
-        raise SolveError(f"{what}: narrow the bounds `over`, or take more starts")
-
-    best = _best(found, search, interrupted)
-    parameters = box.named(best.u)
-    optimum = model.replace(**parameters)
-    optimum = optimum.replace(**followed(optimum, ties))
-    result = Optimum(
-        figure=sought.about,
-        minimize=minimize,
-        value=sign * best.value + 0.0,  # no -0
-        parameters=parameters,
-        ties=dict(ties),
-        model=optimum,
-        at_bound=box.touched(best.u),
-        active=[limit.text for limit, value in zip(limits, programs.limits(best.u)[0], strict=True) if value > -1e-9],
-        converged=best.converged,
-        message=best.message,
-        curvature=_curvature(programs, best.u, search.scale, box.labels, "minimum" if minimize else "maximum") if exact else _UNKNOWN,
-        gradient_norm=best.gradient_norm,
-        evaluations=programs.evaluations,
-        starts=_table(search, box, sign),
-        trace=_history(search, sign),
-        bounds=box.bounds,
-        notes=optimum.notes(),
-    )
-    if out is not None:
-        result.save(out)
-    return result
+            if limits and np.isfinite(search.history).any():
+                raise ValueError("constraints must leave something to search, but none of the points that were tried keeps to them")
+            if isinstance(journal, Journal):
+                journal.discard()
+            what = f"{sought.about.name} is not a finite number at any of the {starts} starts"
+            raise SolveError(f"{what}: narrow the bounds `over`, or take more starts")
+        best, what = _best(found, search), "minimum" if minimize else "maximum"
+        curvature = _curvature(programs, best.u, search.scale, box.labels, what) if exact else _UNKNOWN
+        whole = result(search, best, curvature, ended=True)
+        if out is not None and writing():
+            whole.save(out)
+        return whole
 
 
-def _best(found: list[Polished], search: Search, interrupted: bool) -> Polished:
+def _best(found: list[Polished], search: Search) -> Polished:
     """The least value; of those equal to rounding, one that has converged."""
     k = int(np.argmin(search.best))
-    why = "no step from where the search ended was better" if found else "interrupted before the polish"
-    reached = Polished(search.where[k], float(search.best[k]), np.nan, False, f"not converged: {why}")
+    why = "not converged: no step from where the search ended was better"
+    reached = Polished(search.where[k], float(search.best[k]), np.nan, False, why)
     known = [p for p in found if np.isfinite(p.value)]
     least = min([p.value for p in known] + [reached.value])
     near = 1e-12 * max(abs(least), search.scale)
     best = next((p for p in known if p.converged and p.value <= least + near), None)
-    best = best or min([*known, reached], key=lambda p: p.value)
-    if interrupted:
-        best = dataclasses.replace(best, converged=False, message="interrupted: this is the best so far")
-    return best
+    return best or min([*known, reached], key=lambda p: p.value)
+
+
+def _so_far(best: Polished) -> Polished:
+    return dataclasses.replace(best, converged=False, message="interrupted: this is the best so far")
 
 
 def _table(search: Search, box: Box, sign: int) -> dict[str, Any]:

@@ -17,8 +17,10 @@ from ..models.base import Model, sharing
 from ..models.compiling import options
 from ..models.parameters import assigned
 from ..solvers.steady import failures
+from .batches import filled, shared_out
 from .bounds import Box, followed
 from .constraints import Constraint
+from .interrupt import look
 from .journal import untracked
 from .objective import Objective
 
@@ -27,8 +29,8 @@ class Programs:
     """The compiled functions of one search: what is minimised is a weighted sum of objectives times `sign`.
 
     Two programs are compiled, at the same time, when the first of them is needed: values and gradients of all starts in
-    one batch (reverse mode), and value, gradient and Hessian of one point (forward over forward mode). Failed solves are
-    NaN in both.
+    one batch (reverse mode), shared out among the devices of this process, and value, gradient and Hessian of one point
+    (forward over forward mode). Failed solves are NaN in both.
 
     Args:
         model: the device. objectives: what is summed. box: what varies. starts: the size of the batch.
@@ -96,7 +98,10 @@ class Programs:
 
         self.sign = sign
         self.weights = np.ones((starts, len(objectives))) if weights is None else np.asarray(weights, float)
-        self._programs = (slopes, at_one)
+        devices = jax.local_devices()
+        spread, self._sharding = shared_out(slopes, 4, 2, devices)
+        self._programs = (spread, at_one)
+        self._full = -(-starts // len(devices)) * len(devices)
         self._inputs = (model, box.low, box.high)
         self._size = (starts, len(box.low))
         self._key = (
@@ -122,20 +127,28 @@ class Programs:
             # Compiling takes far longer than tracing, and lets other threads run; tracing stays in this one.
             slopes, at_one = self._programs
             pool = concurrent.futures.ThreadPoolExecutor(2)
-            us, weights = np.zeros(self._size), self.weights
-            first = pool.submit(jax.jit(slopes).lower(0.0, *self._inputs, weights, us).compile, options())
-            second = pool.submit(jax.jit(at_one).lower(*self._inputs, weights[0], us[0]).compile, options())
+            u, weights = np.zeros(self._size[1]), self.weights[0]
+            many = self._rows(self.weights, np.zeros(self._size))
+            first = pool.submit(jax.jit(slopes).lower(0.0, *self._inputs, *many).compile, options())
+            second = pool.submit(jax.jit(at_one).lower(*self._inputs, weights, u).compile, options())
             pool.shutdown(wait=False)
             _compiled[self._key] = (first, second)
             while len(_compiled) > 8:
                 _compiled.popitem(last=False)
         return _compiled[self._key][which].result()
 
+    def _rows(self, *several: np.ndarray) -> list:
+        """Arrays with a row for each start, on the devices that share them."""
+        return [filled(x, self._full, self._sharding) for x in several]
+
     def slopes(self, us: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Values (starts,) and gradients (starts, n) at the points us (starts, n)."""
 
+        look()
+
         def compute(penalty, weights, us):
-            return jax.device_get(self._compiled(0)(float(penalty), *self._inputs, weights, us))
+            found = jax.device_get(self._compiled(0)(float(penalty), *self._inputs, *self._rows(weights, us)))
+            return [values[: len(us)] for values in found]
 
         values, gradients, self.parts = self._journal("slopes", compute, self.penalty, self.weights, us)
         self.evaluations += len(us)
@@ -143,6 +156,7 @@ class Programs:
 
     def limits(self, u: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Values (k,), Jacobian (k, n) and Hessians (k, n, n) of what must not be positive, at the point u (n,)."""
+        look()
         if self._limits is None:
             return np.zeros(0), np.zeros((0, u.size)), np.zeros((0, u.size, u.size))
         limits = self._limits
@@ -158,6 +172,8 @@ class Programs:
 
     def one(self, u: np.ndarray, weights: np.ndarray | None = None) -> tuple:
         """Value, gradient (n,) and Hessian (n, n), with `second`, at the point u (n,), with the first start's weights or others (k,)."""
+
+        look()
 
         def compute(weights, u):
             return jax.device_get(self._compiled(1)(*self._inputs, weights, u))

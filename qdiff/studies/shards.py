@@ -142,6 +142,17 @@ def finished(out: pathlib.Path, record: dict):
             _remove(folder)
 
 
+def kept_points(out: pathlib.Path, alone: bool) -> int:
+    """How many points an unfinished study has; of none the folder goes, if no other process is about to put some there."""
+    folder = out.with_name(out.name + ".parts")
+    if not folder.is_dir():
+        return 0
+    points = sum(int(p.stem.partition("-")[2]) - int(p.stem.partition("-")[0]) for p in folder.iterdir() if _NAMED.fullmatch(p.name))
+    if alone and not points and unfinished(out):
+        _remove(folder)
+    return points
+
+
 def _remove(folder: pathlib.Path):
     for path in folder.iterdir():
         if _NAMED.fullmatch(path.name) or _OWN.fullmatch(path.name):

@@ -16,10 +16,12 @@ from ..solvers.progress import shown as progress_shown
 from . import csv_files
 from .batches import Batches, Reasons
 from .grid import Grid
+from .interrupt import Interrupted, ending, look
 from .labelled import Layout, coded
 from .places import disk, folder_to_be
+from .processes import Alone, Company, company
 from .record import model_record
-from .shards import Shards, finished, unfinished
+from .shards import Shards, finished, kept_points, unfinished
 
 if TYPE_CHECKING:
     import xarray
@@ -28,7 +30,6 @@ if TYPE_CHECKING:
 _KEPT_EVERY = 2.0
 # At how many points, spread over the grid, the model is asked whether its results are to be taken with care.
 _ASKED = 1000
-_POLL = 0.2
 
 
 def sweep(
@@ -72,6 +73,8 @@ def sweep(
     Raises:
         ValueError: an unknown name, a grid that is empty or not physical, a file that exists, another study.
         OSError: the disk is full or cannot be written; what was computed until then is kept.
+        KeyboardInterrupt: Ctrl-C; it says how many points are kept, where, and how to go on.
+        RuntimeError: another process of the job failed, with its reason, or was killed. What was computed is kept.
 
     Example:
         >>> import qdiff as qd
@@ -105,6 +108,25 @@ def sweep(
         raise ValueError("out must be given when several processes share a sweep")
     if out is not None and not isinstance(out, (str, os.PathLike)):
         raise ValueError(f"out must be the name of a file, but was {out!r}")
+    path = None if out is None else pathlib.Path(out)
+    with company(path, "sweep") as others, ending(lambda: _interrupted(path, grid.size)):
+        return _swept(model, names, grid, record, out, resume, chunk, gradient, progress, callback, others)
+
+
+def _swept(
+    model: Model,
+    names: tuple[str, ...],
+    grid: Grid,
+    record: dict,
+    out: str | os.PathLike | None,
+    resume: bool,
+    chunk: int | None,
+    gradient: bool,
+    progress: bool | None,
+    callback: Callable[[int, int], object] | None,
+    others: Company | Alone,
+) -> xarray.Dataset:
+    """The sweep of a grid, computed or read."""
     with disk("out", out or ""):
         path = None if out is None else _target(pathlib.Path(out), record, resume)
     if path is not None and path.exists():
@@ -112,12 +134,13 @@ def sweep(
     if path is not None and chunk is None:
         chunk = unfinished(path).get("chunk")  # the same calls as before give the same digits
 
-    batches = Batches(model, grid.names, names, gradient, grid.size, chunk)
+    points = grid.size if chunk else -(-grid.size // jax.process_count())  # of a small grid each process has its share
+    batches = Batches(model, grid.names, names, gradient, points, chunk)
     layout = Layout(model, grid, batches.shapes, record)
     if warning := _warning(model, grid):
         layout.attributes["warning"] = warning
     report = _reporter(grid.size, progress, callback)
-    work = _Work(grid, batches, Reasons(model, grid.names, names), report)
+    work = _Work(grid, batches, Reasons(model, grid.names, names), report, others.look)
     if path is None:
         arrays, reasons = work.run(0, grid.size)
         report(None)
@@ -127,7 +150,8 @@ def sweep(
         shards = Shards(path, record, batches.chunk, resume or jax.process_count() > 1)
         try:
             shards.check(grid.size, batches.shapes)
-            missing = _missing(grid.size, batches.chunk, shards.ranges())
+            # The shares are cut by what the first process has chosen: the memory of each may allow another chunk.
+            missing = _missing(grid.size, unfinished(path).get("chunk", batches.chunk), shards.ranges())
         except (OSError, ValueError):
             if not path.exists():
                 raise
@@ -137,7 +161,7 @@ def sweep(
         for start, stop in missing:
             work.run(start, stop, shards)
         report(None)
-        _finish(path, layout, shards, grid.size)
+        _finish(path, layout, shards, grid.size, others)
     return csv_files.read(path, layout) if csv_files.is_csv(path) else _opened(path)
 
 
@@ -158,15 +182,24 @@ def _warning(model: Model, grid: Grid) -> str | None:
 class _Work:
     """Ranges of points, computed call by call."""
 
-    def __init__(self, grid: Grid, batches: Batches, reasons: Reasons, report: Callable):
-        self._grid, self._batches, self._reasons, self._report = grid, batches, reasons, report
+    def __init__(self, grid: Grid, batches: Batches, reasons: Reasons, report: Callable, look: Callable):
+        self._grid, self._batches, self._reasons, self._report, self._look = grid, batches, reasons, report, look
 
     def run(self, start: int, stop: int, shards: Shards | None = None):
         """The variables of the points [start, stop), and why some failed; with `shards` they are put there instead."""
+        try:
+            return self._run(start, stop, shards)
+        except BaseException:
+            self._report(None)  # the bar ends its line, for what is said next
+            raise
+
+    def _run(self, start: int, stop: int, shards: Shards | None):
         done: list[dict[str, np.ndarray]] = []
         why: dict[int, str] = {}
         begin, last = start, time.monotonic()
         while start < stop:
+            look()
+            self._look()
             end = min(start + self._batches.chunk, stop)
             x = self._grid.points(start, end)
             found = self._batches(x)
@@ -200,14 +233,23 @@ def _missing(size: int, chunk: int, there: list[tuple[int, int]]) -> list[tuple[
     return out
 
 
-def _finish(path: pathlib.Path, layout: Layout, shards: Shards, size: int):
+def _interrupted(path: pathlib.Path | None, size: int) -> Interrupted:
+    """What there is of a sweep that was interrupted."""
+    if path is None:
+        return Interrupted("nothing is kept, as `out` was not given", None)
+    if path.exists():
+        return Interrupted(f"all {size} points are in {path}", path)
+    if points := kept_points(path, alone=jax.process_count() == 1):
+        return Interrupted(f"{points} of {size} points are kept in {path}.parts", path)
+    return Interrupted("nothing is kept, as no point was computed yet", None)
+
+
+def _finish(path: pathlib.Path, layout: Layout, shards: Shards, size: int, others: Company | Alone):
     """The shards joined into the file, by the first process when all are there; the others wait for it."""
     if jax.process_index() > 0:
-        while not path.exists():
-            time.sleep(_POLL)
+        others.wait(path.exists)
         return
-    while sum(stop - start for start, stop in shards.ranges()) < size:
-        time.sleep(_POLL)
+    others.wait(lambda: sum(stop - start for start, stop in shards.ranges()) >= size)
     if csv_files.is_csv(path):
         shards.join(path, lambda file: csv_files.write(file, layout, shards.parts))
     else:

@@ -15,13 +15,16 @@ from ..solvers.steady import SolveError
 from .bounds import Box, prepared, tied
 from .constrained import polished
 from .constraints import constraints_of
-from .journal import Journal, kept
+from .interrupt import Interrupted, ending, kept_search
+from .journal import Journal, kept, writing
 from .objective import objective
 from .polish import Polished, newton
+from .processes import led
 from .record import model_record
 from .search import Programs, Search, counted, rule, spread
 
 _PENALTY = 1e3  # how much a constraint that is broken by one weighs, in spreads of the sum over the starts
+_SO_FAR = "interrupted: this is the best so far"
 _MOST = 100_000  # points in one batch
 _ROUNDS = 4  # how often every weight may begin again at what another one has found
 
@@ -63,6 +66,7 @@ class Tradeoff:
         save(self, folder)
 
 
+@led
 def tradeoff(
     model: Model,
     figure: str | Mapping[str, float] | Callable,
@@ -98,6 +102,7 @@ def tradeoff(
     Raises:
         ValueError: as of `optimize`; weights outside 0 to 1.
         SolveError: there is no point at which both figures are finite and nothing is forbidden.
+        KeyboardInterrupt: as of `optimize`, with a `Tradeoff` as `best`.
 
     Example:
         >>> import qdiff as qd
@@ -148,62 +153,82 @@ def tradeoff(
     W = np.stack([alpha, 1 - alpha], axis=1)
     rows = np.repeat(W, starts, axis=0)
     programs = Programs(model, sought, box, len(rows), -1, ties, limits, weights=rows, journal=journal)
-    search = Search(spread(len(rows), len(box.low), seed))
-    first = programs.slopes(search.points)[0]
-    initial = programs.parts[np.isfinite(programs.parts).all(axis=1)]
-    programs.penalty = _PENALTY * float(np.ptp(first[np.isfinite(first)]) or 1.0) if np.isfinite(first).any() else 0.0
-    report = (lambda step, value: callback(step, -value)) if callback else lambda *_: None
-    search.run(programs.slopes, steps, report, programs.allowed, optimizer)
-    parts = _parts(programs, search.where)
-    known = np.isfinite(search.best) & np.isfinite(parts).all(axis=1)
-    points, parts = search.where[known], parts[known]
-    if not len(points):
-        both = f"{sought[0].about.name} and {sought[1].about.name}"
-        if limits and np.isfinite(search.history).any():
-            raise ValueError(f"{both} are finite and allowed at none of the points tried: change `over`")
-        if isinstance(journal, Journal):
-            journal.discard()
-        raise SolveError(f"{both} are both finite at none of the points tried: narrow the bounds `over`, or take more starts")
-
+    search: Search | None = None
     best: list[Polished | None] = [None] * len(alpha)
-    for _ in range(_ROUNDS):
-        changed = False
-        for k, w in enumerate(W):
-            sums = parts @ w
-            lead, own = int(np.nanargmax(sums)), best[k]
-            scale = abs(float(sums[lead] - np.median(initial @ w))) if len(initial) else 0.0
-            if own is not None and sums[lead] <= -own.value + 1e-10 * max(scale, abs(own.value)):
-                continue
 
-            def one(u, w=w):
-                return programs.one(u, w)
+    def result(ends: list[Polished], parts: np.ndarray) -> Tradeoff:
+        columns = [box.named(end.u) for end in ends]
+        return Tradeoff(
+            figures=(sought[0].about, sought[1].about),
+            weights=alpha,
+            values=parts,
+            parameters={name: np.array([column[name] for column in columns]) for name in box.names},
+            converged=np.array([end.converged for end in ends]),
+            messages=[end.message for end in ends],
+            efficient=_efficient(parts),
+            at_bound=[box.touched(end.u) for end in ends],
+            ties=ties,
+            bounds=box.bounds,
+            model=model,
+            evaluations=programs.evaluations,
+        )
 
-            found = polished(one, programs.limits, points[lead], scale) if limits else newton(one, points[lead], scale)
-            if own is None or found.value < own.value:
-                best[k], changed = found, True
-        points = np.stack([found.u for found in best if found is not None])
-        parts = _parts(programs, points)
-        if not changed:
-            break
-    ends = [found for found in best if found is not None]
-    columns = [box.named(end.u) for end in ends]
-    result = Tradeoff(
-        figures=(sought[0].about, sought[1].about),
-        weights=alpha,
-        values=parts,
-        parameters={name: np.array([column[name] for column in columns]) for name in box.names},
-        converged=np.array([end.converged for end in ends]),
-        messages=[end.message for end in ends],
-        efficient=_efficient(parts),
-        at_bound=[box.touched(end.u) for end in ends],
-        ties=ties,
-        bounds=box.bounds,
-        model=model,
-        evaluations=programs.evaluations,
-    )
-    if out is not None:
-        result.save(pathlib.Path(out))
-    return result
+    def interrupted() -> Interrupted:
+        """What there is, without a program that was not compiled before."""
+        half = None
+        if search is not None and np.isfinite(search.best).any():
+            points = np.stack([*search.where[np.isfinite(search.best)], *(end.u for end in best if end is not None)])
+            points = np.unique(points, axis=0)[: len(rows)]
+            parts = _parts(programs, points)
+            known = np.isfinite(parts).all(axis=1)
+            if known.any():
+                lead = [int(np.argmax(np.where(known, parts @ w, -np.inf))) for w in W]
+                half = result([Polished(points[k], np.nan, np.nan, False, _SO_FAR) for k in lead], parts[lead])
+                if out is not None and writing():
+                    half.save(pathlib.Path(out))
+        return kept_search(out, Journal.NAME, half, "of each weight" if out is not None else "the curve `best` of this exception")
+
+    with ending(interrupted):
+        search = Search(spread(len(rows), len(box.low), seed))
+        first = programs.slopes(search.points)[0]
+        initial = programs.parts[np.isfinite(programs.parts).all(axis=1)]
+        programs.penalty = _PENALTY * float(np.ptp(first[np.isfinite(first)]) or 1.0) if np.isfinite(first).any() else 0.0
+        report = (lambda step, value: callback(step, -value)) if callback else lambda *_: None
+        search.run(programs.slopes, steps, report, programs.allowed, optimizer)
+        parts = _parts(programs, search.where)
+        known = np.isfinite(search.best) & np.isfinite(parts).all(axis=1)
+        points, parts = search.where[known], parts[known]
+        if not len(points):
+            both = f"{sought[0].about.name} and {sought[1].about.name}"
+            if limits and np.isfinite(search.history).any():
+                raise ValueError(f"{both} are finite and allowed at none of the points tried: change `over`")
+            if isinstance(journal, Journal):
+                journal.discard()
+            raise SolveError(f"{both} are both finite at none of the points tried: narrow the bounds `over`, or take more starts")
+
+        for _ in range(_ROUNDS):
+            changed = False
+            for k, w in enumerate(W):
+                sums = parts @ w
+                lead, own = int(np.nanargmax(sums)), best[k]
+                scale = abs(float(sums[lead] - np.median(initial @ w))) if len(initial) else 0.0
+                if own is not None and sums[lead] <= -own.value + 1e-10 * max(scale, abs(own.value)):
+                    continue
+
+                def one(u, w=w):
+                    return programs.one(u, w)
+
+                found = polished(one, programs.limits, points[lead], scale) if limits else newton(one, points[lead], scale)
+                if own is None or found.value < own.value:
+                    best[k], changed = found, True
+            points = np.stack([found.u for found in best if found is not None])
+            parts = _parts(programs, points)
+            if not changed:
+                break
+        whole = result([found for found in best if found is not None], parts)
+        if out is not None and writing():
+            whole.save(pathlib.Path(out))
+        return whole
 
 
 def _alphas(weights) -> np.ndarray:

@@ -10,6 +10,7 @@ import optax
 import pytest
 
 import qdiff as qd
+from qdiff.studies.interrupt import Interrupted
 from qdiff.studies.polish import newton, trust_region
 from qdiff.studies.search import OPTIMIZERS, Search, spread
 
@@ -314,13 +315,22 @@ def test_progress_and_history():
     assert 48 < found.evaluations < 100
 
 
-def test_an_interrupt_keeps_the_best():
+def test_an_interrupt_keeps_the_best(monkeypatch):
+    """It says so; without `out` nothing is kept, and no program is compiled for what it has."""
+
     def stop(step, value):
         if step == 5:
+            monkeypatch.setattr("qdiff.studies.search.Programs.one", None)
+            monkeypatch.setattr("qdiff.studies.search.Programs.limits", None)
             raise KeyboardInterrupt
 
-    found = best("hill", callback=stop)
+    with pytest.raises(Interrupted) as caught, monkeypatch.context() as monkeypatch:
+        best("hill", callback=stop)
+    found, where = caught.value.best, ", ".join(f"{k} = {v:.6g}" for k, v in caught.value.best.parameters.items())
+    said = f"interrupted: nothing is kept, as `out` was not given; the best so far is hill = {found.value:.10g} at {where}"
+    assert str(caught.value) == said
     assert (found.converged, found.message) == (False, "interrupted: this is the best so far")
+    assert found.curvature["verdict"] == "not examined: the search was interrupted"
     assert len(found.trace["best"]) == 5 and found.value == found.trace["best"][-1] > 0.9
     assert float(found.model.hill()) == pytest.approx(found.value, abs=1e-14)
 
@@ -329,7 +339,7 @@ def test_an_interrupt_before_there_is_anything():
     def stop(step, value):
         raise KeyboardInterrupt
 
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(KeyboardInterrupt, match="^interrupted: nothing is kept, as `out` was not given$"):
         best("nowhere", callback=stop)
 
 

@@ -1,5 +1,6 @@
 """An optimisation that is killed and resumed ends as the undisturbed one, byte by byte."""
 
+import json
 import os
 import pathlib
 import random
@@ -74,7 +75,9 @@ def test_an_interrupt_is_resumed(whole, tmp_path):
         if step == 7:
             raise KeyboardInterrupt
 
-    assert not search(tmp_path, callback=stop).converged
+    with pytest.raises(KeyboardInterrupt, match="^interrupted: the best so far .depth = .* are kept in .*; resume=True goes on"):
+        search(tmp_path, callback=stop)
+    assert json.loads((tmp_path / "result.json").read_text())["converged"] is False
     assert search(tmp_path, resume=True).converged
     assert all(files(tmp_path)[name] == whole[name] for name in ("result.json", "trace.csv"))
 
