@@ -5,9 +5,9 @@ import os
 import pathlib
 import resource
 
-# Nearly every program here runs once, and compiling it is most of what a test costs: these two make that two to four times
-# as fast, and the programs several times slower. XLA_FLAGS= compiles as users do; so do the notebooks.
-os.environ.setdefault("XLA_FLAGS", "--xla_cpu_use_fusion_emitters=false --xla_backend_optimization_level=0")
+import quick
+
+quick.set_flags()  # before JAX starts; the notebooks are compiled as users do
 
 import jax
 import pytest

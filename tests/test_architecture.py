@@ -2,6 +2,7 @@
 
 import ast
 import os
+import re
 import subprocess
 import sys
 import time
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import jax
 import pytest
+import quick
 
 import qdiff
 from qdiff.models import compiling
@@ -108,3 +110,20 @@ def test_an_error_of_the_compiler_itself_stays_what_it_is():
 
     with pytest.raises(jax.errors.JaxRuntimeError, match="nobody knows"):
         solved(broken)
+
+
+def flags_in(source: str) -> set[str]:
+    """The flags of XLA that a source sets in the environment."""
+    return set(re.findall(r"--xla_\w+=\w+", source))
+
+
+def test_no_flag_is_set_that_this_compiler_lacks():
+    """XLA ends the process over a flag that it does not know: only `quick` sets one that may be gone, and it asks first."""
+    assert flags_in("XLA_FLAGS='--xla_a=1 --xla_b_c=true'") == {"--xla_a=1", "--xla_b_c=true"}
+    assert not quick.known("--xla_no_such_flag=1")
+    repository = ROOT.parent
+    own = repository / "tests" / "test_architecture.py"
+    sources = [p for room in ("qdiff", "tests", "benchmarks") for p in (repository / room).rglob("*.py") if p != own]
+    found = set().union(*(flags_in(p.read_text()) for p in sources))
+    assert "--xla_force_host_platform_device_count=3" in found
+    assert quick.known(*found) and quick.known(*os.environ["XLA_FLAGS"].split())

@@ -16,10 +16,11 @@ import jax.monitoring
 
 import qdiff as qd
 from qdiff.generators.sector import reach
+from qdiff.models import compiling
 
 RECORD = pathlib.Path(__file__).parent / "data" / "work.json"
-# The same passes for everybody, whatever XLA_FLAGS says.
-OPTIONS = {"xla_cpu_use_fusion_emitters": False, "xla_backend_optimization_level": 0}
+# The same passes for everybody who has the same jaxlib, whatever XLA_FLAGS says.
+OPTIONS = compiling.options(level=0)
 # name -> (model, figure): small enough to compile in a second or two, and through every kind of solve.
 PROGRAMS = {
     "rotor": (lambda: qd.models.RotorEngine(l_min=-8, l_max=12), "heat_current_hot"),

@@ -112,10 +112,11 @@ def _primitive(name, implementation, in_numpy, length):
 
     def eager(x, *, places, axis):
         x = jnp.asarray(x)
-        if x.devices() != {jax.devices("cpu")[0]}:
+        if [device.platform for device in x.devices()] != ["cpu"]:
             return compiled(x, places=places, axis=axis)
         # Outside of compiled programs a program for each set of places would take longer than all that it does.
-        return jnp.asarray(np.moveaxis(in_numpy(np.moveaxis(np.asarray(x), axis, 0), places), 0, axis))
+        out = np.moveaxis(in_numpy(np.moveaxis(np.asarray(x), axis, 0), places), 0, axis)
+        return jnp.asarray(out, device=next(iter(x.devices())) if x.committed else None)
 
     primitive.def_impl(eager)
     primitive.def_abstract_eval(

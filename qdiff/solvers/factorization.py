@@ -5,11 +5,11 @@ from __future__ import annotations
 import abc
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 
 from ..generators.sector import Sector
 from . import linear
+from .split_lu import lu, solve_triangular
 from .twisted import Twisted, twisted
 
 # The generator is factorised with this fraction of its largest entry taken off the diagonal: a little above
@@ -57,13 +57,16 @@ class Dense(Solver):
     """LU factorisation of the full matrix of the sector, O(n^3): best below some hundred coordinates."""
 
     def factor(self, sector, values):
-        return jax.scipy.linalg.lu_factor(matrix(sector, values) - _shift(values) * jnp.eye(sector.size))
+        return lu(matrix(sector, values) - _shift(values) * jnp.eye(sector.size))
 
     def solve(self, sector, factors, r):
-        return jax.scipy.linalg.lu_solve(factors, r)
+        packed, order = factors
+        return solve_triangular(packed, solve_triangular(packed, r[order], lower=True, unit=True))
 
     def solve_T(self, sector, factors, r):
-        return jax.scipy.linalg.lu_solve(factors, r, trans=1)
+        packed, order = factors
+        x = solve_triangular(packed, solve_triangular(packed, r, trans=True), lower=True, trans=True, unit=True)
+        return jnp.zeros_like(x).at[order].set(x, unique_indices=True)
 
 
 # Blocks up to this size are eliminated entry by entry, written out; beyond it LAPACK is as fast and compiles sooner.

@@ -8,10 +8,10 @@ from typing import NamedTuple
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
-from jax.scipy.linalg import solve_triangular
 from jaxtyping import Array, Float, Int
 
 from ..operators.sums import take
+from .split_lu import lu, solve_triangular
 
 
 class BlockPlan:
@@ -89,7 +89,7 @@ def factor(lower: Float[Array, "m b b"], diag: Float[Array, "m b b"], upper: Flo
 
     def reduced(left, level):
         lo, d, up = level
-        panel, _, order = lax.linalg.lu(jnp.concatenate([left[:, :b], lo]))
+        panel, order = lu(jnp.concatenate([left[:, :b], lo]))
         rows = jnp.block([[left[:, b:], jnp.zeros((b, b))], [d, up]])[order]
         right = _unit_lower(panel[:b], rows[:b])
         return rows[b:] - panel[b:] @ right, Factors(panel, order, right)
@@ -124,12 +124,12 @@ def solve_T(factors: Factors, r: Float[Array, "m b c"]) -> Float[Array, "m b c"]
 
     def down(pulled, level):
         (panel, _, right), r = level
-        z = solve_triangular(panel[:b], r - pulled[:b], trans=1)
+        z = solve_triangular(panel[:b], r - pulled[:b], trans=True)
         return jnp.concatenate([pulled[b:], none]) + right.T @ z, z
 
     def up(left, level):
         (panel, order, _), z = level
-        y = solve_triangular(panel[:b], z - panel[b:].T @ left, trans=1, lower=True, unit_diagonal=True)
+        y = solve_triangular(panel[:b], z - panel[b:].T @ left, lower=True, trans=True, unit=True)
         both = jnp.zeros((2 * b, r.shape[2])).at[order].set(jnp.concatenate([y, left]), unique_indices=True)
         return both[:b], both[b:]
 
@@ -139,7 +139,7 @@ def solve_T(factors: Factors, r: Float[Array, "m b c"]) -> Float[Array, "m b c"]
 
 
 def _unit_lower(L, r):
-    return solve_triangular(L, r, lower=True, unit_diagonal=True)
+    return solve_triangular(L, r, lower=True, unit=True)
 
 
 @functools.lru_cache(maxsize=256)

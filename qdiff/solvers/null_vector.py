@@ -13,7 +13,7 @@ from ..generators.sector import Sector
 from ..operators.sums import sum_into, take
 from .compensated import Conserving
 from .factorization import Solver
-from .lanes import again, in_lanes
+from .lanes import again, in_lanes, one_by_one
 
 # Below this reciprocal condition a second stationary state cannot be told from a slow decay: the factorisation's
 # shift makes an exact second one show as a few times 1e-14.
@@ -45,8 +45,12 @@ def _stationary(sector, solver, values):
     """
     many = solver.many(sector)
     if many is None:
-        factors = solver.factor(sector, values)
-        return *_by_iteration(sector, values, partial(solver.solve, sector, factors))[0], factors
+
+        def alone(values):
+            factors = solver.factor(sector, values)
+            return *_by_iteration(sector, values, partial(solver.solve, sector, factors))[0], factors
+
+        return one_by_one(alone)(values)
 
     def lanes(values):
         return _with_care(sector, solver, values, False, partial(_by_iteration, sector, values))
@@ -178,8 +182,13 @@ def response(sector, solver, values, x, factors, right):
 
         known = lax.stop_gradient(values)
         if solver.many(sector) is None:
-            solve = partial(solver.solve_T if transposed else solver.solve, sector, factors)
-            return lambda _, r: refined(known, x, r[:, None], solve)[0][:, 0]
+            solve = solver.solve_T if transposed else solver.solve
+
+            def alone(values, x, factors, r):
+                return refined(values, x, r, partial(solve, sector, factors))[0]
+
+            in_turn = one_by_one(alone, columns=True)
+            return lambda _, r: in_turn(known, x, factors, r[:, None])[:, 0]
         in_columns = in_lanes(lanes, columns=True)
         return lambda _, r: in_columns(known, x, r[:, None])[:, 0]
 

@@ -1,0 +1,38 @@
+"""How the tests compile: quickly, with those of two flags of XLA that this jaxlib knows."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+# Nearly every program of the tests runs once, and compiling it is most of what a test costs: these
+# two make that two to four times as fast, and the programs several times slower.
+OPTIONS = {"xla_cpu_use_fusion_emitters": False, "xla_backend_optimization_level": 0}
+
+# XLA ends the process over a flag that it does not know, so that another process has to ask.
+_PROBE = "from jaxlib import xla_client; xla_client.make_cpu_client()"
+
+
+def known(*flags: str) -> bool:
+    """Whether this jaxlib has all of these flags: names of flags come and go."""
+    environment = os.environ | {"XLA_FLAGS": " ".join(flags), "TF_CPP_MIN_LOG_LEVEL": "1"}
+    done = subprocess.run([sys.executable, "-c", _PROBE], env=environment, capture_output=True, text=True)
+    if done.returncode and "Unknown flag" not in done.stderr:
+        raise RuntimeError(f"jaxlib does not start: {done.stderr.strip()[-1000:]}")
+    return not done.returncode
+
+
+def as_flags(options: dict) -> list[str]:
+    """The options of a compilation as XLA_FLAGS has them."""
+    return [f"--{name}={str(value).lower()}" for name, value in options.items()]
+
+
+def set_flags():
+    """Sets XLA_FLAGS for this process and those it starts, unless it is set; XLA_FLAGS= compiles as users do."""
+    if "XLA_FLAGS" in os.environ:
+        return
+    flags = as_flags(OPTIONS)
+    if not known(*flags):
+        flags = [flag for flag in flags if known(flag)]
+    os.environ["XLA_FLAGS"] = " ".join(flags)
