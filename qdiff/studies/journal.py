@@ -11,7 +11,8 @@ from collections.abc import Callable
 import numpy as np
 
 from ..operators.checks import truth
-from .places import disk, folder_to_be
+from .places import disk, folder_to_be, made
+from .record import differing
 
 
 class Journal:
@@ -24,6 +25,9 @@ class Journal:
     Args:
         folder: where; it is made if need be. record: what is computed, as JSON. resume: whether to use what is there.
 
+    Attributes:
+        path: the file.
+
     Raises:
         ValueError: the folder has a journal and `resume` is not set, or the journal is of another study, or damaged.
     """
@@ -31,21 +35,20 @@ class Journal:
     NAME = "journal.jsonl"
 
     def __init__(self, folder: pathlib.Path, record: dict, resume: bool):
-        self._path = folder / self.NAME
+        self.path = folder / self.NAME
         self._known: dict[str, list[np.ndarray]] = {}
         record = json.loads(json.dumps(record))
-        if os.path.lexists(self._path):
+        if os.path.lexists(self.path):
             if not resume:
-                raise ValueError(f"out has an unfinished or finished study in {self._path}: resume it, or give another folder")
+                raise ValueError(f"out has an unfinished or finished study in {self.path}: resume it, or give another folder")
             self._read(record)
         self._record = record
 
     def _read(self, record: dict):
-        damaged = f"out has a {self.NAME} that {{}}: give another folder, or delete {self._path} and start again"
         try:
-            text = self._path.read_bytes()
+            text = self.path.read_bytes()
         except OSError as error:
-            raise ValueError(damaged.format(f"cannot be read ({error.strerror})")) from None
+            raise ValueError(self._useless(f"cannot be read ({error.strerror})")) from None
         whole = text[: text.rfind(b"\n") + 1]
         try:
             lines = [_checked(json.loads(line)) for line in whole.splitlines()]
@@ -53,26 +56,48 @@ class Journal:
                 self._known[line["at"]] = [np.asarray(x, float) for x in line["found"]]
             old = dict(lines[0]["study"]) if lines else record
         except (ValueError, KeyError, TypeError, RecursionError):
-            raise ValueError(damaged.format("is damaged")) from None
-        if differing := [name for name in sorted({*old, *record}) if old.get(name) != record.get(name)]:
-            raise ValueError(f"the study in {self._path} must be the same as this one, but differs in {', '.join(differing)}")
+            raise ValueError(self._useless("is damaged")) from None
+        if found := differing(old, record):
+            raise ValueError(f"the study in {self.path} must be the same as this one, but differs in {found}")
         if len(whole) < len(text):
-            with disk("out", self._path), open(self._path, "r+b") as file:
+            with disk("out", self.path), open(self.path, "r+b") as file:
                 file.truncate(len(whole))
 
+    def _useless(self, why: str) -> str:
+        return f"out has a {self.NAME} that {why}: give another folder, or delete {self.path} and start again"
+
     def _append(self, line: dict):
-        with disk("out", self._path.parent, kept=self._path):
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            with open(self._path, "a") as file:
-                if not file.tell():
-                    file.write(_signed({"study": self._record}))
-                file.write(_signed(line))
+        with disk("out", self.path.parent, lambda: kept_evaluations(self.path.parent)), made(self.path.parent):
+            before = self.path.stat().st_size if self.path.exists() else 0
+            try:
+                with open(self.path, "a") as file:
+                    if not before:
+                        file.write(_signed({"study": self._record}))
+                    file.write(_signed(line))
+            except OSError:
+                if self._known:
+                    os.truncate(self.path, before)  # without the line that did not fit
+                else:
+                    self.path.unlink(missing_ok=True)
+                raise
+
+    def entries(self, name: str) -> list[tuple[list[np.ndarray], list[np.ndarray]]]:
+        """(inputs, each flat, and what was found) of every evaluation under this name.
+
+        Raises:
+            ValueError: one cannot be understood.
+        """
+        try:
+            split = [(at.split(" "), found) for at, found in self._known.items()]
+            return [([np.frombuffer(bytes.fromhex(x)) for x in at[1:]], found) for at, found in split if at[0] == name]
+        except (AttributeError, ValueError):
+            raise ValueError(self._useless("is damaged")) from None
 
     def discard(self):
         """Delete the file, and its folder if nothing else is in it."""
-        self._path.unlink(missing_ok=True)
-        if self._path.parent.is_dir() and not any(self._path.parent.iterdir()):
-            self._path.parent.rmdir()
+        self.path.unlink(missing_ok=True)
+        if self.path.parent.is_dir() and not any(self.path.parent.iterdir()):
+            self.path.parent.rmdir()
 
     def __call__(self, name: str, compute: Callable, *inputs) -> list[np.ndarray]:
         """compute(*inputs), arrays, or what it was when it was computed before under this name."""
@@ -94,6 +119,16 @@ def _checked(line) -> dict:
     if line.pop("check") != zlib.crc32(json.dumps(line).encode()):
         raise ValueError
     return line
+
+
+def kept_evaluations(folder: pathlib.Path) -> str:
+    """What the journal of a folder keeps, in words; "" if it has none."""
+    path = folder / Journal.NAME
+    try:
+        lines = path.read_bytes().count(b"\n") - 1
+    except OSError:
+        lines = 0
+    return f"{lines} evaluations are kept in {path}: make room, and resume" if lines > 0 else ""
 
 
 def kept(out: str | os.PathLike | None, record: dict, resume: bool) -> Callable:

@@ -19,7 +19,8 @@ from .journal import Journal, kept
 from .objective import objective
 from .polish import FLAT, Polished, free, newton
 from .quasi import quasi_newton
-from .record import model_record
+from .recomputed import check_search
+from .record import model_record, roles
 from .search import Programs, Search, counted, rule, screened
 
 _LEAD = 1e3  # how much a constraint that is broken by one weighs, in spreads of the figure over the starts
@@ -167,7 +168,7 @@ def optimize(
     sign = 1 if minimize else -1
     record = {
         "study": "optimize",
-        **model_record(model),
+        **model_record(model, roles(sought, limits=limits)),
         "figure": sought.about.name,
         "over": {name: list(pair) for name, pair in box.bounds.items()},
         "ties": ties,
@@ -180,6 +181,7 @@ def optimize(
         "polish": polish,
     }
     journal = kept(out, record, resume)
+    check_search(journal, model, [sought], box, ties, limits)
 
     exact = polish == "newton"
     programs = Programs(model, [sought], box, starts, sign, ties, limits, second=exact, journal=journal)

@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .places import disk, folder_to_be
+from .journal import kept_evaluations
+from .places import disk, folder_to_be, made, whole
 
 if TYPE_CHECKING:
     from .optimize import Optimum
 
-FILES = ("result.json", "trace.csv", "picture.png")
+FILES = ("trace.csv", "picture.png", "result.json")  # the last one last: where it is, the others are
 
 
 def save(optimum: Optimum, folder: str | os.PathLike):
@@ -27,27 +28,23 @@ def save(optimum: Optimum, folder: str | os.PathLike):
     of each start (empty where it is NaN). picture.png: the same, and where each start ended.
     """
     folder = folder_to_be("folder", folder)
-    with disk("folder", folder):
-        folder.mkdir(parents=True, exist_ok=True)
-        _write(optimum, folder)
+    with disk("folder", folder, lambda: kept_evaluations(folder)), made(folder), whole(folder, FILES) as paths:
+        _write(optimum, *paths)
 
 
-def _write(optimum: Optimum, folder: pathlib.Path):
+def _write(optimum: Optimum, trace: pathlib.Path, drawing: pathlib.Path, result: pathlib.Path):
     values = optimum.trace["values"]
-    with open(folder / "trace.csv", "w", newline="") as file:
+    with open(trace, "w", newline="") as file:
         write = csv.writer(file)
         write.writerow(["step", "best", *(f"start_{k}" for k in range(values.shape[1]))])
         for step, (best, row) in enumerate(zip(optimum.trace["best"].tolist(), values.tolist(), strict=True), start=1):
             write.writerow([step, *(repr(x) if math.isfinite(x) else "" for x in [best, *row])])
-    picture(optimum, folder / "picture.png")
-    write_json({**optimum.record(), "starts": optimum.starts}, folder / "result.json")  # last: where it is, the others are
+    picture(optimum, drawing)
+    write_json({**optimum.record(), "starts": optimum.starts}, result)
 
 
 def write_json(record: dict, path: pathlib.Path):
-    """The record as JSON, the file whole or not at all."""
-    fresh = path.with_name(path.name + ".new")
-    fresh.write_text(json.dumps(_plain(record), indent=1) + "\n")
-    os.replace(fresh, path)
+    path.write_text(json.dumps(_plain(record), indent=1) + "\n")
 
 
 def _plain(x) -> Any:
@@ -111,7 +108,7 @@ def picture(optimum: Optimum, path: str | os.PathLike):
         axis.set_xlim(_range(optimum, final, wildest=0))
         axis.set_xlabel(f"{label} of each start")
         axis.xaxis.set_major_locator(MaxNLocator(5))
-    fig.savefig(path, dpi=130)
+    fig.savefig(path, dpi=130, format="png")
 
 
 def by_label(parameters) -> dict[str, Any]:

@@ -17,8 +17,9 @@ from .batches import Batches, Reasons
 from .grid import Grid
 from .labelled import Layout, coded
 from .places import disk, folder_to_be
-from .record import model_record
-from .shards import Shards, finished, unfinished
+from .recomputed import check_file, check_shards
+from .record import differing, model_record, numbers
+from .shards import Shards, finished, keeping, unfinished
 
 if TYPE_CHECKING:
     import xarray
@@ -96,7 +97,7 @@ def sweep(
         **model_record(model),
         "figures": list(names),
         "gradient": bool(gradient),
-        "grids": {name: values.tolist() for name, values in grid.values.items()},
+        "grids": {name: numbers(values) for name, values in grid.values.items()},
         "together": [list(group) for group in together],
     }
     if jax.process_count() > 1 and out is None:
@@ -106,6 +107,7 @@ def sweep(
     with disk("out", out or ""):
         path = None if out is None else _target(pathlib.Path(out), record, resume)
     if path is not None and path.exists():
+        check_file(path, model, names, grid, chunk)
         return _ended(path, record)
     if path is not None and chunk is None:
         chunk = unfinished(path).get("chunk")  # the same calls as before give the same digits
@@ -121,10 +123,12 @@ def sweep(
         report(None)
         texts: list[str] = []
         return layout.dataset(arrays, coded(grid.size, 0, reasons, texts), texts)
-    with disk("out", path, kept=f"{path}.parts"):
+    with keeping(path, grid.size, alone=jax.process_count() == 1):
         shards = Shards(path, record, batches.chunk, resume or jax.process_count() > 1)
         try:
             shards.check(grid.size, batches.shapes)
+            if resume:
+                check_shards(shards.folder, shards.some(), batches, grid)
             missing = _missing(grid.size, batches.chunk, shards.ranges())
         except (OSError, ValueError):
             if not path.exists():
@@ -219,8 +223,8 @@ def _target(path: pathlib.Path, record: dict, resume: bool) -> pathlib.Path:
             raise ValueError(f"out must be a new file, but {path} exists: give another name, or move it away")
         from .rerun import study_of
 
-        if study_of(path) != record:
-            raise ValueError(f"out must be a new file or one of the same study, but {path} is of another one")
+        if found := differing(study_of(path), record):
+            raise ValueError(f"out must be a new file or one of the same study, but {path} is of another one: it differs in {found}")
     return path
 
 

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from .journal import kept_evaluations
 from .optimum_files import by_label, symbol, unit_text, write_json
-from .places import disk, folder_to_be
+from .places import disk, folder_to_be, made, whole
 
 if TYPE_CHECKING:
     from .tradeoff import Tradeoff
 
-FILES = ("result.json", "curve.csv", "picture.png")
+FILES = ("curve.csv", "picture.png", "result.json")  # the last one last: where it is, the others are
 
 
 def save(curve: Tradeoff, folder: str | os.PathLike):
@@ -25,22 +26,21 @@ def save(curve: Tradeoff, folder: str | os.PathLike):
     picture.png: one figure against the other, and the parameters along the curve.
     """
     folder = folder_to_be("folder", folder)
-    with disk("folder", folder):
-        folder.mkdir(parents=True, exist_ok=True)
-        _write(curve, folder)
+    with disk("folder", folder, lambda: kept_evaluations(folder)), made(folder), whole(folder, FILES) as paths:
+        _write(curve, *paths)
 
 
-def _write(curve: Tradeoff, folder: pathlib.Path):
+def _write(curve: Tradeoff, table: pathlib.Path, drawing: pathlib.Path, result: pathlib.Path):
     columns = by_label({name: values if values.ndim == 1 else list(values.T) for name, values in curve.parameters.items()})
-    with open(folder / "curve.csv", "w", newline="") as file:
+    with open(table, "w", newline="") as file:
         write = csv.writer(file)
         write.writerow(["alpha", *(about.name for about in curve.figures), *columns, "converged"])
         rows = zip(
             curve.weights.tolist(), curve.values.tolist(), zip(*columns.values(), strict=True), curve.converged.tolist(), strict=True
         )
         write.writerows([[repr(alpha), *map(repr, values), *map(float, x), done] for alpha, values, x, done in rows])
-    picture(curve, columns, folder / "picture.png")
-    write_json(curve.record(), folder / "result.json")
+    picture(curve, columns, drawing)
+    write_json(curve.record(), result)
 
 
 def picture(curve: Tradeoff, columns: dict[str, np.ndarray], path: str | os.PathLike):
@@ -79,4 +79,4 @@ def picture(curve: Tradeoff, columns: dict[str, np.ndarray], path: str | os.Path
             axis.set_title("where they lie (dotted: bounds of the search)", fontsize=10)
     if axis is not None:
         axis.set_xlabel(r"$\alpha$")
-    fig.savefig(path, dpi=130)
+    fig.savefig(path, dpi=130, format="png")
