@@ -23,7 +23,7 @@ from jax.core import Tracer
 
 from ..models.base import Model
 from .bytecode import cells, defaults, identity, imports_of, reads, source
-from .own_files import file_of, imports, own_file, own_imported, own_module, place
+from .own_files import file_of, imports, own_class, own_file, own_imported, own_module, place
 
 # Bytecode is compared where both are of the same Python, source text otherwise.
 _PYTHON = importlib.util.MAGIC_NUMBER.hex()
@@ -142,7 +142,7 @@ class _Walk:
         if isinstance(x, types.FunctionType):
             return self._own(self._function, x) if own_file(x.__code__.co_filename) else self._of_library(x)
         if isinstance(x, type):
-            return self._own(self._class, x) if own_module(x.__module__) else f"{x.__module__}.{x.__qualname__}"
+            return self._own(self._class, x) if own_class(x) else f"{x.__module__}.{x.__qualname__}"
         if type(x) in (tuple, list):
             return f"{type(x).__name__} {[self.data(entry) for entry in x]}"
         if type(x) in (set, frozenset):
@@ -155,7 +155,7 @@ class _Walk:
             return f"{type(x).__name__} {self.data(x.__func__)}"
         if isinstance(x, property):
             return f"property {self.data((x.fget, x.fset))}"
-        if own_module(type(x).__module__):
+        if own_class(type(x)):
             return self._own(self._state, x)
         return self._whole(x)
 
@@ -297,7 +297,7 @@ def _members(value) -> Mapping[str, Any]:
     if isinstance(value, types.ModuleType):
         return vars(value) if own_module(value.__name__) else {}
     if isinstance(value, type):
-        return vars(value) if own_module(value.__module__) else {}
+        return vars(value) if own_class(value) else {}
     return getattr(value, "__dict__", {})
 
 

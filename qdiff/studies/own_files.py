@@ -15,6 +15,7 @@ from typing import Any
 
 # What compiled packages name as the module of their types, without there being one.
 _NO_FILES = {"nanobind", "pybind11_builtins"}
+_HEAP = 1 << 9  # Py_TPFLAGS_HEAPTYPE, which Python's own types lack
 _QDIFF = str(pathlib.Path(__file__).resolve().parents[1])
 
 
@@ -45,6 +46,11 @@ def own_module(name: str) -> bool:
         return False
     path = file_of(name) or file_of(top)
     return path is None or own_file(path)
+
+
+def own_class(kind: type) -> bool:
+    """Whether a class is the user's; "builtins" is also where code without a module's name, as of a bare `exec`, puts its own."""
+    return bool(kind.__flags__ & _HEAP) if kind.__module__ == "builtins" else own_module(kind.__module__)
 
 
 def file_of(name: str) -> str | None:
