@@ -30,6 +30,14 @@ class Written(io.FileIO):
             self.error = error
         return size
 
+    def truncate(self, size=None) -> int:
+        if self.error is None:
+            try:
+                return super().truncate(size)
+            except OSError as error:
+                self.error = error
+        return size or 0
+
     def check(self):
         """Raise the error, if there was one."""
         if self.error is not None:

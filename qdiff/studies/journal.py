@@ -25,9 +25,6 @@ class Journal:
     Args:
         folder: where; it is made if need be. record: what is computed, as JSON. resume: whether to use what is there.
 
-    Attributes:
-        path: the file.
-
     Raises:
         ValueError: the folder has a journal and `resume` is not set, or the journal is of another study, or damaged.
     """
@@ -35,18 +32,23 @@ class Journal:
     NAME = "journal.jsonl"
 
     def __init__(self, folder: pathlib.Path, record: dict, resume: bool):
-        self.path = folder / self.NAME
+        self._path = folder / self.NAME
         self._known: dict[str, list[np.ndarray]] = {}
         record = json.loads(json.dumps(record))
-        if os.path.lexists(self.path):
+        if os.path.lexists(self._path):
             if not resume:
-                raise ValueError(f"out has an unfinished or finished study in {self.path}: resume it, or give another folder")
+                raise ValueError(f"out has an unfinished or finished study in {self._path}: resume it, or give another folder")
             self._read(record)
         self._record = record
 
+    @property
+    def path(self) -> pathlib.Path:
+        """The file."""
+        return self._path
+
     def _read(self, record: dict):
         try:
-            text = self.path.read_bytes()
+            text = self._path.read_bytes()
         except OSError as error:
             raise ValueError(self._useless(f"cannot be read ({error.strerror})")) from None
         whole = text[: text.rfind(b"\n") + 1]
@@ -58,27 +60,27 @@ class Journal:
         except (ValueError, KeyError, TypeError, RecursionError):
             raise ValueError(self._useless("is damaged")) from None
         if found := differing(old, record):
-            raise ValueError(f"the study in {self.path} must be the same as this one, but differs in {found}")
+            raise ValueError(f"the study in {self._path} must be the same as this one, but differs in {found}")
         if len(whole) < len(text):
-            with disk("out", self.path), open(self.path, "r+b") as file:
+            with disk("out", self._path), open(self._path, "r+b") as file:
                 file.truncate(len(whole))
 
     def _useless(self, why: str) -> str:
-        return f"out has a {self.NAME} that {why}: give another folder, or delete {self.path} and start again"
+        return f"out has a {self.NAME} that {why}: give another folder, or delete {self._path} and start again"
 
     def _append(self, line: dict):
-        with disk("out", self.path.parent, lambda: kept_evaluations(self.path.parent)), made(self.path.parent):
-            before = self.path.stat().st_size if self.path.exists() else 0
+        with disk("out", self._path.parent, lambda: kept_evaluations(self._path.parent)), made(self._path.parent):
+            before = self._path.stat().st_size if self._path.exists() else 0
             try:
-                with open(self.path, "a") as file:
+                with open(self._path, "a") as file:
                     if not before:
                         file.write(_signed({"study": self._record}))
                     file.write(_signed(line))
             except OSError:
                 if self._known:
-                    os.truncate(self.path, before)  # without the line that did not fit
+                    os.truncate(self._path, before)  # without the line that did not fit
                 else:
-                    self.path.unlink(missing_ok=True)
+                    self._path.unlink(missing_ok=True)
                 raise
 
     def entries(self, name: str) -> list[tuple[list[np.ndarray], list[np.ndarray]]]:
@@ -95,9 +97,9 @@ class Journal:
 
     def discard(self):
         """Delete the file, and its folder if nothing else is in it."""
-        self.path.unlink(missing_ok=True)
-        if self.path.parent.is_dir() and not any(self.path.parent.iterdir()):
-            self.path.parent.rmdir()
+        self._path.unlink(missing_ok=True)
+        if self._path.parent.is_dir() and not any(self._path.parent.iterdir()):
+            self._path.parent.rmdir()
 
     def __call__(self, name: str, compute: Callable, *inputs) -> list[np.ndarray]:
         """compute(*inputs), arrays, or what it was when it was computed before under this name."""

@@ -35,6 +35,15 @@ OLD, NEW = 0.25, -0.25
 DIFFERS = "must be the same as this one, but"
 
 
+@pytest.fixture(autouse=True, scope="module")
+def undrawn():
+    """A picture of each search would take most of the time."""
+    with pytest.MonkeyPatch.context() as patch:
+        for module in ("optimum_files", "tradeoff_files"):
+            patch.setattr(f"qdiff.studies.{module}.picture", lambda *given: given[-1].touch())
+        yield
+
+
 def best(figure, out, **options):
     found = qd.optimize(options.pop("model", Line()), figure, BOX, starts=2, steps=3, polish="quasi-newton", out=out, **options)
     assert found.converged
