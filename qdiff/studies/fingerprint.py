@@ -181,7 +181,7 @@ class _Walk:
         self._left = _MANY if outer is None else outer
         try:
             return self._state(x)
-        except _Opaque:
+        except (_Opaque, RecursionError):
             if outer is not None:
                 raise
             return f"? {type(x).__module__}.{type(x).__qualname__}"

@@ -124,7 +124,9 @@ def optimize(
             `optax.GradientTransformation` of parameters that run from 0 to 1.
         polish: "newton", with the exact Hessian, or "quasi-newton", with gradients alone, for many parameters.
         out: a folder for `Optimum.save`, which also keeps every evaluation as it is made (journal.jsonl).
-        resume: go on with what `out` has of the same search: the same optimum, to the last digit.
+        resume: go on with what `out` has of the same search: the same optimum, to the last digit. It is the same search if
+            arguments and code are (of the model's class, of functions given here, and of what these use of your own) and a
+            few kept evaluations, computed again, have their values to 1e-6 of the largest.
         callback: called after each step with the number of steps done and the best value so far.
 
     Returns:
@@ -133,6 +135,7 @@ def optimize(
     Raises:
         ValueError: an unknown figure or parameter, bounds or ties that make no sense, a figure that is not a number, a
             folder with another search or an unfinished one.
+        OSError: the disk is full or cannot be written; it says how many evaluations are kept, and where.
         SolveError: the figure is NaN wherever the search looked.
 
     The figure must be differentiable twice, in forward and reverse mode. The optimum is local: the best of what the

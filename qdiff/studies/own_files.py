@@ -29,7 +29,7 @@ def _libraries() -> tuple[str, ...]:
 @functools.cache
 def own_file(path: str) -> bool:
     """Whether code of this file is the user's; so is code without a file, of a prompt or a notebook."""
-    if path.startswith("<frozen "):
+    if path.startswith(("<frozen ", "<@")):  # Python's own, and wrappers that beartype writes, with addresses as names
         return False
     parts = pathlib.PurePath(path).parts
     if "site-packages" in parts or "dist-packages" in parts:
@@ -42,7 +42,7 @@ def own_module(name: str) -> bool:
     if name == "__main__":  # also where that is a file of Python's, as under `python -m`
         return True
     top = name.partition(".")[0]
-    if top in sys.stdlib_module_names or top in _NO_FILES:
+    if top in sys.stdlib_module_names or top in _NO_FILES or top.startswith("_cython_"):
         return False
     path = file_of(name) or file_of(top)
     return path is None or own_file(path)

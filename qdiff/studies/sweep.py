@@ -56,7 +56,9 @@ def sweep(
         gradient: also the derivatives of real scalar figures, d_FIGURE_d_PARAMETER, in all float parameters.
         out: a NetCDF file to write, a new one. Results go to the folder `out`.parts as they come, at least every two
             seconds, and become the file at the end; memory stays flat.
-        resume: go on with the unfinished `out`.parts of the same study, or return `out` if it is finished.
+        resume: go on with the unfinished `out`.parts of the same study, or return `out` if it is finished. It is the same
+            study if arguments and code are (of the model's class, what that uses of your own, and the files that its module
+            imports) and a few kept points, computed again, have their values to 1e-6 of the largest.
         chunk: points in one call; by default what fits a quarter of the free memory, by what the compiled program says.
         progress: whether to show a bar with rate and time left; None leaves it to `qd.progress`.
         callback: called with the number of points done and of all, after each call of the program.
@@ -70,7 +72,7 @@ def sweep(
 
     Raises:
         ValueError: an unknown name, a grid that is empty or not physical, a file that exists, another study.
-        OSError: the disk is full or cannot be written; what was computed until then is kept.
+        OSError: the disk is full or cannot be written; it says how many points are kept, and where.
 
     Example:
         >>> import qdiff as qd
