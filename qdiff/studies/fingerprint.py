@@ -95,6 +95,8 @@ class _Walk:
     def __init__(self):
         self.parts: dict[str, str] = {}
         self._names: dict[int, str] = {}
+        self._globals: dict[tuple[int, str], str] = {}
+        self._taken: set[str] = set()
         self._texts: dict[int, str] = {}
         self._alive: list = []  # so that no id is given twice
         self._left: int | None = None  # within an object of a library, how many more values it may have
@@ -206,12 +208,12 @@ class _Walk:
             return f"{kind} {found}"
         return f"{kind} {[self.data(list(part) if isinstance(part, Iterator) else part) for part in found]}"
 
-    def _named(self, x, name: str) -> str:
+    def _unique(self, name: str) -> str:
         """A name for a part that no other has, the same in every process."""
         k = 1
-        while (found := name if k == 1 else f"{name} ({k})") in self._names.values():
+        while (found := name if k == 1 else f"{name} ({k})") in self._taken:
             k += 1
-        self._names[id(x)] = found
+        self._taken.add(found)
         return found
 
     # ---- functions -----------------------------------------------------------------------------------------
@@ -222,10 +224,10 @@ class _Walk:
 
     def _function(self, f: types.FunctionType) -> str:
         code = f.__code__
-        name = self._named(f, f.__qualname__ + place(code.co_filename))
+        name = self._names[id(f)] = self._unique(f.__qualname__ + place(code.co_filename))
         used = {part: value for part, value in self._used(f, name)}
         used |= {f"the default {k} of {name}": value for k, value in defaults(f).items()}
-        used |= {f"{k} of {name}": value for k, value in f.__dict__.items()}
+        used |= {f"the attribute {k} of {name}": value for k, value in f.__dict__.items()}
         refers = []
         for part, value in used.items():
             text = self.data(value)
@@ -251,7 +253,13 @@ class _Walk:
             while chain and chain[0] in _members(value):
                 value = _members(value)[chain[0]]
                 read = f"{read}.{chain.pop(0)}"
-            yield f"{read}{f' of {name}' if of_closure else where}", value
+            if of_closure:
+                yield f"{read} of {name}", value
+                continue
+            at = id(known), read
+            if at not in self._globals:
+                self._globals[at] = self._unique(f"{read}{where}")
+            yield self._globals[at], value
         for entry in imports_of(f.__code__):
             for found in own_imported(*entry, f.__globals__.get("__package__") or ""):
                 self._file(*found)
@@ -259,14 +267,13 @@ class _Walk:
     # ---- classes, modules and files ------------------------------------------------------------------------
 
     def _class(self, kind: type) -> str:
-        name = self._named(kind, kind.__qualname__ + place(None if kind.__module__ == "__main__" else file_of(kind.__module__)))
-        members = {k: v for k, v in vars(kind).items() if k not in _DERIVED and not _generated(v)}
+        path = None if kind.__module__ == "__main__" else file_of(kind.__module__)
+        name = self._names[id(kind)] = self._unique(kind.__qualname__ + place(path))
+        members = {k: self.data(v) for k, v in vars(kind).items() if k not in _DERIVED and not _generated(v)}
         fields = {k: self.data(dict(f.metadata)) for k, f in vars(kind).get("__dataclass_fields__", {}).items()}
-        self.parts[name] = _hash(repr(([self.data(base) for base in kind.__bases__], sorted(members), fields)))
-        for member, value in members.items():
-            text = self.data(value)
-            if not text.startswith("@"):
-                self.parts[f"{member} of {name}"] = _hash(text)
+        held = sorted((member, text if text.startswith("@") else "") for member, text in members.items())
+        self.parts[name] = _hash(repr(([self.data(base) for base in kind.__bases__], held, fields)))
+        self.parts |= {f"{member} of {name}": _hash(text) for member, text in members.items() if not text.startswith("@")}
         return f"@{name}"
 
     def _module(self, module: types.ModuleType) -> str:
@@ -281,7 +288,7 @@ class _Walk:
             return
         self._files.add(path)
         with contextlib.suppress(OSError), open(path, "rb") as file:
-            self.parts[self._named(object(), f"the file {place(path)[4:]}")] = _hash(file.read())
+            self.parts[self._unique(f"the file {place(path)[4:]}")] = _hash(file.read())
         self._imports_of_file(path, name if path.endswith("__init__.py") else name.rpartition(".")[0])
 
     def _imports_of_file(self, path: str, package: str):

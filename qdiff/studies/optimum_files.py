@@ -18,7 +18,7 @@ from .places import disk, folder_to_be, made, whole
 if TYPE_CHECKING:
     from .optimize import Optimum
 
-FILES = ("trace.csv", "picture.png", "result.json")  # the last one last: where it is, the others are
+FILES = ("result.json", "trace.csv", "picture.png")
 
 
 def save(optimum: Optimum, folder: str | os.PathLike):
@@ -32,7 +32,7 @@ def save(optimum: Optimum, folder: str | os.PathLike):
         _write(optimum, *paths)
 
 
-def _write(optimum: Optimum, trace: pathlib.Path, drawing: pathlib.Path, result: pathlib.Path):
+def _write(optimum: Optimum, result: pathlib.Path, trace: pathlib.Path, drawing: pathlib.Path):
     values = optimum.trace["values"]
     with open(trace, "w", newline="") as file:
         write = csv.writer(file)

@@ -64,11 +64,11 @@ def made(folder: pathlib.Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def whole(folder: pathlib.Path, names: tuple[str, ...]) -> Iterator[list[pathlib.Path]]:
-    """Other names to write the files `names` of a folder under, all of which appear at the end, in this order, or none does."""
+    """Other names to write the files `names` of a folder under, all of which appear at the end, the first one last, or none does."""
     fresh = [folder / f"{name}.new" for name in names]
     try:
         yield fresh
-        for path, name in zip(fresh, names, strict=True):
+        for path, name in reversed([*zip(fresh, names, strict=True)]):  # where the first one is, the others are
             os.replace(path, folder / name)
     finally:
         for path in fresh:

@@ -16,7 +16,7 @@ from .places import disk, folder_to_be, made, whole
 if TYPE_CHECKING:
     from .tradeoff import Tradeoff
 
-FILES = ("curve.csv", "picture.png", "result.json")  # the last one last: where it is, the others are
+FILES = ("result.json", "curve.csv", "picture.png")
 
 
 def save(curve: Tradeoff, folder: str | os.PathLike):
@@ -30,7 +30,7 @@ def save(curve: Tradeoff, folder: str | os.PathLike):
         _write(curve, *paths)
 
 
-def _write(curve: Tradeoff, table: pathlib.Path, drawing: pathlib.Path, result: pathlib.Path):
+def _write(curve: Tradeoff, result: pathlib.Path, table: pathlib.Path, drawing: pathlib.Path):
     columns = by_label({name: values if values.ndim == 1 else list(values.T) for name, values in curve.parameters.items()})
     with open(table, "w", newline="") as file:
         write = csv.writer(file)

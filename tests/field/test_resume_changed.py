@@ -135,6 +135,14 @@ EDITS = {
     ),
     "a global constant": lambda c: executed("def f(m): return -(m.x - C)**2", C=c),
     "a global function": lambda c: executed("def f(m): return -g(m)**2", g=lambda m: m.x - c),
+    "a global constant of one of two": lambda c: executed(
+        "def f(m): return -(g(m) - h(m))**2", g=executed("def f(m): return m.x - C", C=c), h=executed("def f(m): return C", C=0.0)
+    ),
+    "two functions that change places": lambda c: executed(
+        f"def a(m): return m.x - {OLD}\ndef b(m): return m.x - {NEW}\n"
+        f"class A:\n  first = {'a' if c == OLD else 'b'}\n  second = {'b' if c == OLD else 'a'}\n"
+        "def f(m): return -A.first(m)**2 + 0 * A.second(m)"
+    ),
     "a table of functions": lambda c: executed("def f(m): return T['a'](m)", T={"a": functools.partial(parabola, c)}),
     "a class's constant": lambda c: executed(f"class A:\n  top = {c}\n  def __call__(self, m): return -(m.x - self.top)**2\nf = A()"),
     "a helper's helper": lambda c: executed(f"def h(): return {c}\ndef g(x): return x - h()\ndef f(m): return -g(m.x)**2"),
