@@ -11,15 +11,20 @@ import jax.numpy as jnp
 
 from ..models.base import Model, as_number
 from .expressions import formula, parsed, shortened
+from .fingerprint import Same
 
 
 @dataclasses.dataclass(frozen=True)
 class Constraint:
-    """function(model) <= 0, a differentiable real number. text: as it was given. key: the same for the same constraint."""
+    """function(model) <= 0, a differentiable real number. text: as it was given. key: the same for the same constraint.
+
+    given: whether it was given as a function.
+    """
 
     text: str
     key: Hashable
     function: Callable[[Model], Any]
+    given: bool = False
 
     def __call__(self, model: Model):
         """The number, ().
@@ -52,7 +57,7 @@ def constraints_of(kind: type[Model], given: Iterable[str | Callable] | str | No
 
 def _read(kind: type[Model], entry) -> Constraint:
     if callable(entry):
-        return Constraint(getattr(entry, "__name__", "constraint"), entry, entry)
+        return Constraint(getattr(entry, "__name__", "constraint"), Same(entry), entry, True)
     shown = shortened(entry) if isinstance(entry, str) else entry
     what = f"constraints must be inequalities such as 'x**2 + y**2 <= 1' or functions of the model, but has {shown!r}"
     tree = parsed(entry, "constraints") if isinstance(entry, str) else None

@@ -13,7 +13,8 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from ..operators.checks import truth
-from .places import disk, results_folder
+from .places import disk, made, results_folder
+from .record import differing
 
 _read_only: contextvars.ContextVar[bool] = contextvars.ContextVar("read_only", default=False)
 
@@ -59,12 +60,16 @@ class Journal:
             self._read(record)
         self._record = record
 
+    @property
+    def path(self) -> pathlib.Path:
+        """The file."""
+        return self._path
+
     def _read(self, record: dict):
-        damaged = f"out has a {self.NAME} that {{}}: give another folder, or delete {self._path} and start again"
         try:
             text = self._path.read_bytes()
         except OSError as error:
-            raise ValueError(damaged.format(f"cannot be read ({error.strerror})")) from None
+            raise ValueError(self._useless(f"cannot be read ({error.strerror})")) from None
         whole = text[: text.rfind(b"\n") + 1]
         try:
             lines = [_checked(json.loads(line)) for line in whole.splitlines()]
@@ -72,20 +77,42 @@ class Journal:
                 self._known[line["at"]] = [np.asarray(x, float) for x in line["found"]]
             old = dict(lines[0]["study"]) if lines else record
         except (ValueError, KeyError, TypeError, RecursionError):
-            raise ValueError(damaged.format("is damaged")) from None
-        if differing := [name for name in sorted({*old, *record}) if old.get(name) != record.get(name)]:
-            raise ValueError(f"the study in {self._path} must be the same as this one, but differs in {', '.join(differing)}")
+            raise ValueError(self._useless("is damaged")) from None
+        if found := differing(old, record):
+            raise ValueError(f"the study in {self._path} must be the same as this one, but differs in {found}")
         if len(whole) < len(text):
             with disk("out", self._path), open(self._path, "r+b") as file:
                 file.truncate(len(whole))
 
+    def _useless(self, why: str) -> str:
+        return f"out has a {self.NAME} that {why}: give another folder, or delete {self._path} and start again"
+
     def _append(self, line: dict):
-        with disk("out", self._path.parent, kept=self._path):
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            with open(self._path, "a") as file:
-                if not file.tell():
-                    file.write(_signed({"study": self._record}))
-                file.write(_signed(line))
+        with disk("out", self._path.parent, lambda: kept_evaluations(self._path.parent)), made(self._path.parent):
+            before = self._path.stat().st_size if self._path.exists() else 0
+            try:
+                with open(self._path, "a") as file:
+                    if not before:
+                        file.write(_signed({"study": self._record}))
+                    file.write(_signed(line))
+            except OSError:
+                if self._known:
+                    os.truncate(self._path, before)  # without the line that did not fit
+                else:
+                    self._path.unlink(missing_ok=True)
+                raise
+
+    def entries(self, name: str) -> list[tuple[list[np.ndarray], list[np.ndarray]]]:
+        """(inputs, each flat, and what was found) of every evaluation under this name.
+
+        Raises:
+            ValueError: one cannot be understood.
+        """
+        try:
+            split = [(at.split(" "), found) for at, found in self._known.items()]
+            return [([np.frombuffer(bytes.fromhex(x)) for x in at[1:]], found) for at, found in split if at[0] == name]
+        except (AttributeError, ValueError):
+            raise ValueError(self._useless("is damaged")) from None
 
     def discard(self):
         """Delete the file, and its folder if nothing else is in it."""
@@ -116,6 +143,16 @@ def _checked(line) -> dict:
     if line.pop("check") != zlib.crc32(json.dumps(line).encode()):
         raise ValueError
     return line
+
+
+def kept_evaluations(folder: pathlib.Path) -> str:
+    """What the journal of a folder keeps, in words; "" if it has none."""
+    path = folder / Journal.NAME
+    try:
+        lines = path.read_bytes().count(b"\n") - 1
+    except OSError:
+        lines = 0
+    return f"{lines} evaluations are kept in {path}: make room, and resume" if lines > 0 else ""
 
 
 def kept(out: str | os.PathLike | None, record: dict, resume: bool) -> Callable:

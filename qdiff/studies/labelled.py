@@ -13,6 +13,7 @@ import numpy as np
 
 from ..models.base import Model
 from ..models.parameters import place_of
+from .full_disk import written
 from .grid import Grid, boxes
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ class Layout:
         import h5netcdf
 
         grid, reasons = self.grid, list[str]()
-        with h5netcdf.File(path, "w") as file:
+        with written(path) as disk, h5netcdf.File(disk, "w") as file:
             file.dimensions = dict(zip(grid.dims, grid.shape, strict=True))
             for name, (dims, _) in self.variables.items():
                 for dim, length in zip(dims[len(grid.dims) :], self.shapes[name], strict=True):
@@ -89,6 +90,7 @@ class Layout:
                         into = kept[name]
                         into[index] = values[at : at + count].reshape(_shape(index, grid.shape) + values.shape[1:])
                     at += count
+                disk.check()
             kept[FAILURE].attrs.update(failure_attributes(reasons) | ({"coordinates": outer} if outer else {}))
             file.attrs.update(self.attributes)
         seal(path)

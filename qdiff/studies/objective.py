@@ -10,6 +10,7 @@ import jax.numpy as jnp
 
 from ..models.base import Figure, Model, as_number, known_name
 from .expressions import ALLOWED, formula, parsed, shortened
+from .fingerprint import Same
 
 
 @dataclasses.dataclass(frozen=True)
@@ -18,11 +19,13 @@ class Objective:
 
     Attributes:
         about: its name, symbol and unit. key: the same for the same objective. function: model -> the number.
+        given: whether it was given as a function.
     """
 
     about: Figure
     key: Hashable
     function: Callable[[Model], Any]
+    given: bool = False
 
     def __call__(self, model: Model):
         """The number, ().
@@ -49,7 +52,7 @@ def objective(kind: type[Model], given: str | Mapping[str, float] | Callable) ->
     """
     if callable(given):
         name = getattr(given, "__name__", "objective")
-        return Objective(Figure(name, "F", "1", "", (given.__doc__ or "").partition("\n")[0]), given, given)
+        return Objective(Figure(name, "F", "1", "", (given.__doc__ or "").partition("\n")[0]), Same(given), given, True)
     if isinstance(given, Mapping):
         names = [known_name(name, kind.figures(), "figure", kind.__name__) for name in given]
         try:

@@ -21,7 +21,8 @@ from .objective import objective
 from .polish import FLAT, Polished, free, newton
 from .processes import led
 from .quasi import quasi_newton
-from .record import model_record
+from .recomputed import check_search
+from .record import model_record, roles
 from .search import Programs, Search, counted, rule, screened
 
 _LEAD = 1e3  # how much a constraint that is broken by one weighs, in spreads of the figure over the starts
@@ -127,7 +128,9 @@ def optimize(
             `optax.GradientTransformation` of parameters that run from 0 to 1.
         polish: "newton", with the exact Hessian, or "quasi-newton", with gradients alone, for many parameters.
         out: a folder for `Optimum.save`, which also keeps every evaluation as it is made (journal.jsonl).
-        resume: go on with what `out` has of the same search: the same optimum, to the last digit.
+        resume: go on with what `out` has of the same search: the same optimum, to the last digit. It is the same search if
+            arguments and code are (of the model's class, of functions given here, and of what these use of your own) and a
+            few kept evaluations, computed again, have their values to 1e-6 of the largest.
         callback: called after each step with the number of steps done and the best value so far.
 
     Returns:
@@ -139,6 +142,7 @@ def optimize(
             exception, which says how to go on; nothing is compiled for it.
         ValueError: an unknown figure or parameter, bounds or ties that make no sense, a figure that is not a number, a
             folder with another search or an unfinished one.
+        OSError: the disk is full or cannot be written; it says how many evaluations are kept, and where.
         SolveError: the figure is NaN wherever the search looked.
 
     The figure must be differentiable twice, in forward and reverse mode. The optimum is local: the best of what the
@@ -174,7 +178,7 @@ def optimize(
     sign = 1 if minimize else -1
     record = {
         "study": "optimize",
-        **model_record(model),
+        **model_record(model, roles(sought, limits=limits)),
         "figure": sought.about.name,
         "over": {name: list(pair) for name, pair in box.bounds.items()},
         "ties": ties,
@@ -187,6 +191,7 @@ def optimize(
         "polish": polish,
     }
     journal = kept(out, record, resume)
+    check_search(journal, model, [sought], box, ties, limits)
 
     exact = polish == "newton"
     programs = Programs(model, [sought], box, starts, sign, ties, limits, second=exact, journal=journal)

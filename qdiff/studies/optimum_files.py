@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..models.parameters import entries, place_of
-from .places import disk, results_folder
+from .journal import kept_evaluations
+from .places import disk, made, results_folder, whole
 
 if TYPE_CHECKING:
     from .optimize import Optimum
@@ -28,27 +29,23 @@ def save(optimum: Optimum, folder: str | os.PathLike):
     of each start (empty where it is NaN). picture.png: the same, and where each start ended.
     """
     folder = results_folder("folder", folder)
-    with disk("folder", folder):
-        folder.mkdir(parents=True, exist_ok=True)
-        _write(optimum, folder)
+    with disk("folder", folder, lambda: kept_evaluations(folder)), made(folder), whole(folder, FILES) as paths:
+        _write(optimum, *paths)
 
 
-def _write(optimum: Optimum, folder: pathlib.Path):
+def _write(optimum: Optimum, result: pathlib.Path, trace: pathlib.Path, drawing: pathlib.Path):
     values = optimum.trace["values"]
-    with open(folder / "trace.csv", "w", newline="") as file:
+    with open(trace, "w", newline="") as file:
         write = csv.writer(file)
         write.writerow(["step", "best", *(f"start_{k}" for k in range(values.shape[1]))])
         for step, (best, row) in enumerate(zip(optimum.trace["best"].tolist(), values.tolist(), strict=True), start=1):
             write.writerow([step, *(repr(x) if math.isfinite(x) else "" for x in [best, *row])])
-    picture(optimum, folder / "picture.png")
-    write_json({**optimum.record(), "starts": optimum.starts}, folder / "result.json")  # last: where it is, the others are
+    picture(optimum, drawing)
+    write_json({**optimum.record(), "starts": optimum.starts}, result)
 
 
 def write_json(record: dict, path: pathlib.Path):
-    """The record as JSON, the file whole or not at all."""
-    fresh = path.with_name(path.name + ".new")
-    fresh.write_text(json.dumps(_plain(record), indent=1) + "\n")
-    os.replace(fresh, path)
+    path.write_text(json.dumps(_plain(record), indent=1) + "\n")
 
 
 def _plain(x) -> Any:
@@ -112,7 +109,7 @@ def picture(optimum: Optimum, path: str | os.PathLike):
         axis.set_xlim(_range(optimum, final, wildest=0))
         axis.set_xlabel(f"{label} of each start")
         axis.xaxis.set_major_locator(MaxNLocator(5))
-    fig.savefig(path, dpi=130)
+    fig.savefig(path, dpi=130, format="png")
 
 
 def by_label(parameters) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import contextlib
 import errno
 import os
 import pathlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 
 def folder_to_be(name: str, given) -> pathlib.Path:
@@ -55,11 +55,37 @@ def _is_there(path: pathlib.Path) -> bool:
 
 
 @contextlib.contextmanager
-def disk(name: str, path: str | os.PathLike, kept: str | os.PathLike | None = None) -> Iterator[None]:
-    """Within this context an error of the disk names the argument and the path, and says where what was computed is `kept`."""
+def disk(name: str, path: str | os.PathLike, kept: Callable[[], str] | None = None) -> Iterator[None]:
+    """Within this context an error of the disk names the argument and the path, and says, with kept(), what is kept and where."""
     try:
         yield
     except OSError as error:
-        there = kept is not None and os.path.exists(kept)
-        more = f"; what was computed is kept in {os.fspath(kept)}: resume from there" if kept is not None and there else ""
+        more = f"; {said}" if kept is not None and (said := kept()) else ""
         raise OSError(error.errno, f"{name} ({os.fspath(path)}) cannot be written: {error.strerror or error}{more}") from error
+
+
+@contextlib.contextmanager
+def made(folder: pathlib.Path) -> Iterator[None]:
+    """The folder is there, made if need be; if what is done within this context fails, what was made for it and is empty goes."""
+    new = [path for path in (folder, *folder.parents) if not path.exists()]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        yield
+    except BaseException:
+        with contextlib.suppress(OSError):  # the first that is not empty, and so those around it, stay
+            for path in new:
+                path.rmdir()
+        raise
+
+
+@contextlib.contextmanager
+def whole(folder: pathlib.Path, names: tuple[str, ...]) -> Iterator[list[pathlib.Path]]:
+    """Other names to write the files `names` of a folder under, all of which appear at the end, the first one last, or none does."""
+    fresh = [folder / f"{name}.new" for name in names]
+    try:
+        yield fresh
+        for path, name in reversed([*zip(fresh, names, strict=True)]):  # where the first one is, the others are
+            os.replace(path, folder / name)
+    finally:
+        for path in fresh:
+            path.unlink(missing_ok=True)

@@ -14,7 +14,7 @@ import numpy as np
 from ..models.base import Model
 from ..models.parameters import place_of
 from .labelled import broken, versions
-from .record import recorded_model
+from .record import numbers, recorded_model
 
 # Other versions, chunks and devices round differently; what they change is below this part of the largest value.
 _SAME = 1e-10
@@ -82,8 +82,10 @@ def _whole(path: str | os.PathLike) -> Iterator[None]:
         raise ValueError(_not_whole(path, f"cannot be read ({str(error).splitlines()[0]})")) from None
 
 
-def _recorded(study: dict, model: type[Model] | None) -> tuple[Model, dict[str, Any]]:
+def _recorded(study: dict, model: type[Model] | None, path: str | os.PathLike) -> tuple[Model, dict[str, Any]]:
     """The model of a sweep's record, and the arguments of `sweep` in it, all of them names and numbers.
+
+    A long grid, of which the record has only a digest, is read from the file's coordinate.
 
     Raises:
         ValueError: the record's model is one's own and `model` was not given, or a part is not what a sweep writes there.
@@ -98,7 +100,19 @@ def _recorded(study: dict, model: type[Model] | None) -> tuple[Model, dict[str, 
         raise ValueError(_DAMAGED)
     for name in grids:  # before they are passed on as arguments
         place_of(type(device), name)
+    grids = {name: _coordinate(path, name, values) if isinstance(values, dict) else values for name, values in grids.items()}
     return device, {"figures": names, "together": together, "gradient": study.get("gradient") is True, **grids}
+
+
+def _coordinate(path: str | os.PathLike, name: str, about: dict) -> np.ndarray:
+    """The grid of a parameter in a file. Raises ValueError if it is not the one of the record."""
+    import h5netcdf
+
+    with _whole(path), h5netcdf.File(path, "r") as file:
+        values = np.asarray(file.variables[name][...]) if name in file.variables else np.zeros(0)
+    if values.dtype.kind != "f" or values.ndim != 1 or numbers(values) != about:
+        raise ValueError(f"its coordinate {name} is not the grid of its record")
+    return values
 
 
 def rerun(path: str | os.PathLike, model: type[Model] | None = None, *, progress: bool | None = None) -> Comparison:
@@ -128,7 +142,7 @@ def rerun(path: str | os.PathLike, model: type[Model] | None = None, *, progress
 
     study = study_of(path)
     try:
-        device, given = _recorded(study, model)
+        device, given = _recorded(study, model, path)
     except ValueError as error:
         raise ValueError(f"{os.fspath(path)} must be the whole file of a sweep, but {error}") from None
     again = sweep(device, progress=progress, **given)

@@ -15,6 +15,9 @@ from typing import Any
 
 import numpy as np
 
+from .places import disk, made
+from .record import differing
+
 _STUDY = "study.json"
 _NAMED = re.compile("[0-9]{12}-[0-9]{12}[.]npz")
 _OWN = re.compile("([0-9]{12}-[0-9]{12}[.]npz[.])?[0-9a-f]{8}[.]new")
@@ -41,28 +44,30 @@ class Shards:
                 raise ValueError(f"out has an unfinished study in {self.folder}: resume it, or delete that folder")
             if not (self.folder / _STUDY).exists():
                 raise ValueError(f"{self.folder} is no unfinished study (it has no study.json): give another `out`, or delete it")
-            if differing := _differing(unfinished(out)["record"], record):
-                raise ValueError(f"the unfinished study in {self.folder} must be the same as this one, but differs in {differing}")
+            if found := differing(unfinished(out)["record"], record):
+                raise ValueError(f"the unfinished study in {self.folder} must be the same as this one, but differs in {found}")
 
     def _made(self, record: dict, chunk: int) -> bool:
         """Make the folder, with its study in it; False if another process was first."""
         self.folder.parent.mkdir(parents=True, exist_ok=True)
         fresh = self.folder.with_name(f"{self.folder.name}.{uuid.uuid4().hex[:8]}")
-        fresh.mkdir()
-        (fresh / _STUDY).write_text(json.dumps({"record": record, "chunk": chunk}))
         try:
+            fresh.mkdir()
+            (fresh / _STUDY).write_text(json.dumps({"record": record, "chunk": chunk}))
             os.rename(fresh, self.folder)
         except OSError:
-            (fresh / _STUDY).unlink()
-            fresh.rmdir()
             if not self.folder.exists():
                 raise
             return False
+        finally:
+            if fresh.is_dir():  # a full disk, an interrupt, or another process that was first
+                (fresh / _STUDY).unlink(missing_ok=True)
+                fresh.rmdir()
         return True
 
     def ranges(self) -> list[tuple[int, int]]:
         """The ranges [start, stop) of points that are there, in order."""
-        return sorted((int(a), int(b)) for a, _, b in (p.stem.partition("-") for p in self.folder.iterdir() if _NAMED.fullmatch(p.name)))
+        return _ranges(self.folder)
 
     def put(self, start: int, stop: int, arrays: dict[str, np.ndarray], reasons: dict[int, str]):
         """Keep the variables of the points [start, stop), and why some of them failed."""
@@ -94,6 +99,14 @@ class Shards:
         # The study is whole, whatever happens to what it was made of: that goes when it is resumed.
         with contextlib.suppress(OSError):
             self.remove()
+
+    def some(self) -> tuple[int, dict[str, np.ndarray]] | None:
+        """The first point and the variables of one shard that is there, or None."""
+        ranges = self.ranges()
+        if not ranges:
+            return None
+        start, stop = ranges[len(ranges) // 2]
+        return start, self._read(start, stop)[0]
 
     def check(self, size: int, shapes: dict[str, tuple[int, ...]]):
         """Look at the shards that are there.
@@ -131,6 +144,31 @@ class Shards:
         _remove(self.folder)
 
 
+def _ranges(folder: pathlib.Path) -> list[tuple[int, int]]:
+    return sorted((int(a), int(b)) for a, _, b in (p.stem.partition("-") for p in folder.iterdir() if _NAMED.fullmatch(p.name)))
+
+
+@contextlib.contextmanager
+def keeping(out: pathlib.Path, size: int, alone: bool) -> Iterator[None]:
+    """Within this context, in which a study of `size` points is put into its parts, an error of the disk says what is kept.
+
+    Where no point is, no folder is left. alone: whether no other process puts points there.
+    """
+    folder = out.with_name(out.name + ".parts")
+
+    def kept() -> str:
+        points = sum(stop - start for start, stop in _ranges(folder)) if folder.is_dir() else 0
+        return f"{points} of {size} points are kept in {folder}: make room, and resume" if points else "no point is kept"
+
+    with disk("out", out, kept), made(out.parent):
+        try:
+            yield
+        except OSError:
+            if alone and folder.is_dir() and not _ranges(folder):
+                _remove(folder)
+            raise
+
+
 def finished(out: pathlib.Path, record: dict):
     """Delete what is left of the folder of a study that was killed between the whole file `out` and its end; not of another."""
     folder = out.with_name(out.name + ".parts")
@@ -138,7 +176,7 @@ def finished(out: pathlib.Path, record: dict):
         return
     # It is not needed, whether or not it can be read, or deleted: it may be another's.
     with contextlib.suppress(OSError, ValueError):
-        if unfinished(out).get("record") == record or not any(folder.iterdir()):
+        if not differing(unfinished(out).get("record", {}), record) or not any(folder.iterdir()):
             _remove(folder)
 
 
@@ -179,7 +217,3 @@ def unfinished(out: pathlib.Path) -> dict:
         return {"record": record, "chunk": chunk}
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         raise ValueError(f"{path} is damaged: delete {path.parent} and start again") from None
-
-
-def _differing(old: dict, new: dict) -> str:
-    return ", ".join(k for k in sorted({*old, *new}) if old.get(k) != new.get(k))

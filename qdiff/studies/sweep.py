@@ -20,8 +20,9 @@ from .interrupt import Interrupted, ending, look
 from .labelled import Layout, coded
 from .places import disk, folder_to_be
 from .processes import Alone, Company, company
-from .record import model_record
-from .shards import Shards, finished, kept_points, unfinished
+from .recomputed import check_file, check_shards
+from .record import differing, model_record, numbers
+from .shards import Shards, finished, keeping, kept_points, unfinished
 
 if TYPE_CHECKING:
     import xarray
@@ -58,7 +59,9 @@ def sweep(
         out: a file to write, a new one: NetCDF if it ends in .nc, CSV if in .csv (a row for each point, without what makes
             `rerun` possible). Results go to the folder `out`.parts as they come, at least every two seconds, and become
             the file at the end; memory stays flat.
-        resume: go on with the unfinished `out`.parts of the same study, or return `out` if it is finished.
+        resume: go on with the unfinished `out`.parts of the same study, or return `out` if it is finished. It is the same
+            study if arguments and code are (of the model's class, what that uses of your own, and the files that its module
+            imports) and a few kept points, computed again, have their values to 1e-6 of the largest.
         chunk: points in one call; by default what fits a quarter of the free memory, by what the compiled program says.
         progress: whether to show a bar with rate and time left; None leaves it to `qd.progress`.
         callback: called with the number of points done and of all, after each call of the program.
@@ -72,7 +75,7 @@ def sweep(
 
     Raises:
         ValueError: an unknown name, a grid that is empty or not physical, a file that exists, another study.
-        OSError: the disk is full or cannot be written; what was computed until then is kept.
+        OSError: the disk is full or cannot be written; it says how many points are kept, and where.
         KeyboardInterrupt: Ctrl-C; it says how many points are kept, where, and how to go on.
         RuntimeError: another process of the job failed, with its reason, or was killed. What was computed is kept.
 
@@ -101,7 +104,7 @@ def sweep(
         **model_record(model),
         "figures": list(names),
         "gradient": bool(gradient),
-        "grids": {name: values.tolist() for name, values in grid.values.items()},
+        "grids": {name: numbers(values) for name, values in grid.values.items()},
         "together": [list(group) for group in together],
     }
     if jax.process_count() > 1 and out is None:
@@ -130,6 +133,7 @@ def _swept(
     with disk("out", out or ""):
         path = None if out is None else _target(pathlib.Path(out), record, resume)
     if path is not None and path.exists():
+        check_file(path, model, names, grid, chunk)
         return _ended(path, record)
     if path is not None and chunk is None:
         chunk = unfinished(path).get("chunk")  # the same calls as before give the same digits
@@ -146,10 +150,12 @@ def _swept(
         report(None)
         texts: list[str] = []
         return layout.dataset(arrays, coded(grid.size, 0, reasons, texts), texts)
-    with disk("out", path, kept=f"{path}.parts"):
+    with keeping(path, grid.size, alone=jax.process_count() == 1):
         shards = Shards(path, record, batches.chunk, resume or jax.process_count() > 1)
         try:
             shards.check(grid.size, batches.shapes)
+            if resume:
+                check_shards(shards.folder, shards.some(), batches, grid)
             # The shares are cut by what the first process has chosen: the memory of each may allow another chunk.
             missing = _missing(grid.size, unfinished(path).get("chunk", batches.chunk), shards.ranges())
         except (OSError, ValueError):
@@ -268,8 +274,8 @@ def _target(path: pathlib.Path, record: dict, resume: bool) -> pathlib.Path:
             raise ValueError(f"out must be a new file, but {path} exists, and a CSV does not say which study it is of: move it away")
         from .rerun import study_of
 
-        if study_of(path) != record:
-            raise ValueError(f"out must be a new file or one of the same study, but {path} is of another one")
+        if found := differing(study_of(path), record):
+            raise ValueError(f"out must be a new file or one of the same study, but {path} is of another one: it differs in {found}")
     elif path.suffix.lower() not in (".nc", ".csv"):
         raise ValueError(f"out must end in .nc, for NetCDF, or in .csv, but was {str(path)!r}")
     return path

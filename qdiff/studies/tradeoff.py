@@ -20,7 +20,8 @@ from .journal import Journal, kept, writing
 from .objective import objective
 from .polish import Polished, newton
 from .processes import led
-from .record import model_record
+from .recomputed import check_search
+from .record import model_record, numbers, roles
 from .search import Programs, Search, counted, rule, spread
 
 _PENALTY = 1e3  # how much a constraint that is broken by one weighs, in spreads of the sum over the starts
@@ -137,18 +138,19 @@ def tradeoff(
         raise ValueError(f"weights must be so few that `starts` of each are at most {_MOST} points, but there are {len(alpha)} of {starts}")
     record = {
         "study": "tradeoff",
-        **model_record(model),
+        **model_record(model, roles(*sought, limits=limits)),
         "figures": [of.about.name for of in sought],
         "over": {name: list(pair) for name, pair in box.bounds.items()},
         "ties": ties,
         "constraints": [limit.text for limit in limits],
-        "weights": alpha.tolist(),
+        "weights": numbers(alpha),
         "starts": int(starts),
         "seed": int(seed),
         "steps": int(steps),
         "optimizer": optimizer if isinstance(optimizer, str) else "one's own",
     }
     journal = kept(out, record, resume)
+    check_search(journal, model, sought, box, ties, limits)
 
     W = np.stack([alpha, 1 - alpha], axis=1)
     rows = np.repeat(W, starts, axis=0)

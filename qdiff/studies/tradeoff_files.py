@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..models.parameters import entries, place_of
+from .journal import kept_evaluations
 from .optimum_files import symbol, unit_text, write_json
-from .places import disk, results_folder
+from .places import disk, made, results_folder, whole
 
 if TYPE_CHECKING:
     from .tradeoff import Tradeoff
@@ -26,22 +27,21 @@ def save(curve: Tradeoff, folder: str | os.PathLike):
     picture.png: one figure against the other, and the parameters along the curve.
     """
     folder = results_folder("folder", folder)
-    with disk("folder", folder):
-        folder.mkdir(parents=True, exist_ok=True)
-        _write(curve, folder)
+    with disk("folder", folder, lambda: kept_evaluations(folder)), made(folder), whole(folder, FILES) as paths:
+        _write(curve, *paths)
 
 
-def _write(curve: Tradeoff, folder: pathlib.Path):
+def _write(curve: Tradeoff, result: pathlib.Path, table: pathlib.Path, drawing: pathlib.Path):
     columns = columns_of(curve)
-    with open(folder / "curve.csv", "w", newline="") as file:
+    with open(table, "w", newline="") as file:
         write = csv.writer(file)
         write.writerow(["alpha", *(about.name for about in curve.figures), *columns, "converged"])
         rows = zip(
             curve.weights.tolist(), curve.values.tolist(), zip(*columns.values(), strict=True), curve.converged.tolist(), strict=True
         )
         write.writerows([[repr(alpha), *map(repr, values), *map(float, x), done] for alpha, values, x, done in rows])
-    picture(curve, columns, folder / "picture.png")
-    write_json(curve.record(), folder / "result.json")
+    picture(curve, columns, drawing)
+    write_json(curve.record(), result)
 
 
 def columns_of(curve: Tradeoff) -> dict[str, np.ndarray]:
@@ -89,4 +89,4 @@ def picture(curve: Tradeoff, columns: dict[str, np.ndarray], path: str | os.Path
             axis.set_title("where they lie (dotted: bounds of the search)", fontsize=10)
     if axis is not None:
         axis.set_xlabel(r"$\alpha$")
-    fig.savefig(path, dpi=130)
+    fig.savefig(path, dpi=130, format="png")

@@ -483,7 +483,7 @@ def test_a_full_disk_is_said_and_nothing_is_lost(tmp_path, monkeypatch):
 
     monkeypatch.setattr(Shards, "put", full)
     out = tmp_path / "data.nc"
-    with pytest.raises(OSError, match="No space left on device; what was computed is kept in .*: resume"):
+    with pytest.raises(OSError, match="No space left on device; 3 of 7 points are kept in .*: make room, and resume"):
         qd.sweep(LAMBDA, "force", T1=T1, chunk=1, out=out)
     left[0] = 100
     with qd.sweep(LAMBDA, "force", T1=T1, out=out, resume=True) as data:

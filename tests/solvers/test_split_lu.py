@@ -14,7 +14,7 @@ from helpers import close
 
 import qdiff as qd
 from qdiff.solvers import linear
-from qdiff.solvers.pieces import lu, solve_triangular
+from qdiff.solvers.split_lu import lu, solve_triangular
 
 
 def lapack_calls(program, *args) -> dict[str, list[tuple[int, ...]]]:
