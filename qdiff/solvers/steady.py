@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import contextvars
 import re
 from functools import partial
 from typing import Any
@@ -15,17 +13,18 @@ import numpy as np
 from jax import lax
 from jax.core import Tracer
 
+from ..generators.conical import CONICAL
 from ..generators.eigenbasis import eigenvalues
 from ..generators.hidden import hidden
 from ..generators.lindblad import Lindblad, rate_faults
 from ..generators.sector import Sector, reach
-from ..operators.checks import choice
+from ..operators.failing import failure_mode, failures
 from ..operators.operator import Operator
 from . import compensated
 from .factorization import BlockTridiagonal, Dense, Solver, choose, matrix
 from .null_vector import RESIDUAL, UNIQUE, null_vector, selected
 
-__all__ = ["BlockTridiagonal", "Dense", "NotUnique", "SolveError", "Solver", "State", "failures", "steady_state"]
+__all__ = ["BlockTridiagonal", "Dense", "NotUnique", "SolveError", "Solver", "State", "failure_mode", "failures", "steady_state"]
 
 
 class NotUnique(ValueError):
@@ -39,29 +38,7 @@ class SolveError(RuntimeError):
 def failure_reason(error: Exception) -> str | None:
     """Which of the known failures of a solve a runtime error of a compiled program reports, if any."""
     found = re.search("a rate of bath .* is negative or not finite", str(error))
-    return found.group() if found else next((reason for reason in _REASONS if reason in str(error)), None)
-
-
-_on_failure: contextvars.ContextVar[str] = contextvars.ContextVar("on_failure", default="raise")
-
-
-def failure_mode() -> str:
-    """The mode that `failures` has set."""
-    return _on_failure.get()
-
-
-@contextlib.contextmanager
-def failures(mode: str):
-    """Within this context a failed solve raises ("raise", the default) or becomes NaN ("nan"), as batches want it.
-
-    The mode counts when a function is traced, not when the compiled function runs.
-    """
-    choice("mode", mode, ("raise", "nan"))
-    token = _on_failure.set(mode)
-    try:
-        yield
-    finally:
-        _on_failure.reset(token)
+    return found.group() if found else next((reason for reason in (*_REASONS, CONICAL) if reason in str(error)), None)
 
 
 class State(eqx.Module):
