@@ -4,7 +4,8 @@ A basis state of one block never mixes with one of another, whatever the paramet
 the pattern of H and, where symmetries hide in a single connected block, from generic copies of H. Each block is
 diagonalised on its own, so that levels of different blocks may cross or coincide without any trace in the
 derivatives. Within a block levels repel; where two of them are degenerate for all parameters, no gradient of
-their eigenvectors enters. What remains is a conical point, at which there is no derivative.
+their eigenvectors enters. What remains is a conical point, at which there is no derivative, and at which the
+eigenvectors are any: pairs of levels that are so close are listed, for those to refuse to whom they matter.
 """
 
 from __future__ import annotations
@@ -15,11 +16,22 @@ import functools
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax import lax
 
 from ..operators.operator import Operator
 from ..operators.pattern import Pattern, components
 from ..operators.probe import PROBES, rounding, vanishes
-from ..operators.sums import take
+from ..operators.sums import sum_into, take
+
+# Numbers of the copies that differ by less than this part of the largest are equal: eigenvalues are rounded to some 1e-15.
+SAME = 1e-13
+
+# Levels of one block that are closer than this part of its size have eigenvectors that are wrong by more than some 1e-8, which
+# is rounding of H over their distance, and by anything at distance zero.
+RESOLVED = 1e-8
+
+# Those of a pair are in closed form, and right at every distance that is not itself rounding of the two energies.
+_ROUNDING = 16 * np.finfo(float).eps
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,21 +39,27 @@ class Eigenbasis:
     """Energies (n,) [energy], the unitary frame V with H = V diag(energies) V^dag, and
 
     copies: (PROBES, n) the energies at generic parameters, in the same order;
-    splitting: distance of the closest two levels of one block over the largest energy; a conical point at zero.
+    splitting: distance of the closest two levels of one block over the largest energy; a conical point at zero;
+    pairs: (m, 2) levels of one block that are not equal for all parameters, and
+    close: (m,) which of them are now so close that their eigenvectors are not known.
     """
 
     energies: jax.Array
     frame: Operator
     copies: np.ndarray
     splitting: jax.Array
+    pairs: np.ndarray
+    close: jax.Array
 
 
 def eigenbasis(H: Operator) -> Eigenbasis:
     """Diagonalise H block by block."""
-    basis, blocks = _blocks(H)
+    basis, blocks, vague = _blocks(H)
     turned = H if basis is None else basis.dag @ H @ basis
     energies, copies = jnp.zeros(H.size), np.zeros((PROBES, H.size))
     rows, cols, values, probes, gaps = [], [], [], [], []
+    pairs, close = [vague], [jnp.ones(len(vague), bool)]
+    sizes = _sizes(H) if any(len(b) > 1 for b in blocks) else None
     for width in sorted({len(b) for b in blocks}):
         states = np.array([b for b in blocks if len(b) == width])  # (count, width)
         row, col = np.repeat(states, width, axis=1), np.tile(states, (1, width))
@@ -57,11 +75,20 @@ def eigenbasis(H: Operator) -> Eigenbasis:
         else:
             gap = np.abs(e_fake[..., :, None] - e_fake[..., None, :])
             apart = np.any(gap > 1e-11 * gap.max(), axis=0)
-            e, v = _eigh(local, apart)
+            # Rounding of LAPACK's is that of what it is given: without a common energy it is that of the distances.
+            mean = jnp.mean(jnp.real(jnp.diagonal(local, axis1=1, axis2=2)), axis=1)
+            e, v = _eigh(local - mean[:, None, None] * jnp.eye(width), apart)
+            e = e + mean[:, None]
         if width > 1:
             gap = jnp.abs(e[..., :, None] - e[..., None, :])
             bound = apart if width > 2 else ~np.eye(2, dtype=bool)
             gaps.append(jnp.min(jnp.where(bound, gap, jnp.inf)))
+            which, i, j = np.nonzero(np.triu(np.broadcast_to(bound, gap.shape), 1))
+            least = RESOLVED * jnp.asarray(sizes)[states[:, 0]]
+            if width == 2 and basis is None:
+                least = jnp.full(len(states), _ROUNDING * jnp.max(jnp.abs(jnp.asarray(H.values))))
+            pairs.append(np.stack([states[which, i], states[which, j]], axis=1))
+            close.append(gap[which, i, j] <= least[which])
         energies = energies.at[states].set(e)
         copies[:, states] = e_fake
         rows.append(row.ravel())
@@ -74,15 +101,29 @@ def eigenbasis(H: Operator) -> Eigenbasis:
     order[pattern.find(row, col)] = np.arange(row.size)
     frame = Operator(pattern, jnp.concatenate(values)[order], H.space, probe=np.concatenate(probes, axis=1)[:, order])
     splitting = jnp.min(jnp.stack(gaps)) / jnp.max(jnp.abs(energies)) if gaps else jnp.asarray(jnp.inf)
-    return Eigenbasis(energies, frame if basis is None else basis @ frame, copies, splitting)
+    pairs = np.concatenate(pairs)
+    differ = np.flatnonzero(np.any(np.abs(copies[:, pairs[:, 0]] - copies[:, pairs[:, 1]]) > SAME * np.abs(copies).max(), axis=0))
+    close = lax.stop_gradient(jnp.concatenate(close)[differ])
+    return Eigenbasis(energies, frame if basis is None else basis @ frame, copies, splitting, pairs[differ], close)
 
 
-def _blocks(H: Operator) -> tuple[Operator | None, list[np.ndarray]]:
-    """A constant basis (None: the given one) and the finest blocks that H has in it for all parameters."""
+def _sizes(H: Operator):
+    """For each state the size of the block of the pattern that it belongs to, less the block's mean energy (n,) [energy]."""
+    label = components(H.size, H.pattern.row, H.pattern.col)
+    count, row, on = int(label.max()) + 1, H.pattern.row, H.pattern.row == H.pattern.col
+    values = jnp.asarray(lax.stop_gradient(H.values))
+    mean = sum_into(jnp.real(values[on]), label[row[on]], count) / np.bincount(label)
+    rest = values - jnp.where(on, mean[label[row]], 0.0)
+    return jnp.sqrt(sum_into(jnp.real(rest * rest.conj()), label[row], count))[label]
+
+
+def _blocks(H: Operator) -> tuple[Operator | None, list[np.ndarray], np.ndarray]:
+    """A constant basis (None: the given one), the finest blocks that H has in it for all parameters, and pairs (m, 2) of levels in
+    different ones whose basis states are not known, because the copy that they are from has them so close together."""
     label = components(H.size, H.pattern.row, H.pattern.col)
     order = np.argsort(label, kind="stable")
     whole = np.split(order, np.cumsum(np.bincount(label))[:-1])
-    turned, blocks = [], []
+    turned, blocks, vague = [], [], [np.zeros((0, 2), int)]
     for states in whole:
         n = len(states)
         parts = [np.arange(n)]
@@ -91,19 +132,21 @@ def _blocks(H: Operator) -> tuple[Operator | None, list[np.ndarray]]:
             fake = np.where(at >= 0, H.probe[:, np.maximum(at, 0)], 0).reshape(PROBES, n, n)
             fake = fake - np.trace(fake, axis1=1, axis2=2)[:, None, None] / n * np.eye(n)
             # An eigenbasis of one generic copy splits the others along every subspace that is common to all.
-            _, v = np.linalg.eigh(fake[0])
+            e, v = np.linalg.eigh(fake[0])
             rest = np.abs(v.conj().T @ fake[1:] @ v).max(axis=0) > 1e-12 * np.abs(fake).max()
             label = components(n, *np.nonzero(rest))
             if label.max() > 0:
                 parts = [np.flatnonzero(label == c) for c in range(label.max() + 1)]
                 turned.append((states, v))
+                near = np.abs(e[:, None] - e) <= RESOLVED * np.abs(e).max()
+                vague.append(states[np.argwhere(np.triu(near & (label[:, None] != label)))])
         blocks += [states[p] for p in parts]
     if not turned:
-        return None, blocks
+        return None, blocks, np.concatenate(vague)
     matrix = np.eye(H.size, dtype=complex if any(np.iscomplexobj(v) for _, v in turned) else float)
     for states, v in turned:
         matrix[np.ix_(states, states)] = np.where(np.abs(v) < 1e-14, 0, v)
-    return Operator.from_dense(matrix, H.space), blocks
+    return Operator.from_dense(matrix, H.space), blocks, np.concatenate(vague)
 
 
 def turned(op: Operator, frame: Operator) -> Operator:
@@ -204,7 +247,7 @@ def _eigh(h, apart):
 
 @functools.partial(jax.custom_jvp, nondiff_argnums=(0,))
 def _eigh_rule(apart, h):
-    vectors, values = jax.lax.linalg.eigh(h, sort_eigenvalues=True)
+    vectors, values = lax.linalg.eigh(h, sort_eigenvalues=True)
     return values, vectors
 
 

@@ -13,8 +13,9 @@ from ..operators.checks import choice, known
 from ..operators.operator import Operator
 from ..operators.pattern import diagonal
 from ..operators.probe import PROBES, align, is_constant, recording, replaying
+from .conical import defined, told_apart
 from .correlated import independent
-from .eigenbasis import eigenbasis, turned
+from .eigenbasis import SAME, eigenbasis, turned
 from .lindblad import Jump, Lindblad, as_jumps, baths, faults_in, hermitian, member
 
 
@@ -95,11 +96,16 @@ def secular(
     H = hermitian(H)
     basis = eigenbasis(H)
     V = basis.frame
-    out = {}
+    out, told = {}, {}
     for label, given in coupled.items():
         out[label] = ()
         for (_, bath, weight), A in zip(given, aligned, strict=False):
             out[label] += _lines(label, turned(A, V), basis, bath, weight, A.is_hermitian, negative)
+        told[label] = told_apart(out[label], basis)
+    if basis.pairs.size:
+        # Zero, or NaN in a batch: then no rate is known.
+        mark = defined(told, basis)
+        out = {k: tuple(dataclasses.replace(j, rate=j.rate + mark) for j in jumps) for k, jumps in out.items()}
     for label in local:
         out[label] = tuple(_turned(next(beside), V) for _ in local[label])
     levels = Operator(diagonal(H.size), basis.energies, H.space, probe=basis.copies)
@@ -147,8 +153,8 @@ def _turned(jump: Jump, V: Operator) -> Jump:
 
 
 def coincident(copies: np.ndarray, scale: float) -> np.ndarray:
-    """Labels (n,) of numbers (PROBES, n) that are equal in every copy to 1e-12 of `scale`, numbered from zero."""
-    tolerance = 1e-12 * scale
+    """Labels (n,) of numbers (PROBES, n) that are equal in every copy to 1e-13 of `scale`, numbered from zero."""
+    tolerance = SAME * scale
     label = np.zeros(copies.shape[1], int)
     for k in range(PROBES):
         order = np.lexsort([copies[k], label])

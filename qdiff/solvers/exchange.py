@@ -8,6 +8,7 @@ from jax import lax
 from ..generators.exchange import Dense, Exchange
 from . import elimination
 from .refusal import refuse
+from .right_side import sized
 from .steady import _precision
 
 # The error falls by three or more with each sweep of the lattices this is made for; where it falls more slowly than
@@ -80,9 +81,10 @@ def _neumann(matvec, right):
         change = right - matvec(x)
         return k + 1, x + change, now, jnp.max(jnp.abs(change))
 
+    right, power = sized(right)
     size = jnp.max(jnp.abs(right))
     _, x, _, last = lax.while_loop(going_on, step, (0, right, jnp.inf * jnp.ones_like(size), size))
-    return jnp.where(last <= 1e-12 * jnp.max(jnp.abs(x)), x, jnp.nan)
+    return jnp.where(last <= 1e-12 * jnp.max(jnp.abs(x)), x * power, jnp.nan)
 
 
 _REASONS = (

@@ -14,6 +14,7 @@ from ..operators.sums import sum_into, take
 from .compensated import Conserving
 from .factorization import Solver
 from .lanes import again, in_lanes, one_by_one
+from .right_side import sized, solvable
 
 # Below this reciprocal condition a second stationary state cannot be told from a slow decay: the factorisation's
 # shift makes an exact second one show as a few times 1e-14.
@@ -207,12 +208,12 @@ def _by_refinement(sector, transposed: bool, values, x, r, solve):
     s = _largest(values)
     # A x = -s u and w^T A = -s w^T: these parts of r are known, and of the rest the answer has none.
     left, inside, out, across = (x, w, w, u) if transposed else (w, u, x, w)
+    one, power = sized(r)
+    one = solvable(one, left, inside)
 
     def step(carry):
         k, z, before, done = carry
-        # The known part is taken off here, where r is a number in memory: outside the loop the compiler may compute r
-        # twice, rounded differently, and an r that is all rounding would not converge.
-        rest = r - apply(z)
+        rest = one - apply(z)
         new = z + solve(rest - _dot(left, rest) * inside)
         new = jnp.where(done, z, new - out * _dot(across, new))
         now = jnp.where(done, before, _largest(new - z))
@@ -222,4 +223,4 @@ def _by_refinement(sector, transposed: bool, values, x, r, solve):
     _, z, last, done = lax.while_loop(partial(_going_on, 8), step, (0, z, z[0], jnp.zeros(r.shape[1:], bool)))
     converged = (last <= 1e-6 * _largest(z)) & (last < jnp.inf)
     good = jnp.all(done & converged | jnp.isinf(s), axis=0)
-    return jnp.where(converged, z, jnp.nan) - _dot(left, r) / s * out, good
+    return jnp.where(converged, z * power, jnp.nan) - _dot(left, r) / s * out, good

@@ -12,6 +12,7 @@ from ..generators.sector import Sector
 from ..operators.sums import sum_into, take
 from .compensated import Conserving
 from .factorization import choose
+from .right_side import sized, solvable
 
 # The refined solution is refused where its last correction was larger than this.
 _CONVERGED = 1e-6
@@ -53,12 +54,10 @@ def resolvent(sector: Sector, values, x, omega, right):
 
     def solve(_, r):
         # The part of z along x is known from the trace of the equation; the rest has none.
-        along = -(w @ r) / (s + still)
-        r = r + along * (still * x + s * u)
-        return _refined(r, down, forth, lambda z: z - x * (w @ z)) + along * x
+        return _refined(r, down, forth, (w, (still * x + s * u) / (s + still)), (w, x)) - (w @ r) / (s + still) * x
 
     def solve_T(_, r):
-        z = _refined(r - w * (x @ r), up, back, lambda z: z - w * (x @ z))
+        z = _refined(r, up, back, (x, w), (x, w))
         return z - w * ((x @ r + s * (u @ z)) / (s + still))
 
     return lax.custom_linear_solve(linear, right, solve, solve_T)
@@ -81,11 +80,22 @@ def _act(values, into, out, y):
     return sum_into(values * take(y, into), out, y.size)
 
 
-def _refined(r, solve, apply, project):
+def _refined(r, solve, apply, known, along):
     """z with apply(z) = r, corrected until the next change would be below rounding; NaN if eight corrections are too few.
 
     Each change is smaller than the last by the error of the factorisation, its shift or rounding over the gap.
+
+    Args:
+        known, along: pairs (left, inside) and (across, out) of vectors with product one. The part (left . r) inside of r is
+            left out, and z has no part (across . z) out.
     """
+    (left, inside), (across, out) = known, along
+    r, power = sized(r)
+    r = solvable(r, left, inside)
+
+    def change(rest):
+        z = solve(rest - (left @ rest) * inside)
+        return z - out * (across @ z)
 
     def going_on(carry):
         k, z, before, now = carry
@@ -93,12 +103,12 @@ def _refined(r, solve, apply, project):
 
     def better(carry):
         k, z, _, now = carry
-        change = project(solve(r - apply(z)))
-        return k + 1, z + change, now, _largest(change)
+        by = change(r - apply(z))
+        return k + 1, z + by, now, _largest(by)
 
-    z = project(solve(r))
+    z = change(r)
     _, z, _, last = lax.while_loop(going_on, better, (0, z, _largest(z), _largest(z)))
-    return jnp.where(last <= _CONVERGED * _largest(z), z, jnp.nan)
+    return jnp.where(last <= _CONVERGED * _largest(z), z * power, jnp.nan)
 
 
 def _largest(z):

@@ -11,6 +11,7 @@ from ..generators.scattering import Scattering
 from ..operators.checks import instance
 from . import ring
 from .refusal import refuse
+from .right_side import sized
 from .scattering import cut_of, solved
 from .steady import _precision
 
@@ -93,10 +94,10 @@ def _beside(inverse, value, slowest, stationary, r):
     def apply(x):
         return x - value * shorter(x)
 
-    b = -shorter(r - along * right - total * p)
+    b, power = sized(-shorter(r - along * right - total * p), axis=None)
     x, _ = gmres(apply, b, tol=1e-13, restart=_KRYLOV, maxiter=8, solve_method="batched")
     found = jnp.max(jnp.abs(apply(x) - b)) <= 1e-9 * jnp.max(jnp.abs(b))
-    return jnp.where(found, x + total / value * p - along / value * right, jnp.nan)
+    return jnp.where(found, x * power + total / value * p - along / value * right, jnp.nan)
 
 
 def _inverses(rate):

@@ -13,6 +13,7 @@ import numpy as np
 from jax import lax
 from jax.core import Tracer
 
+from ..generators.conical import CONICAL
 from ..generators.eigenbasis import eigenvalues
 from ..generators.hidden import hidden
 from ..generators.lindblad import Lindblad, refusals
@@ -39,7 +40,7 @@ class SolveError(RuntimeError):
 def failure_reason(error: Exception) -> str | None:
     """Which of the known failures of a solve a runtime error of a compiled program reports, if any."""
     found = re.search(r"a rate of bath .* is negative or not finite|\w+ must be a (finite )?number[^\n]* \(bath .*\)", str(error))
-    reasons = (*_REASONS, _CHOSEN_REASONS[1])
+    reasons = (*_REASONS, _CHOSEN_REASONS[1], CONICAL)
     return found.group() if found else next((reason for reason in reasons if reason in str(error)), None)
 
 

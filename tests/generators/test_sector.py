@@ -47,9 +47,9 @@ def test_blocks_that_are_hidden_in_one():
 
     @jax.jit
     def tell(x, y):
-        basis, blocks = _blocks(x * tilted @ PAIR.b.z + y * PAIR.b.x + 0.3 * tilted)
+        basis, blocks, _ = _blocks(x * tilted @ PAIR.b.z + y * PAIR.b.x + 0.3 * tilted)
         assert basis is not None and sorted(map(len, blocks)) == [2, 2]
-        basis, blocks = _blocks(x * (PAIR.a.x @ PAIR.b.x) + y * (PAIR.a.y @ PAIR.b.y) + 0.3 * PAIR.a.z + 0.2 * PAIR.b.z)
+        basis, blocks, _ = _blocks(x * (PAIR.a.x @ PAIR.b.x) + y * (PAIR.a.y @ PAIR.b.y) + 0.3 * PAIR.a.z + 0.2 * PAIR.b.z)
         assert basis is None and sorted(map(len, blocks)) == [2, 2]
         return x
 
