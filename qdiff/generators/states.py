@@ -33,7 +33,12 @@ _SENTENCES = (
     "{} must be positive, but has an eigenvalue below -{:g}",
 )
 _NAME = r"(?:\w+|the fixed point of '[^']*')"
-_ANY = re.compile("|".join(s.replace("{}", _NAME).replace("{:g}", r"\d+e-\d+") for s in (*_SENTENCES, "{} must have no empty level.*")))
+_ANY = re.compile(
+    "|".join(
+        s.replace("{}", _NAME).replace("{:g}", r"\d+e-\d+")
+        for s in (*_SENTENCES, "{} must have no empty level.*")
+    )
+)
 
 
 def refusal(error: Exception) -> str | None:
@@ -42,7 +47,9 @@ def refusal(error: Exception) -> str | None:
     return found.group() if found else None
 
 
-def density_matrix(name: str, given: Any, space: Space | None = None, dim: int | None = None, *, near: float = NEAR) -> Operator:
+def density_matrix(
+    name: str, given: Any, space: Space | None = None, dim: int | None = None, *, near: float = NEAR
+) -> Operator:
     """What was given as a state, as an `Operator`: of trace one, Hermitian and positive.
 
     Args:
@@ -64,29 +71,41 @@ def density_matrix(name: str, given: Any, space: Space | None = None, dim: int |
     else:
         rho = _matrix(name, given, dim)
     if (dim is not None and rho.size != dim) or (rho.space and space and rho.space != space):
-        raise ValueError(f"{name} must act on {space!r} (dimension {dim}), but acts on {rho.space!r} (dimension {rho.size})")
+        raise ValueError(
+            f"{name} must act on {space!r} (dimension {dim}), but acts on {rho.space!r} (dimension {rho.size})"
+        )
     rho = Operator(rho.pattern, rho.values, rho.space if space is None else space, probe=rho.probe)
     return rho if trusted or recording() else _checked(name, rho, near)
 
 
 def _product(name: str, given: Mapping, space: Space | None) -> Operator:
     if space is None:
-        raise ValueError(f"{name} can be a mapping only if the operators act on a Space, whose factors it names")
+        raise ValueError(
+            f"{name} can be a mapping only if the operators act on a Space, whose factors it names"
+        )
     if not all(isinstance(factor, str) for factor in given):
-        raise TypeError(f"{name} must map the names of factors to their states, but has {list(given)}")
+        raise TypeError(
+            f"{name} must map the names of factors to their states, but has {list(given)}"
+        )
     return space.state(**given)
 
 
 def _matrix(name: str, given, dim: int | None) -> Operator:
-    if isinstance(given, (list, tuple)) and any(isinstance(x, Tracer) for x in jax.tree.leaves(given)):
+    if isinstance(given, (list, tuple)) and any(
+        isinstance(x, Tracer) for x in jax.tree.leaves(given)
+    ):
         given = jnp.asarray(given)
     if kind_of(given) not in "biufc":
-        raise TypeError(f"{name} must be a state (an Operator, a State, an array or a mapping), but was {type(given).__name__}")
+        raise TypeError(
+            f"{name} must be a state (an Operator, a State, an array or a mapping), but was {type(given).__name__}"
+        )
     shape = np.shape(given)
     n = shape[0] if dim is None and shape else dim
     if not n or shape not in ((n,), (n, n)):
         what = ("(n, n)", "(n,)") if n is None else ((n, n), (n,))
-        raise ValueError(f"{name} must have shape {what[0]} for a density matrix or {what[1]} for a ket, but has shape {shape}")
+        raise ValueError(
+            f"{name} must have shape {what[0]} for a density matrix or {what[1]} for a ket, but has shape {shape}"
+        )
     if len(shape) == 1:
         ket = np.asarray(given) if is_constant(given) else jnp.asarray(given)
         given = ket[:, None] * ket.conj()
@@ -105,19 +124,25 @@ def _checked(name: str, rho: Operator, near: float) -> Operator:
         mark = np.nan
     else:
         sentences = (s.format(name, near) for s in _SENTENCES)
-        mark = sum(failed(bad, said, ValueError) for bad, said in zip(_faults(rho, near), sentences, strict=True))
+        mark = sum(
+            failed(bad, said, ValueError)
+            for bad, said in zip(_faults(rho, near), sentences, strict=True)
+        )
     return Operator(rho.pattern, rho.values + mark, rho.space, probe=rho.probe)
 
 
 def _known_fault(rho: Operator, near: float) -> str | None:
     """What it must be and is not, and what it is."""
-    values, trace = np.asarray(rho.values), complex(rho.trace())
+    # In NumPy: within a function that is being compiled, JAX would make traced numbers of known ones.
+    values = np.asarray(rho.values)
+    rho = Operator(rho.pattern, values, rho.space, probe=rho.probe)
+    trace = complex(rho.trace())
     if not np.all(np.isfinite(values)):
         return "be finite, but has an entry that is infinite or NaN"
     if abs(trace - 1) > near:
         shown = trace.real if abs(trace.imag) <= near else trace
         return f"have trace one, but has trace {shown:.10g}: divide it by its trace"
-    if (skew := np.max(np.abs(np.asarray((rho - rho.dag).values)), initial=0.0)) > near:
+    if (skew := np.max(np.abs((rho - rho.dag).values), initial=0.0)) > near:
         return f"be Hermitian, but differs from its adjoint by {skew:.3g}"
     lowest = _lowest((rho + rho.dag) * 0.5)
     return f"be positive, but has the eigenvalue {lowest:.3g}" if lowest < -near else None
@@ -127,11 +152,15 @@ def _lowest(rho: Operator) -> float:
     """The lowest eigenvalue, in NumPy, block by block."""
     label = components(rho.size, rho.pattern.row, rho.pattern.col)
     alone = np.bincount(label)[label] == 1
-    matrix = np.asarray(rho.dense())
-    lowest = np.min(np.real(np.diagonal(matrix))[alone], initial=np.inf)
+    lowest = np.min(np.real(rho.diagonal())[alone], initial=np.inf)
     for block in np.unique(label[~alone]):
-        at = np.flatnonzero(label == block)
-        lowest = min(lowest, np.linalg.eigvalsh(matrix[np.ix_(at, at)])[0])
+        on, states = np.flatnonzero(label[rho.pattern.row] == block), np.flatnonzero(label == block)
+        matrix = np.zeros((states.size, states.size), rho.values.dtype)
+        matrix[
+            np.searchsorted(states, rho.pattern.row[on]),
+            np.searchsorted(states, rho.pattern.col[on]),
+        ] = rho.values[on]
+        lowest = min(lowest, np.linalg.eigvalsh(matrix)[0])
     return float(lowest)
 
 

@@ -218,7 +218,7 @@ def _faults(cycle: Cycle, deviation, still, parts):
             by_bath = part.sector.act_by_label(free.motion, local)
             disturbed = np.array([label in cycle.disturbing for label in part.sector.labels])
             rest = matrix(part.sector, values) @ local - jnp.sum(jnp.where(disturbed[:, None], by_bath, 0.0), axis=0)
-            moving |= jnp.max(jnp.abs(rest)) > _STILL * jnp.max(jnp.abs(values))
+            moving |= jnp.max(jnp.abs(rest)) > _STILL * jnp.max(jnp.abs(values), initial=0.0)
         for part in parts:
             if not isinstance(part, FreePart):
                 moving |= jnp.max(jnp.abs(part.change @ still)) > _STILL

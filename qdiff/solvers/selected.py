@@ -44,13 +44,14 @@ def averaged(H: Operator, rho: Operator, sector: Sector, values):
     """The average over all times of a closed system, sum_E P_E rho P_E with the projectors on the energies E: likewise.
 
     Which levels are one is known from structure and generic values. Where two others meet that rho has a coherence between,
-    the average jumps, and the reciprocal condition, their distance over the width of the spectrum, is zero.
+    the average jumps, and the reciprocal condition, their distance over the width of the spectrum, is zero. Not to be compiled
+    by itself: what a compiled function is given has lost its generic values.
     """
     basis = eigenbasis(H)
     gap = np.abs(basis.copies[:, :, None] - basis.copies[:, None, :])
     one = np.all(gap <= _SAME * gap.max(axis=(1, 2), keepdims=True), axis=0)
-    local = (basis.frame.dag @ rho @ basis.frame).dense()
     frame = basis.frame.dense()
+    local = frame.conj().T @ rho.dense() @ frame
     x = sector.coordinates(Operator.from_dense(frame @ jnp.where(one, local, 0.0) @ frame.conj().T))
 
     energies = lax.stop_gradient(basis.energies)

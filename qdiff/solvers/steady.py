@@ -177,6 +177,8 @@ def steady_state(motion: Lindblad, solver: Solver | None = None, *, initial: Any
     way = "unchanged" if sector.still else "averaged" if sector.closed else sector.nullity
     if way == 1:
         x, rcond, residual = _solve(motion, sector, choose(sector) if solver is None else solver)
+    elif way == "averaged":
+        x, rcond, residual = averaged(motion.H, local, sector, sector.values(motion))
     else:
         x, rcond, residual = _select(motion, local, sector, way)
     return State(motion, _checked(motion, x, rcond, residual, _CHOSEN_REASONS), rcond, residual, sector)
@@ -195,9 +197,7 @@ def _solve(motion, sector, solver):
 @partial(jax.jit, static_argnums=(2, 3))
 def _select(motion, initial, sector, way):
     values, start = sector.values(motion), sector.coordinates(initial)
-    if way == "unchanged":
-        return unchanged(values, start)
-    return averaged(motion.H, initial, sector, values) if way == "averaged" else selected(sector, values, start, way)
+    return unchanged(values, start) if way == "unchanged" else selected(sector, values, start, way)
 
 
 _REASONS = (

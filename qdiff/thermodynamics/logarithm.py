@@ -35,18 +35,30 @@ def logarithm(rho: Operator) -> Operator:
     for row, col, local in _blocks(rho):
         rows.append(row)
         cols.append(col)
-        parts.append((_safe(jnp.real(local))[1] if local.shape[-1] == 1 else jax.vmap(_log)(local)).ravel())
+        parts.append(
+            (_safe(jnp.real(local))[1] if local.shape[-1] == 1 else jax.vmap(_log)(local)).ravel()
+        )
     row, col = np.concatenate(rows), np.concatenate(cols)
     pattern = Pattern(rho.size, row, col)
-    return Operator(pattern, accumulate([(jnp.concatenate(parts), pattern.find(row, col))], pattern.nnz), rho.space)
+    return Operator(
+        pattern,
+        accumulate([(jnp.concatenate(parts), pattern.find(row, col))], pattern.nnz),
+        rho.space,
+    )
 
 
 def full(rho: Operator):
     """Whether every eigenvalue is known to be positive: of a block of several levels, one that rounding has not made."""
     good = jnp.ones((), bool)
     for _, _, local in _blocks(rho):
-        e = jnp.real(local[..., 0]) if local.shape[-1] == 1 else jnp.linalg.eigvalsh(lax.stop_gradient(local))
-        good &= jnp.all(e > (0.0 if local.shape[-1] == 1 else _LOST * jnp.max(e, axis=-1, keepdims=True)))
+        e = (
+            jnp.real(local[..., 0])
+            if local.shape[-1] == 1
+            else jnp.linalg.eigvalsh(lax.stop_gradient(local))
+        )
+        good &= jnp.all(
+            e > (0.0 if local.shape[-1] == 1 else _LOST * jnp.max(e, axis=-1, keepdims=True))
+        )
     return good
 
 
@@ -83,9 +95,13 @@ def _log_jvp(primals, tangents):
     e, V = jnp.linalg.eigh(now)
     E, change = (V.conj().T @ X @ V for X in (E, A - now))
     on, (e, _) = jnp.where(e <= 0, 0.0, 1.0), _safe(e)
-    curve = on[:, None, None] * on[:, None] * on * _curvature(e[:, None, None], e[:, None], e)  # of the levels i, k, j
+    curve = (
+        on[:, None, None] * on[:, None] * on * _curvature(e[:, None, None], e[:, None], e)
+    )  # of the levels i, k, j
     first = on[:, None] * on * _slope(e[:, None], e) * E
-    second = jnp.einsum("ikj,ik,kj->ij", curve, E, change) + jnp.einsum("ikj,ik,kj->ij", curve, change, E)
+    second = jnp.einsum("ikj,ik,kj->ij", curve, E, change) + jnp.einsum(
+        "ikj,ik,kj->ij", curve, change, E
+    )
     return _log(A), V @ (first + second) @ V.conj().T
 
 
@@ -106,7 +122,9 @@ def _curvature(a, b, c):
     # Close to each other: the divided differences of x^k at distances from the largest, sum_k (-1)^(k-1)/k h_(k-2)/high^k.
     x, y = (middle - high) / high, (low - high) / high
     power, total, series = jnp.ones_like(x), jnp.ones_like(x), jnp.zeros_like(x)
-    for k in range(2, 2 + _TERMS):  # total is h_(k-2)(x, y), the sum of all products x^i y^j with i + j = k - 2
+    for k in range(
+        2, 2 + _TERMS
+    ):  # total is h_(k-2)(x, y), the sum of all products x^i y^j with i + j = k - 2
         series = series + (-1) ** (k - 1) / k * total
         power = power * y
         total = x * total + power
