@@ -7,7 +7,7 @@ import resource
 
 import quick
 
-quick.set_flags()  # before JAX starts; the notebooks are compiled as users do
+os.environ["XLA_FLAGS"] = quick.flags()  # before JAX starts; the notebooks are compiled as users do
 
 import jax
 import pytest

@@ -255,7 +255,7 @@ def _passes(name: str, known: Known) -> bool:
 
 def preload():
     """All that is large and is the same for every mutant; nothing of it may start a backend of JAX before the fork."""
-    quick.set_flags()  # as in conftest.py
+    os.environ["XLA_FLAGS"] = quick.flags()  # as in conftest.py
     os.environ.setdefault("PJRT_NPROC", str(max(64, os.cpu_count() or 1)))  # as qdiff itself
     os.environ.update(JAX_ENABLE_X64="1", PYTEST_DISABLE_PLUGIN_AUTOLOAD="1")
     for name in "jax equinox diffrax optax lineax scipy.linalg scipy.integrate scipy.optimize qutip beartype xarray typer".split():

@@ -28,11 +28,9 @@ def as_flags(options: dict) -> list[str]:
     return [f"--{name}={str(value).lower()}" for name, value in options.items()]
 
 
-def set_flags():
-    """Sets XLA_FLAGS for this process and those it starts, unless it is set; XLA_FLAGS= compiles as users do."""
+def flags() -> str:
+    """XLA_FLAGS for the tests and the processes that they start, unless it is set; XLA_FLAGS= compiles as users do."""
     if "XLA_FLAGS" in os.environ:
-        return
-    flags = as_flags(OPTIONS)
-    if not known(*flags):
-        flags = [flag for flag in flags if known(flag)]
-    os.environ["XLA_FLAGS"] = " ".join(flags)
+        return os.environ["XLA_FLAGS"]
+    wanted = as_flags(OPTIONS)
+    return " ".join(wanted if known(*wanted) else filter(known, wanted))
