@@ -283,12 +283,22 @@ def test_what_is_too_narrow_to_be_seen_is_refused():
 def test_jumps_that_cannot_be_read_off():
     """A callback may do anything: a jump seen on the grid is refused, and hit where its times are given."""
 
-    def height(t):
-        return jax.pure_callback(lambda t: np.where((t > 7.0) & (t < 7.5), 1.0, 0.0), jax.ShapeDtypeStruct((), float), t, vmap_method="expand_dims")
+    def rectangle(t):
+        return np.where((t > 7.0) & (t < 7.5), 1.0, 0.0)
 
-    motion = lambda t: qd.Lindblad(jax.lax.stop_gradient(height(jax.lax.stop_gradient(t))) * q.x, {"l": (1e-9, q.minus)})  # noqa: E731
+    @jax.custom_jvp
+    def height(t):
+        return jax.pure_callback(rectangle, jax.ShapeDtypeStruct((), float), t, vmap_method="expand_dims")
+
+    height.defjvp(lambda t, dt: (height(*t), jnp.zeros(())))
+
+    def motion(t):
+        return qd.Lindblad(height(t) * q.x, {"l": (1e-9, q.minus)})
+
     with pytest.raises(qd.SolveError, match="`jumps`"):
         qd.evolve(motion, {"q": "down"}, 10.0, expect=q.up)
+    run = qd.evolve(motion, {"q": "down"}, 10.0, expect=q.up, jumps=[7.0, 7.5])
+    close(run.expectations, [np.sin(0.5) ** 2], 1e-8)
 
 
 REFUSED = {
@@ -307,7 +317,12 @@ def test_what_is_not_made_of_jax_is_refused_in_one_sentence(name):
 
 @pytest.mark.parametrize(
     ("rate", "when"),
-    [(lambda t: 1 - 0.1 * t, "1[0-9].*"), (lambda t: jnp.cos(0.2 * t) + 0.5, "1[0-9].*"), (lambda t: jnp.where((t > 5) & (t < 6), -0.1, 0.1), "5.5")],
+    [
+        (lambda t: 1 - 0.1 * t, "1[0-9].*"),
+        (lambda t: jnp.cos(0.2 * t) + 0.5, "1[0-9].*"),
+        (lambda t: jnp.where((t > 5) & (t < 6), -0.1, 0.1), "5.5"),
+    ],
+    ids=["straight", "curved", "for a while"],
 )
 def test_a_rate_that_turns_negative_names_bath_and_time(rate, when):
     motion = lambda t: qd.Lindblad(q.z, {"calm": (0.1, q.plus), "storm": (rate(t), q.minus)})  # noqa: E731
