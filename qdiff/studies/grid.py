@@ -40,9 +40,10 @@ class Grid:
         if len(set(places)) < len(places):
             raise ValueError(f"grids must name each parameter once, but are of {', '.join(grids)}")
         values = {place.name: _checked(model, place, given) for place, given in zip(places, grids.values(), strict=True)}
+        named = {name: place.name for name, place in zip(grids, places, strict=True)}
         group_of: dict[str, tuple[str, ...]] = {}
         for group in together:
-            names = tuple(place_in(model, name).name for name in group)
+            names = tuple(named.get(name, name) for name in group)
             for name in names:
                 if name not in values or name in group_of:
                     raise ValueError(f"together must group parameters that have a grid, each once, but has {name!r}")
