@@ -136,14 +136,12 @@ def _known_fault(rho: Operator, near: float) -> str | None:
     # In NumPy: within a function that is being compiled, JAX would make traced numbers of known ones.
     values = np.asarray(rho.values)
     rho = Operator(rho.pattern, values, rho.space, probe=rho.probe)
-    trace = complex(rho.trace())
     if not np.all(np.isfinite(values)):
         return "be finite, but has an entry that is infinite or NaN"
-    if abs(trace - 1) > near:
-        shown = trace.real if abs(trace.imag) <= near else trace
-        return f"have trace one, but has trace {shown:.10g}: divide it by its trace"
     if (skew := np.max(np.abs((rho - rho.dag).values), initial=0.0)) > near:
         return f"be Hermitian, but differs from its adjoint by {skew:.3g}"
+    if abs((trace := rho.trace()) - 1) > near:
+        return f"have trace one, but has trace {np.real(trace):.10g}: divide it by its trace"
     lowest = _lowest((rho + rho.dag) * 0.5)
     return f"be positive, but has the eigenvalue {lowest:.3g}" if lowest < -near else None
 

@@ -141,9 +141,7 @@ def solved(function, *args):
     try:
         return function(*args)
     except (eqx.EquinoxRuntimeError, jax.errors.JaxRuntimeError) as error:
-        if reason := (
-            steady.failure_reason(error) or evolve.failure_reason(error) or regression.failure_reason(error) or refusal_reason(error)
-        ):
+        if reason := steady.failure_reason(error) or regression.failure_reason(error) or refusal_reason(error):
             raise SolveError(reason) from None
         if reason := evolve.refusal(error):
             raise ValueError(reason) from None

@@ -9,7 +9,6 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax import lax
 from jax.core import Tracer
 
 from ..generators.lindblad import Lindblad, refusals
@@ -17,29 +16,22 @@ from ..generators.sector import Sector, reach
 from ..generators.states import density_matrix
 from ..generators.states import refusal as refused_state
 from ..operators.checks import kind_of
+from ..operators.failing import failed
 from ..operators.operator import Operator
 from ..operators.space import Space
 from .corners import TOO_MANY, rooms
 from .evolution import Evolution
-from .integrators import Action, Explicit, Flow, Integrator, Propagator, Solution, choose
+from .integrators import Flow, Integrator, Solution, choose
+from .refusal import refuse
 from .steady import SolveError, failure_mode
 from .switches import Inputs, Program
 
 _UNSORTED = "times must be sorted in ascending order, not before `start`, and finite"
 
 
-def failure_reason(error: Exception) -> str | None:
-    """Which of the known failures of an evolution a runtime error of a compiled program reports, if any."""
-    return _named([*(kind.reason for kind in (Propagator, Action, Explicit)), TOO_MANY, _ROUGH], error)
-
-
 def refusal(error: Exception) -> str | None:
     """Which refusal of an argument of `evolve` a runtime error of a compiled program reports, if any."""
-    return refused_state(error) or _named([_UNSORTED], error)
-
-
-def _named(reasons: list[str], error: Exception) -> str | None:
-    return next((reason for reason in reasons if reason in str(error)), None)
+    return refused_state(error) or (_UNSORTED if _UNSORTED in str(error) else None)
 
 
 def evolve(
@@ -130,11 +122,11 @@ def evolve(
         )
 
     x = flow.sector.coordinates(local)
-    times = times + _failed(_wrong(start, times), _UNSORTED, ValueError)
+    times = times + failed(_wrong(start, times), _UNSORTED, ValueError)
     at = motion if isinstance(motion, Lindblad) else motion(start)
     readers = {"asked": _readers(at, flow.sector, expect, dim), "watch": _watch(at, flow.sector, space)}
     done = _solve(solver, flow, x, start, times, jumps, readers, states, progress)
-    mark = _marks(solver, flow, done)
+    mark = _mark(solver, flow, done, motion)
     (kept, seen), final = jax.tree.map(lambda a: a + mark, (done.saved, done.final))
     return Evolution(
         motion=motion if isinstance(motion, Lindblad) else jax.vmap(motion)(times),
@@ -254,30 +246,22 @@ _ROUGH = (
 )
 
 
-def _marks(solver: Integrator, flow: Flow, done: Solution):
-    """Zero, unless the solution failed: the most telling reason first."""
-    mark = jnp.zeros(())
-    for k, reason in enumerate(flow.reasons):
-        wrong = lax.stop_gradient(done.faults[k])
-        mark += _failed(wrong < jnp.inf, reason, when=wrong)
-    mark += _failed(done.missed, TOO_MANY)
-    mark += _failed(done.rough, _ROUGH, when=done.where)
-    return mark + _failed(done.failed | ~jnp.all(jnp.isfinite(done.final)), solver.reason)
-
-
-def _failed(bad, reason: str, kind: type[Exception] = SolveError, when=None):
-    """Zero, unless `bad`: an error here and now if that is known, else one at run time, or NaN.
-
-    `when` is the time that a known error names.
-    """
-    bad = lax.stop_gradient(bad)
-    if failure_mode() == "nan":
-        return jnp.where(bad, jnp.nan, 0.0)
-    if isinstance(bad, Tracer):
-        return eqx.error_if(jnp.zeros(()), bad, reason)
-    if bad:
-        raise kind(reason if when is None else f"{reason} (at t = {float(when):.6g})")
-    return jnp.zeros(())
+def _mark(solver: Integrator, flow: Flow, done: Solution, motion):
+    """Zero, unless the solution failed: then an error with the most telling reason, which names its time, or NaN."""
+    bad = done.failed | ~jnp.all(jnp.isfinite(done.final))
+    if flow.program is None:
+        wrong, sentences = refusals(motion)
+        # A wrong rate shows in the state, or does no harm: in a part that the state does not reach.
+        wrong, when = wrong & bad, jnp.full(len(sentences), jnp.inf)
+    else:
+        wrong, sentences, when = done.faults < jnp.inf, flow.reasons, done.faults
+    reasons = (*sentences, TOO_MANY, _ROUGH, solver.reason)
+    flags, times = (*wrong, done.missed, done.rough, bad), (*when, jnp.inf, done.where, jnp.inf)
+    if failure_mode() == "raise" and not any(isinstance(f, Tracer) for f in flags):
+        for there, reason, t in zip(flags, reasons, times, strict=True):
+            if there:
+                raise SolveError(f"{reason} (at t = {float(t):.6g})" if jnp.isfinite(t) else reason)
+    return refuse(jnp.zeros(()), reasons, *flags)
 
 
 # ---- readings -------------------------------------------------------------------------------------------

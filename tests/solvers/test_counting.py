@@ -338,8 +338,8 @@ def test_what_is_refused():
         qd.cumulants(QUBIT.z, state, "left")
     with pytest.raises(TypeError, match="solver must be"):
         qd.cumulants(motion, state, "left", "quanta", solver="dense")
-    with pytest.raises(TypeError, match="state must be a State from steady_state, or None, but was Operator"):
-        qd.cumulants(motion, QUBIT.up, "left", "quanta")
+    with pytest.raises(ValueError, match="state must have trace one, but has trace 2"):
+        qd.cumulants(motion, QUBIT.up * 2, "left", "quanta")
     with pytest.raises(ValueError, match="state must be a state of this generator"):
         qd.cumulants(qd.Lindblad(QUBIT.z, {"other": qd.Jump(1.0, QUBIT.x, quanta=1)}), state, "other", "quanta")
     s = qd.Space(x=qd.Levels("0", "1", "2", "3"))
