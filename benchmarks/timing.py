@@ -65,7 +65,7 @@ def report(result: dict, as_json: bool):
         print(json.dumps(result))
         return
     print(f"{result['name']} on {result['device']}")
-    for part in ("seconds", "ratios", "compile_seconds", "peak_mb", "growth"):
+    for part in ("seconds", "processor_seconds", "ratios", "compile_seconds", "peak_mb", "growth"):
         print(f"\n{part}")
         for key, value in result.get(part, {}).items():
             print(f"  {key:<34} {value:12.4g}")
