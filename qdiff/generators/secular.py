@@ -58,11 +58,15 @@ def secular(
         TypeError: H is no `Operator`, or a coupling is not of one of the forms above.
         ValueError: `negative` is neither of the two words; a name is in both `couplings` and `jumps`; C is not of the
             kind above; a rate is negative or infinite, such as that of a flat spectrum at omega = 0; levels change
-            their order between the given and the generic parameters of a `structured` function.
+            their order between the given and the generic parameters of a `structured` function; levels meet in a conical point
+            whose eigenvectors the couplings tell apart (of traced numbers, Equinox's runtime error).
 
     Differentiable in everything, also where uncoupled levels cross; in C where its leading minors are positive, which
     only the last of them need not be (a pair may be fully correlated). At a conical point (two coupled levels
-    whose distance and coupling both vanish) there is no derivative; `State.diagnostics` flags it. A coupling
+    whose distance and coupling both vanish) eigenvectors are arbitrary: where a coupling tells them apart that is an error,
+    or NaN in a batch, and so it is closer to it than 1e-8 of the size of their block (for blocks of two, than rounding).
+    Known numbers outside a `structured` function are what they are: levels equal to 1e-13 of the largest energy are one
+    level, whose lines belong together, which is not the limit of the neighbouring parameters. A coupling
     made of one traced matrix hides whether it is Hermitian: give (A + A.dag) / 2, or its rates become NaN.
 
     Example:
@@ -103,8 +107,8 @@ def secular(
             out[label] += _lines(label, turned(A, V), basis, bath, weight, A.is_hermitian, negative)
         told[label] = told_apart(out[label], basis)
     if basis.pairs.size:
-        # Zero, or NaN in a batch: then no rate is known.
-        mark = defined(told, basis)
+        # Zero, or NaN in a batch: then no rate is known, nor any derivative in what H depends on.
+        mark = defined(told, basis) * jnp.sum(jnp.real(H.values) + jnp.imag(H.values))
         out = {k: tuple(dataclasses.replace(j, rate=j.rate + mark) for j in jumps) for k, jumps in out.items()}
     for label in local:
         out[label] = tuple(_turned(next(beside), V) for _ in local[label])

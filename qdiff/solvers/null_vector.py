@@ -208,12 +208,12 @@ def _by_refinement(sector, transposed: bool, values, x, r, solve):
     s = _largest(values)
     # A x = -s u and w^T A = -s w^T: these parts of r are known, and of the rest the answer has none.
     left, inside, out, across = (x, w, w, u) if transposed else (w, u, x, w)
-    one, power = sized(r)
-    one = solvable(one, left, inside)
+    r, power = sized(r)
+    solved_for = solvable(r, left, inside)
 
     def step(carry):
         k, z, before, done = carry
-        rest = one - apply(z)
+        rest = solved_for - apply(z)
         new = z + solve(rest - _dot(left, rest) * inside)
         new = jnp.where(done, z, new - out * _dot(across, new))
         now = jnp.where(done, before, _largest(new - z))
@@ -223,4 +223,4 @@ def _by_refinement(sector, transposed: bool, values, x, r, solve):
     _, z, last, done = lax.while_loop(partial(_going_on, 8), step, (0, z, z[0], jnp.zeros(r.shape[1:], bool)))
     converged = (last <= 1e-6 * _largest(z)) & (last < jnp.inf)
     good = jnp.all(done & converged | jnp.isinf(s), axis=0)
-    return jnp.where(converged, z * power, jnp.nan) - _dot(left, r) / s * out, good
+    return (jnp.where(converged, z, jnp.nan) - _dot(left, r) / s * out) * power, good

@@ -54,11 +54,14 @@ def resolvent(sector: Sector, values, x, omega, right):
 
     def solve(_, r):
         # The part of z along x is known from the trace of the equation; the rest has none.
-        return _refined(r, down, forth, (w, (still * x + s * u) / (s + still)), (w, x)) - (w @ r) / (s + still) * x
+        r, power = sized(r)
+        z = _refined(r, down, forth, (w, (still * x + s * u) / (s + still)), (w, x))
+        return (z - (w @ r) / (s + still) * x) * power
 
     def solve_T(_, r):
+        r, power = sized(r)
         z = _refined(r, up, back, (x, w), (x, w))
-        return z - w * ((x @ r + s * (u @ z)) / (s + still))
+        return (z - w * ((x @ r + s * (u @ z)) / (s + still))) * power
 
     return lax.custom_linear_solve(linear, right, solve, solve_T)
 
@@ -90,7 +93,6 @@ def _refined(r, solve, apply, known, along):
             left out, and z has no part (across . z) out.
     """
     (left, inside), (across, out) = known, along
-    r, power = sized(r)
     r = solvable(r, left, inside)
 
     def change(rest):
@@ -108,7 +110,7 @@ def _refined(r, solve, apply, known, along):
 
     z = change(r)
     _, z, _, last = lax.while_loop(going_on, better, (0, z, _largest(z), _largest(z)))
-    return jnp.where(last <= _CONVERGED * _largest(z), z * power, jnp.nan)
+    return jnp.where(last <= _CONVERGED * _largest(z), z, jnp.nan)
 
 
 def _largest(z):
