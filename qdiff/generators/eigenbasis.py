@@ -268,15 +268,9 @@ def eigenvalues(op: Operator):
 
     Differentiable where no two levels of one block cross; to first order also there.
     """
-    label = components(op.size, op.pattern.row, op.pattern.col)
-    order = np.argsort(label, kind="stable")
-    whole = np.split(order, np.cumsum(np.bincount(label))[:-1])
     out = []
-    for width in sorted({len(b) for b in whole}):
-        states = np.array([b for b in whole if len(b) == width])
-        row, col = np.repeat(states, width, axis=1), np.tile(states, (1, width))
-        at = op.pattern.find(row, col)
-        local = jnp.where(at >= 0, jnp.asarray(op.values)[np.maximum(at, 0)], 0).reshape(len(states), width, width)
+    for _, _, local in blocks_of(op, op.values):
+        width = local.shape[-1]
         if width == 1:
             e = jnp.real(local[..., 0])
         elif width == 2:
@@ -285,3 +279,18 @@ def eigenvalues(op: Operator):
             e = _eigh(local, np.broadcast_to(~np.eye(width, dtype=bool), local.shape))[0]
         out.append(e.ravel())
     return jnp.concatenate(out)
+
+
+def blocks_of(op: Operator, values):
+    """The blocks of an operator's pattern, all of one width together, with `values` (nnz,) for its own: flat rows and columns of
+    their entries, and matrices (count, width, width).
+    """
+    label = components(op.size, op.pattern.row, op.pattern.col)
+    order = np.argsort(label, kind="stable")
+    whole = np.split(order, np.cumsum(np.bincount(label))[:-1])
+    for width in sorted({len(b) for b in whole}):
+        states = np.array([b for b in whole if len(b) == width])
+        row, col = np.repeat(states, width, axis=1), np.tile(states, (1, width))
+        at = op.pattern.find(row, col)
+        local = jnp.where(at >= 0, jnp.asarray(values)[np.maximum(at, 0)], 0).reshape(len(states), width, width)
+        yield row.ravel(), col.ravel(), local

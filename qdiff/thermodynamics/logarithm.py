@@ -11,8 +11,9 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
+from ..generators.eigenbasis import blocks_of
 from ..operators.operator import Operator, accumulate
-from ..operators.pattern import Pattern, components
+from ..operators.pattern import Pattern
 
 # Eigenvalues closer than this, relative to the largest of three, are taken together in a series, of so many terms.
 _CLOSE, _TERMS = 0.02, 12
@@ -32,7 +33,7 @@ def logarithm(rho: Operator) -> Operator:
     Differentiable to second order, forward and reverse; what leaves an eigenvalue of zero is left out.
     """
     rows, cols, parts = [], [], []
-    for row, col, local in _blocks(rho):
+    for row, col, local in blocks_of(rho, rho.values):
         rows.append(row)
         cols.append(col)
         parts.append(
@@ -50,7 +51,7 @@ def logarithm(rho: Operator) -> Operator:
 def full(rho: Operator):
     """Whether every eigenvalue is known to be positive: of a block of several levels, one that rounding has not made."""
     good = jnp.ones((), bool)
-    for _, _, local in _blocks(rho):
+    for _, _, local in blocks_of(rho, rho.values):
         e = (
             jnp.real(local[..., 0])
             if local.shape[-1] == 1
@@ -60,19 +61,6 @@ def full(rho: Operator):
             e > (0.0 if local.shape[-1] == 1 else _LOST * jnp.max(e, axis=-1, keepdims=True))
         )
     return good
-
-
-def _blocks(rho: Operator):
-    """The blocks of rho's pattern, all of one width together: their rows, columns and matrices (count, width, width)."""
-    label = components(rho.size, rho.pattern.row, rho.pattern.col)
-    order = np.argsort(label, kind="stable")
-    whole = np.split(order, np.cumsum(np.bincount(label))[:-1])
-    for width in sorted({len(b) for b in whole}):
-        states = np.array([b for b in whole if len(b) == width])
-        row, col = np.repeat(states, width, axis=1), np.tile(states, (1, width))
-        at = rho.pattern.find(row, col)
-        local = jnp.where(at >= 0, jnp.append(jnp.asarray(rho.values), 0.0)[at], 0)
-        yield row.ravel(), col.ravel(), local.reshape(-1, width, width)
 
 
 @jax.custom_jvp
