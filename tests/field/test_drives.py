@@ -129,8 +129,8 @@ def test_a_batch_is_a_loop():
     lasts = jnp.array([60.0, 80.0, 50.0])
     with qd.failures("nan"):
         batch = jax.jit(jax.vmap(jax.value_and_grad(f, argnums=(0, 1))), compiler_options=QUICK)(many, lasts)
-    for got, want in zip(jax.tree.leaves(batch), zip(*(jax.tree.leaves(one(*x)) for x in zip(many, lasts, strict=True)), strict=True), strict=True):
-        close(got, np.stack(want), 1e-9)
+    loop = jax.tree.map(lambda *x: np.stack(x), *(one(p, last) for p, last in zip(many, lasts, strict=True)))
+    jax.tree.map(lambda got, want: close(got, want, 1e-9), batch, loop)
 
 
 # ---- the cases that were wrong -----------------------------------------------------------------------------------
