@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import equinox.internal as eqxi
 import jax
 import jax.numpy as jnp
 from jax import lax
@@ -58,10 +59,12 @@ def over_pieces(flow: Flow, state, start, times, jumps, read: Callable, advance:
         answers = None if flow.program is None else flow.program.answers(middle, flow.numbers)
 
         def go(state):
-            wrong = jnp.where(flow.faults(middle, answers), middle, jnp.inf)
+            wrong = jnp.where(flow.faults(middle, answers) & _long(first, last), middle, jnp.inf)
             return advance(state, first, last, answers), lax.stop_gradient(wrong)
 
-        state, wrong = lax.cond(_long(first, last), go, lambda s: (s, jnp.full(reasons, jnp.inf)), state)
+        # One answer for a whole batch, in which a piece may be empty for some: a loop that is differentiated in reverse
+        # must have as many steps as its batch.
+        state, wrong = lax.cond(eqxi.unvmap_any(_long(first, last)), go, lambda s: (s, jnp.full(reasons, jnp.inf)), state)
         return state, (read(state), wrong)
 
     out, (kept, wrong) = lax.scan(piece, state, (edges[:-1], edges[1:]))

@@ -161,5 +161,5 @@ def advance(
             shown=tick(s.shown, frozen(first + done * length)),
         )
 
-    done, state = loop(unfinished, body, (jnp.zeros(()), state))
+    done, state = loop(unfinished, body, (jnp.where(frozen(length) > 0, 0.0, 1.0), state))
     return state._replace(stuck=state.stuck | (done < 1))
