@@ -135,8 +135,9 @@ class Propagator(Integrator):
             return _solution(flow, jax.vmap(read, in_axes=1)(states), states[:, -1], {"squarings": squarings}, failed)
 
         flow = flow.prepared()
+        cut = pieces.Cut.of(flow, start, times, jumps)
 
-        def piece(state, first, last, answers):
+        def piece(state, first, last, answers, _):
             x, squarings, failed = state
             G = flow.dense(flow.values((first + last) / 2, answers=answers))
             x, more = propagator.propagate(G, x, (last - first)[None], trace, bands)
@@ -144,15 +145,22 @@ class Propagator(Integrator):
             return x[:, 0], squarings + more, failed
 
         begin = (x, jnp.zeros((), int), jnp.zeros((), bool))
-        out, saved, found = pieces.over_pieces(flow, begin, start, times, jumps, lambda s: read(s[0]), piece)
+        out, kept, faults = pieces.over_pieces(flow, cut, begin, lambda s: read(s[0]), piece)
         x, squarings, failed = out
-        return _solution(flow, saved, x, {"squarings": squarings}, failed, found)
+        return _solution(flow, _asked(kept, cut), x, {"squarings": squarings}, failed, faults, cut.missed)
 
 
-def _solution(flow: Flow, saved, final, statistics, failed, found: pieces.Found | None = None, rough: Any = False, where: Any = jnp.inf):
-    if found is None:
-        found = pieces.Found(jnp.full(len(flow.reasons), jnp.inf), jnp.zeros((), bool))
-    return Solution(saved, final, statistics, failed, found.faults, found.missed, jnp.asarray(rough), jnp.asarray(where))
+def _asked(kept, cut: pieces.Cut):
+    """What was kept at the times that are asked for."""
+    return jax.tree.map(lambda a: a[cut.at], kept)
+
+
+def _solution(
+    flow: Flow, saved, final, statistics, failed, faults=None, missed: Any = False, rough: Any = False, where: Any = jnp.inf
+) -> Solution:
+    if faults is None:
+        faults = jnp.full(len(flow.reasons), jnp.inf)
+    return Solution(saved, final, statistics, failed, faults, jnp.asarray(missed), jnp.asarray(rough), jnp.asarray(where))
 
 
 def _guarded(name: str, gradient: str, solve: Callable, *given):
@@ -195,9 +203,10 @@ class Action(Integrator):
         def whole(flow, x, start, times, jumps):
             flow = flow.prepared()
             sector, kind = flow.sector, "checkpointed" if self.gradient == "reverse" else "lax"
+            cut = pieces.Cut.of(flow, start, times, jumps)
             length = jnp.maximum(lax.stop_gradient(times[-1] - start), 1e-300)
 
-            def piece(state, first, last, answers):
+            def piece(state, first, last, answers, _):
                 x, steps, failed, shown = state
                 values = flow.values((first + last) / 2, answers=answers)
                 count = action.steps_of(sector, values, last - first)
@@ -213,10 +222,10 @@ class Action(Integrator):
                 return x, steps + count, failed | ~(count <= self.max_steps), shown
 
             begin = (x, jnp.zeros(()), jnp.zeros((), bool), bar.init())
-            out, saved, found = pieces.over_pieces(flow, begin, start, times, jumps, lambda s: read(s[0]), piece)
+            out, kept, faults = pieces.over_pieces(flow, cut, begin, lambda s: read(s[0]), piece)
             x, steps, failed, shown = out
             bar.close(shown)  # pyright: ignore[reportArgumentType]
-            return _solution(flow, saved, x, {"steps": steps}, failed, found)
+            return _solution(flow, _asked(kept, cut), x, {"steps": steps}, failed, faults, cut.missed)
 
         return _guarded("Action", self.gradient, whole, flow, x, start, times, jumps)
 
@@ -248,66 +257,78 @@ class _RungeKutta(Integrator):
         kind: Any = {"reverse": "checkpointed", "forward": "lax", "both": "bounded"}[self.gradient]
         loop = partial(eqxi.while_loop, kind=kind, max_steps=self.max_steps)
 
-        def whole(flow, x, start, times, jumps):
-            flow, direction = pieces.with_direction(flow)
-            bounds = pieces.Bounds.of(flow, start, times, jumps, direction)
-            length = jnp.maximum(lax.stop_gradient(times[-1] - start), 1e-300)
+        def prepared(values):
+            return flow.dense(values) if small else values
 
-            def prepared(values):
-                return flow.dense(values) if small else values
+        def act(G, y):
+            return G @ y if small else action.moved(sector, G, y)
 
-            def act(G, y):
-                return G @ y if small else action.moved(sector, G, y)
+        def solve(G, c, y):
+            matrix = G if small else flow.dense(G)
+            return jnp.linalg.solve(jnp.eye(sector.size) - c * matrix, y)
 
-            def solve(G, c, y):
-                matrix = G if small else flow.dense(G)
-                return jnp.linalg.solve(jnp.eye(sector.size) - c * matrix, y)
+        method = {"tableau": self.tableau(), "act": act, "solve": solve}
 
-            def piece(state, first, last, answers):
-                def generator(t, numbers):
-                    return prepared(flow.values(t, numbers, answers))
+        def planned(flow, x, cut, bounds, direction, start, times):
+            """The steps of all pieces: a plan, how far it is at every edge, and when rates were refused."""
+            length = jnp.maximum(times[-1] - start, 1e-300)
 
-                def longest(t):
-                    return jnp.minimum(self.max_step, bounds.longest_step(lax.stop_gradient((first + last) / 2), t))
-
+            def piece(state, first, last, answers, _):
                 def faults(nodes):
                     if program is None:
                         return jnp.full(len(flow.reasons), jnp.inf)
-                    wrong = jax.vmap(flow.faults)(nodes)
-                    return jnp.min(jnp.where(wrong, nodes[:, None], jnp.inf), axis=0)
+                    return jnp.min(jnp.where(jax.vmap(flow.faults)(nodes), nodes[:, None], jnp.inf), axis=0)
 
-                return stepping.advance(
+                return stepping.plan(
                     state,
                     first,
                     last,
-                    tableau=self.tableau(),
-                    generator=generator,
+                    generator=lambda t, numbers: prepared(flow.values(t, numbers, answers)),
                     direction=direction,
                     numbers=flow.numbers,
-                    act=act,
-                    solve=solve,
-                    longest=longest,
+                    longest=lambda t: jnp.minimum(self.max_step, bounds.longest_step((first + last) / 2, t)),
                     faults=faults,
                     rtol=self.rtol,
                     atol=self.atol,
-                    loop=loop,
                     max_steps=self.max_steps,
                     tick=lambda shown, t: bar.step(shown, (t - start) / length),
+                    **method,
                 )
 
             tangent = jnp.asarray(np.random.default_rng(7).uniform(-1, 1, x.shape))
-            first_step = 0.5 / jnp.maximum(action.norm(sector, flow.values(start)), 1e-300)
             none = jnp.zeros((), int)
-            begin = stepping.Progress(
-                x, tangent, jnp.max(jnp.abs(tangent)), lax.stop_gradient(first_step), none, none, jnp.zeros((), bool),
-                jnp.full(len(flow.reasons), jnp.inf), bar.init(),
-            )  # fmt: skip
-            out, saved, found = pieces.over_pieces(flow, begin, start, times, jumps, lambda s: read(s.x), piece)
-            bar.close(out.shown)  # pyright: ignore[reportArgumentType]
-            found = found._replace(faults=jnp.minimum(found.faults, out.faults))
-            statistics = {"steps": out.accepted + out.rejected, "accepted": out.accepted, "rejected": out.rejected}
+            begin = stepping.Plan(
+                codes=jnp.zeros(self.max_steps, jnp.int8),
+                used=none,
+                x=x,
+                tangent=tangent,
+                largest=jnp.max(jnp.abs(tangent)),
+                step=0.5 / jnp.maximum(action.norm(sector, flow.values(start)), 1e-300),
+                rejected=none,
+                stuck=jnp.zeros((), bool),
+                faults=jnp.full(len(flow.reasons), jnp.inf),
+                shown=bar.init(),
+            )
+            return pieces.over_pieces(flow, cut, begin, lambda s: s.used, piece)
+
+        def whole(flow, x, start, times, jumps):
+            flow, direction = pieces.with_direction(flow)
+            cut = pieces.Cut.of(flow, start, times, jumps)
+            bounds = pieces.Bounds.of(flow, start, times, jumps, direction)
+            found, used, faults = planned(*lax.stop_gradient((flow, x, cut)), bounds, direction, *lax.stop_gradient((start, times)))
+            bar.close(found.shown)  # pyright: ignore[reportArgumentType]
+
+            def piece(x, first, last, answers, between):
+                def generator(t):
+                    return prepared(flow.values(t, answers=answers))
+
+                return stepping.follow(x, first, last, found.codes, between, generator=generator, loop=loop, **method)
+
+            x, kept, _ = pieces.over_pieces(flow, cut, x, read, piece, (used[:-1], used[1:]))
+            statistics = {"steps": found.used + found.rejected, "accepted": found.used, "rejected": found.rejected}
+            faults = jnp.minimum(faults, found.faults)
             rough = bounds.rough & ~(self.max_step < jnp.inf)
-            return _solution(flow, saved, out.x, statistics, out.stuck, found, rough, bounds.where)
+            return _solution(flow, _asked(kept, cut), x, statistics, found.stuck, faults, cut.missed, rough, bounds.where)
 
         return _guarded(type(self).__name__, self.gradient, whole, flow, x, start, times, jumps)
 

@@ -22,11 +22,24 @@ if TYPE_CHECKING:
     from .integrators import Flow
 
 
-class Found(NamedTuple):
-    """The first time at which rates were refused for each reason, and whether there were more jumps than fit."""
+class Cut(NamedTuple):
+    """The time from start to end in smooth pieces, none of which holds a time that is asked for.
 
-    faults: jax.Array
+    Attributes:
+        edges: the ends of the pieces, in order (pieces + 1,).
+        at: which of them are the times that are asked for (k,).
+        missed: whether there were more jumps than fit.
+    """
+
+    edges: jax.Array
+    at: jax.Array
     missed: jax.Array
+
+    @classmethod
+    def of(cls, flow: Flow, start, times, jumps) -> Cut:
+        ends, missed = _corners(flow, start, times, jumps)
+        edges = jnp.sort(jnp.concatenate([ends, times]))
+        return cls(edges, jnp.searchsorted(edges, times, side="right") - 1, missed)
 
 
 def _corners(flow: Flow, start, times, jumps):
@@ -39,38 +52,37 @@ def _corners(flow: Flow, start, times, jumps):
     return jnp.sort(jnp.concatenate([found, inside])), missed
 
 
-def over_pieces(flow: Flow, state, start, times, jumps, read: Callable, advance: Callable):
+def over_pieces(flow: Flow, cut: Cut, state, read: Callable, advance: Callable, given=None):
     """Take a state through all pieces.
 
     Args:
-        state: a tree. read: makes of it what is kept at each of the sorted times (k,).
-        advance: (state, first, last, answers) -> state at the end of a piece.
+        state: a tree. read: makes of it what is kept at each edge.
+        advance: (state, first, last, answers, given) -> state at the end of a piece; of `given`, a tree of arrays
+            (pieces, ...), the part of this piece.
 
     Returns:
-        The last state, what was read, `Found`.
+        The last state; what was read at every edge; and the first time at which rates were refused for each reason.
     """
-    ends, missed = _corners(flow, start, times, jumps)
-    edges = jnp.sort(jnp.concatenate([ends, times]))
     reasons = len(flow.reasons)
 
-    def piece(state, edge):
-        first, last = edge
+    def piece(state, here):
+        first, last, mine = here
         middle = (first + last) / 2
         answers = None if flow.program is None else flow.program.answers(middle, flow.numbers)
 
         def go(state):
             wrong = jnp.where(flow.faults(middle, answers) & _long(first, last), middle, jnp.inf)
-            return advance(state, first, last, answers), lax.stop_gradient(wrong)
+            return advance(state, first, last, answers, mine), lax.stop_gradient(wrong)
 
         # One answer for a whole batch, in which a piece may be empty for some: a loop that is differentiated in reverse
         # must have as many steps as its batch.
-        state, wrong = lax.cond(eqxi.unvmap_any(_long(first, last)), go, lambda s: (s, jnp.full(reasons, jnp.inf)), state)
+        some = eqxi.unvmap_any(_long(first, last))
+        state, wrong = lax.cond(some, go, lambda s: (s, jnp.full(reasons, jnp.inf)), state)
         return state, (read(state), wrong)
 
-    out, (kept, wrong) = lax.scan(piece, state, (edges[:-1], edges[1:]))
-    at = jnp.searchsorted(edges, times, side="right") - 1
-    saved = jax.tree.map(lambda one, rest: jnp.concatenate([one[None], rest])[at], read(state), kept)
-    return out, saved, Found(jnp.min(wrong, axis=0), missed)
+    out, (kept, wrong) = lax.scan(piece, state, (cut.edges[:-1], cut.edges[1:], given))
+    kept = jax.tree.map(lambda one, rest: jnp.concatenate([one[None], rest]), read(state), kept)
+    return out, kept, jnp.min(wrong, axis=0)
 
 
 def _long(first, last):

@@ -23,18 +23,16 @@ _SAFETY, _LEAST, _MOST = 0.9, 0.2, 5.0
 # A tangent that has come to rest is followed to this part of the largest that it has been.
 _REST = 1e-9
 
-# A step shorter than this part of its piece is none: the generator is not finite there.
-_SHORTEST = 1e-13
 
+class Plan(NamedTuple):
+    """Which steps to take: found with the state itself, and then no more differentiated than a mesh that was given."""
 
-class Progress(NamedTuple):
-    """Where the integration is."""
-
+    codes: jax.Array  # of all accepted steps so far, one after the other
+    used: jax.Array  # how many of them there are
     x: jax.Array
     tangent: jax.Array
     largest: jax.Array  # the largest entry that the tangent has had
     step: jax.Array  # the length of the next step [time]
-    accepted: jax.Array
     rejected: jax.Array
     stuck: jax.Array
     faults: jax.Array  # the first time at which rates were refused for each reason
@@ -85,8 +83,29 @@ def one_step(tableau: Tableau, act: Callable, solve: Callable, generators, x, h)
     return x + h * (tableau.weights @ slopes), h * (tableau.error @ slopes)
 
 
-def advance(
-    state: Progress,
+# A step is coded in one byte: the rest of its piece, half of it, or 2^(k//4) (1 + (k % 4)/4) / 2^32 of the piece. So a plan
+# is short, and whoever follows it takes the very same steps. Recomputed in the reverse pass of a derivative instead,
+# where the compiler orders sums in another way, steps came out differently in rounding, one was accepted here and
+# rejected there, and the gradient was wrong by 1e-3 beside a right value.
+_REST_OF_IT, _HALF_OF_IT = -1, -2
+_FINEST = 32
+
+
+def _coded(part):
+    """The code of a step of at most this part of its piece."""
+    mantissa, exponent = jnp.frexp(jnp.maximum(part, 2.0**-_FINEST))
+    return (4 * (exponent - 1 + _FINEST) + jnp.floor(8 * mantissa).astype(int) - 4).astype(jnp.int8)
+
+
+def _part(code, done):
+    """The part of its piece that a step takes, after `done` of it."""
+    code = code.astype(int)
+    regular = jnp.ldexp(1.0 + (code % 4) / 4, code // 4 - _FINEST)
+    return jnp.where(code == _REST_OF_IT, 1 - done, jnp.where(code == _HALF_OF_IT, (1 - done) / 2, regular))
+
+
+def plan(
+    state: Plan,
     first,
     last,
     *,
@@ -100,66 +119,78 @@ def advance(
     faults: Callable,
     rtol,
     atol,
-    loop: Callable,
     max_steps: int,
     tick: Callable,
-) -> Progress:
-    """Follow the state from `first` to `last`, between which the generator is smooth.
+) -> Plan:
+    """Find the steps from `first` to `last`, between which the generator is smooth. Nothing of this is differentiated.
 
     Args:
         generator: (t, numbers) -> G(t), a tree. direction: the tangent's, in the numbers.
-        longest: t -> the longest step from there. faults: times -> the first of them at which rates are refused for each reason.
-        loop: `eqxi.while_loop` with its kind. tick: (shown, t) -> shown.
+        longest: t -> the longest step from there. faults: times -> the first of them at which rates are refused for each
+            reason. tick: (shown, t) -> shown.
     """
     length = last - first
-    frozen = lax.stop_gradient
 
     def unfinished(carry):
         done, s = carry
-        return (done < 1) & ~s.stuck & (s.accepted + s.rejected < max_steps)
+        return (done < 1) & ~s.stuck & (s.used + s.rejected < max_steps)
 
     def body(carry):
         done, s = carry
-        rest = (1 - done) * frozen(length)
-        wanted = jnp.minimum(s.step, longest(frozen(first + done * length)))
-        final = wanted >= rest
-        wanted = jnp.where(final, rest, jnp.minimum(wanted, rest / 2))  # no sliver at the end
-        part = frozen(jnp.where(final, 1 - done, wanted / jnp.where(length > 0, length, 1.0)))
+        # Nudged, so that what is equal but for rounding is taken as equal.
+        wanted = jnp.minimum(s.step, longest(first + done * length)) / jnp.where(length > 0, length, 1.0) * (1 + 1e-9)
+        code = jnp.where(wanted >= (1 - done) / 2, jnp.int8(_HALF_OF_IT), _coded(wanted))  # no sliver at the end
+        code = jnp.where(wanted >= 1 - done, jnp.int8(_REST_OF_IT), code)
+        part = _part(code, done)
         h, nodes = part * length, first + (done + part * tableau.nodes) * length
-
-        def generators(numbers, nodes=nodes):
-            return jax.vmap(lambda t: generator(t, numbers))(nodes)
-
-        here, moved = jax.jvp(lambda n: generators(n, frozen(nodes)), (frozen(numbers),), (direction,))
-        y, error = one_step(tableau, act, solve, generators(numbers), s.x, h)
-        _, (change, change_error) = jax.jvp(
-            lambda g, x: one_step(tableau, act, solve, g, x, frozen(h)), (here, frozen(s.x)), (moved, s.tangent)
+        here, moved = jax.jvp(lambda n: jax.vmap(lambda t: generator(t, n))(nodes), (numbers,), (direction,))
+        (y, error), (change, change_error) = jax.jvp(
+            lambda g, x: one_step(tableau, act, solve, g, x, h), (here, s.x), (moved, s.tangent)
         )
         scale = atol + rtol * jnp.maximum(jnp.abs(s.x), jnp.abs(y))
         size = jnp.max(jnp.abs(change))
         tangent_scale = (rtol + atol) * jnp.maximum(size, _REST * s.largest)
         ratio = jnp.max(jnp.abs(error) / scale)
-        ratio = frozen(jnp.maximum(ratio, jnp.max(jnp.abs(change_error)) / jnp.maximum(tangent_scale, 1e-300)))
+        ratio = jnp.maximum(ratio, jnp.max(jnp.abs(change_error)) / jnp.maximum(tangent_scale, 1e-300))
         good = ratio <= 1
         factor = _SAFETY * jnp.maximum(ratio, 1e-30) ** (-1 / tableau.order)
         factor = jnp.where(jnp.isfinite(ratio), jnp.clip(factor, _LEAST, _MOST), _LEAST)
-        length_now = frozen(h)
         # A step cut short says nothing against the longer one before it.
-        step = length_now * factor
-        step = jnp.where(good & (length_now < s.step), jnp.maximum(step, jnp.minimum(s.step, step * _MOST)), step)
-        done = jnp.where(good, jnp.where(final, 1.0, done + part), done)
-        keep = lambda new, old: jnp.where(good, new, old)  # noqa: E731
-        return done, Progress(
-            x=keep(y, s.x),
-            tangent=frozen(keep(change, s.tangent)),
-            largest=frozen(keep(jnp.maximum(size, s.largest), s.largest)),
-            step=frozen(step),
-            accepted=s.accepted + good,
+        step = jnp.where(good & (h < s.step), jnp.maximum(h * factor, jnp.minimum(s.step, h * factor * _MOST)), h * factor)
+        done = jnp.where(good, jnp.where(code == _REST_OF_IT, 1.0, done + part), done)
+        return done, Plan(
+            codes=s.codes.at[s.used].set(jnp.where(good, code, s.codes[s.used])),
+            used=s.used + good,
+            x=jnp.where(good, y, s.x),
+            tangent=jnp.where(good, change, s.tangent),
+            largest=jnp.where(good, jnp.maximum(size, s.largest), s.largest),
+            step=step,
             rejected=s.rejected + ~good,
-            stuck=~good & (part < _SHORTEST),
-            faults=jnp.minimum(s.faults, faults(frozen(nodes))),
-            shown=tick(s.shown, frozen(first + done * length)),
+            stuck=~good & (part <= 2.0**-_FINEST),
+            faults=jnp.minimum(s.faults, faults(nodes)),
+            shown=tick(s.shown, first + done * length),
         )
 
-    done, state = loop(unfinished, body, (jnp.where(frozen(length) > 0, 0.0, 1.0), state))
+    done, state = lax.while_loop(unfinished, body, (jnp.where(length > 0, 0.0, 1.0), state))
     return state._replace(stuck=state.stuck | (done < 1))
+
+
+def follow(x, first, last, codes, between, *, tableau: Tableau, generator: Callable, act: Callable, solve: Callable, loop: Callable):
+    """The state at `last`, by the steps codes[between[0]:between[1]] of a plan.
+
+    Args:
+        generator: t -> G(t), a tree. loop: `eqxi.while_loop` with its kind.
+    """
+    length = last - first
+
+    def unfinished(carry):
+        return carry[0] < between[1]
+
+    def body(carry):
+        k, done, x = carry
+        part = _part(codes[k], done)
+        nodes = first + (done + part * tableau.nodes) * length
+        x, _ = one_step(tableau, act, solve, jax.vmap(generator)(nodes), x, part * length)
+        return k + 1, done + part, x
+
+    return loop(unfinished, body, (between[0], jnp.zeros(()), x))[2]
