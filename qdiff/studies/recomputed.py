@@ -9,15 +9,15 @@ import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from ..models.base import Model, sharing
+from ..models.parameters import assigned
 from ..solvers.steady import failures
 from .batches import Batches
-from .bounds import Box
+from .bounds import Box, followed
 from .constraints import Constraint
 from .grid import Grid, boxes
 from .journal import Journal
@@ -76,9 +76,8 @@ def check_search(journal, model: Model, sought: Sequence[Objective], box: Box, t
         return
 
     def at_one(model, x):
-        values = dict(zip(box.names, box.split(x), strict=True))
-        values |= {name: values[leader] for name, leader in ties.items()}
-        varied = eqx.tree_at(lambda m: [getattr(m, name) for name in values], model, list(values.values()))
+        varied = assigned(model, dict(zip(box.names, box.split(x), strict=True)))
+        varied = assigned(varied, followed(varied, ties))
         with failures("nan"), sharing():
             return {"slopes": jnp.stack([of(varied) for of in sought]), "allowed": jnp.array([limit(varied) for limit in limits])}
 

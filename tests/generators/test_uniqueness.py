@@ -154,13 +154,6 @@ def test_a_hidden_conserved_quantity_becomes_nan_in_batches():
     close(got[[0, 2]], [0.5, 0.5], 1e-12)
 
 
-def test_no_jumps_is_refused_as_documented():
-    """A generator without any jump is a mistake that is told when it is made."""
-    q = qd.Space(q=qd.Spin()).q
-    with pytest.raises(ValueError, match="jump"):
-        qd.Lindblad(q.z, {})
-
-
 def test_a_slow_decay_is_not_taken_for_a_second_state():
     """A rate 1e-9 of the fastest still makes the state unique, to 1e-6 of it."""
     q = qd.Space(q=qd.Spin()).q

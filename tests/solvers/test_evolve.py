@@ -458,7 +458,7 @@ REFUSED = {
     "too few steps of an action": (lambda: qd.evolve(DECAY, UP, [1e4], solver=qd.Action(max_steps=5)), qd.SolveError, "Action took more"),
     "one of several times too long": (lambda: qd.evolve(DECAY, UP, [1.0, 2.0, 1e16]), qd.SolveError, "too long for a propagator"),
     "and only just": (lambda: qd.evolve(DECAY, UP, [1.0, 2.0, 3e13]), qd.SolveError, "too long for a propagator"),
-    "an unknown direction": (lambda: qd.Explicit(gradient="backward"), ValueError, "gradient of Explicit must be one of"),
+    "an unknown direction": (lambda: qd.Explicit(gradient="backward"), ValueError, "gradient of Explicit must be \"reverse\" or"),
     "a direction an action lacks": (lambda: qd.Action(gradient="both"), ValueError, "gradient of Action must be"),
     "a rate that is infinite": (lambda: qd.evolve(qd.Lindblad(q2.z, {"b": (jnp.inf, q2.minus)}), UP, [1.0]), ValueError, "finite"),
 }
