@@ -446,6 +446,9 @@ def test_no_file_of_another_figure_is_touched(here, kind, counted):
         counted("abuse cases")
 
 
+FULL = r"No space left on device; \d+ evaluations are kept in"
+
+
 def test_a_disk_that_is_full(here, monkeypatch, counted):
     """An error of the disk names the argument, and where what was computed is kept; the search goes on from there."""
     import errno
@@ -460,13 +463,11 @@ def test_a_disk_that_is_full(here, monkeypatch, counted):
         patch.setattr(tradeoff_files, "write_json", full)
         found = command(f"{BEST} --out best {FAST}")
         assert found.exit_code == 2 and re.fullmatch(
-            r"folder \(best\) cannot be written: No space left on device; \d+ evaluations are kept in best/journal.jsonl: make room, and resume",
-            sentence(found.stderr),
+            rf"folder \(best\) cannot be written: {FULL} best/journal.jsonl: make room, and resume", sentence(found.stderr)
         )
         found = command(f"tradeoff HILL height height --weights 2 --out curve {FAST}")
         assert found.exit_code == 2 and re.fullmatch(
-            r"folder \(curve\) cannot be written: No space left on device; \d+ evaluations are kept in curve/journal.jsonl: make room, and resume",
-            sentence(found.stderr),
+            rf"folder \(curve\) cannot be written: {FULL} curve/journal.jsonl: make room, and resume", sentence(found.stderr)
         )
     assert command(f"{BEST} --out best {FAST} --resume").exit_code == 0 and (here / "best" / "result.json").exists()
     counted("abuse cases", n=2)
