@@ -34,7 +34,7 @@ class Pulse(eqx.Module):
         """The first and the last time at which it is not zero."""
 
     @abc.abstractmethod
-    def _inside(self, t):
+    def _inside(self, t) -> Any:
         """Its value within the support."""
 
     def __call__(self, t):

@@ -176,7 +176,8 @@ class _Kinds:
 def _flat(jumps):
     """All jump entries one after another: row, col, group (unique over jumps), label, rate index, probe."""
     none = np.zeros(0, int)
-    parts, groups = [(none, none, none, none, np.zeros((PROBES, 0)), np.zeros((PROBES, 0)))], 0
+    parts: list[tuple[np.ndarray, ...]] = [(none, none, none, none, np.zeros((PROBES, 0)), np.zeros((PROBES, 0)))]
+    groups = 0
     for b, j in jumps:
         nnz = j.operator.pattern.nnz
         own = np.zeros(nnz, int) if j.groups is None else np.asarray(j.groups, int)

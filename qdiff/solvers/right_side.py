@@ -13,7 +13,7 @@ _ROUNDING = 16 * np.finfo(float).eps
 _FURTHEST = 1020
 
 
-def sized(r, axis=0):
+def sized(r, axis: int | None = 0):
     """r over a power of two that brings its largest entry along `axis` close to one, and that power.
 
     A solution's size and its changes are compared, squared and multiplied by roundings: of numbers of 1e-160 nothing is left.
