@@ -94,7 +94,7 @@ def _crossings(program: Program, inputs: Inputs, times, k: int, switch: Switch, 
     low, count = _integers(value, slope, first, middle, last)
     most = jnp.max(count)
     if counting and jnp.all(jnp.isfinite(count)):
-        room[k] = int(most)
+        room[k] = int(most) + 2  # at both ends rounding may find one more, in a compiled program and not here
     size = max(_UNKNOWN // count.shape[0], 2) if room[k] is None else room[k]
     number = (low + 1)[..., None] + jnp.arange(size)
     root, inside = _root(middle[..., None], value[..., None] - number, slope[..., None], first[..., None], last[..., None])
