@@ -280,8 +280,6 @@ def _clamped(run, eqn, inputs):
 
 def _remainder(run, eqn, inputs):
     x, y = inputs
-    if _whole(jnp.asarray(x.value).dtype):
-        return None
     turns = run._switch(x.value / y.value, lambda: jnp.trunc(x.value / y.value), inputs, integers=True)
     out = x.value - y.value * turns.value
     return Value(out, x.level if y.level < LINE else CURVE, turns.stage)

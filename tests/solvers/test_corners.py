@@ -29,6 +29,7 @@ FUNCTIONS = {
     "a kink": (lambda t: jnp.maximum(0.0, 1 - jnp.abs(t - 3)), [2, 3, 4], LINE),
     "the lower of two": (lambda t: jnp.minimum(t, 10 - t), [5], LINE),
     "a ramp": (lambda t: jnp.clip((t - 2) / 3, 0, 1), [2, 5], LINE),
+    "a clamp": (lambda t: jax.lax.clamp(2.0, t, 5.0), [2, 5], LINE),
     "rounding": (lambda t: jnp.round(t / 4) + jnp.ceil(t / 5), [2, 5, 6], STEPS),
     "pieces": (lambda t: jnp.piecewise(t, [t < 1, (t >= 1) & (t < 3)], [0.0, lambda t: t, 2.0]), [1, 3], LINE),
     "branches with switches": (inner, [4, 6], CURVE),
