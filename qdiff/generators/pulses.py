@@ -156,7 +156,22 @@ class PiecewiseConstant(Pulse):
         return self.values[jnp.clip(_piece(self.times, t), 0, self.values.size - 1)]
 
 
-class PiecewiseLinear(Pulse):
+class _Interpolated(Pulse):
+    times: Any
+    values: Any
+
+    def __init__(self, times, values):
+        values, self.times = finite_array("values", values, None), _ascending(times)
+        if self.times.size != values.size:
+            raise ValueError(f"times and values must be equally many, but are {self.times.size} and {values.size}")
+        self.values = values
+
+    @property
+    def support(self):
+        return self.times[0], self.times[-1]
+
+
+class PiecewiseLinear(_Interpolated):
     """Straight lines between the values at some times, zero outside of them.
 
     Args:
@@ -175,23 +190,13 @@ class PiecewiseLinear(Pulse):
         [1.0, 1.0, 0.0]
     """
 
-    times: Any
-    values: Any
-
-    def __init__(self, times, values):
-        self.times, self.values = _knots(times, values)
-
-    @property
-    def support(self):
-        return self.times[0], self.times[-1]
-
     def _inside(self, t):
         k = jnp.clip(_piece(self.times, t), 0, self.times.size - 2)
         rise = (self.values[k + 1] - self.values[k]) / (self.times[k + 1] - self.times[k])
         return self.values[k] + rise * (t - self.times[k])
 
 
-class CubicSpline(Pulse):
+class CubicSpline(_Interpolated):
     """The natural cubic spline through the values at some times, zero outside of them.
 
     Between the times a cubic polynomial each, with continuous first and second derivatives; the second is zero at both
@@ -212,16 +217,6 @@ class CubicSpline(Pulse):
         >>> round(float(curve(0.5)), 6)
         0.6875
     """
-
-    times: Any
-    values: Any
-
-    def __init__(self, times, values):
-        self.times, self.values = _knots(times, values)
-
-    @property
-    def support(self):
-        return self.times[0], self.times[-1]
 
     def _bend(self):
         """The second derivatives at the times."""
@@ -318,13 +313,6 @@ def _ascending(times):
     if known(times) and np.any(np.diff(np.asarray(times, float)) <= 0):
         raise ValueError("times must be strictly ascending, but two are equal or in the wrong order")
     return times
-
-
-def _knots(times, values):
-    values, times = finite_array("values", values, None), _ascending(times)
-    if times.size != values.size:
-        raise ValueError(f"times and values must be equally many, but are {times.size} and {values.size}")
-    return times, values
 
 
 def _piece(times, t):
