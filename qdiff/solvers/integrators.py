@@ -327,7 +327,7 @@ class _RungeKutta(Integrator):
             x, kept, _ = pieces.over_pieces(flow, cut, x, read, piece, (used[:-1], used[1:]))
             statistics = {"steps": found.used + found.rejected, "accepted": found.used, "rejected": found.rejected}
             faults = jnp.minimum(faults, found.faults)
-            rough = bounds.rough & ~(self.max_step < jnp.inf)
+            rough = bounds.rough & jnp.isinf(self.max_step)
             return _solution(flow, _asked(kept, cut), x, statistics, found.stuck, faults, cut.missed, rough, bounds.where)
 
         return _guarded(type(self).__name__, self.gradient, whole, flow, x, start, times, jumps)

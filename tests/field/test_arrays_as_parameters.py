@@ -88,6 +88,10 @@ WRONG = {
     "an entry out of bounds": (lambda: Chain().replace(**{"J[0]": 99.0}), "J[0] must be between 0 and 20, but was 99.0"),
     "an entry that is none": (lambda: Chain().replace(**{"J[0]": "a"}), "J[0] must be a number, but was 'a'"),
     "a default of words": (lambda: qd.parameter(["a"]), "default must be a number, or an array of numbers, but was ['a']"),
+    "a default of two lengths": (
+        lambda: qd.parameter([[1.0, 2.0], [3.0]]),
+        "default must be a number, or an array of numbers, but was [[1.0, 2.0], [3.0]]",
+    ),
     "a default of three dimensions": (
         lambda: qd.parameter(np.ones((2, 2, 2))),
         "default must have at most two dimensions, but has shape (2, 2, 2)",

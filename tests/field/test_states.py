@@ -127,6 +127,7 @@ NO_STATES = {
         r"have shape \(2, 2\) for a density matrix or \(2,\) for a ket, but has shape \(3, 3\)",
     ),
     "a word": ("up", "be a state"),
+    "a mapping of numbers": ({0: "up"}, r"map the names of factors to their states, but has \[0\]"),
     "another space": (qd.Space(r=qd.Spin()).r.up, r"act on Space\(q="),
 }
 
@@ -161,6 +162,14 @@ def test_traced_numbers_are_checked_when_they_are_known(what):
         Exception, match="(initial|state|rho) must be positive, but has an eigenvalue below"
     ):
         jax.block_until_ready(jax.jit(read)(1.2))
+
+
+def test_a_list_of_traced_numbers_and_a_known_state_that_is_none():
+    """A list of numbers is an array, traced or not; with `failures("nan")` a known matrix that is no state gives NaN."""
+    entropy = jax.jit(lambda p: qd.entropy([[p, 0.0], [0.0, 1 - p]]))(0.3)
+    close(entropy, -0.3 * np.log(0.3) - 0.7 * np.log(0.7), 1e-14)
+    with qd.failures("nan"):
+        assert np.isnan(qd.entropy(np.diag([1.5, -0.5])))
 
 
 def test_states_of_loose_solvers_are_states():

@@ -38,7 +38,8 @@ SIZES = {
 @pytest.mark.parametrize("name", SIZES)
 def test_the_coordinates_that_populations_reach(name):
     motion, size = SIZES[name]
-    assert reach(motion).size == size
+    sector = reach(motion)
+    assert sector.size == size and f"size={size}, nnz=" in repr(sector)
 
 
 def test_blocks_that_are_hidden_in_one():

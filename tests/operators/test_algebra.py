@@ -148,6 +148,7 @@ def test_partial_trace_of_a_product_state():
         (lambda q: 2.0 / q.x, TypeError),
         (lambda q: q.x * "two", TypeError),
         (lambda q: 1 - q.x, TypeError),
+        (lambda q: [[1.0, 0.0], [0.0, 1.0]] @ q.x, TypeError),
         (lambda q: qd.Operator.from_dense(np.eye(2)).reduced("q"), ValueError),
         (lambda q: qd.Operator(np.eye(2), [1.0, 1.0]), TypeError),
         (lambda q: qd.Operator(q.x.pattern, "ab"), TypeError),
