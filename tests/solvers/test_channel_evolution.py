@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import lineax as lx
 import numpy as np
 import pytest
+import scipy.linalg
 from helpers import close
 
 import qdiff as qd
@@ -86,3 +87,26 @@ def test_one_fast_mode_makes_it_stiff():
     slowly = qd.evolve_occupations(channels, start, jnp.array([0.0, 10.0]), solver=Stiff(rtol=1e-8, atol=1e-12))
     assert np.array_equal(fast, slowly)
     close(jnp.sum(fast, axis=1), np.full(2, 1.5), 1e-7)
+
+
+def test_derivatives_at_rest():
+    """Occupations that stay where they are, and their derivatives in temperature: v' = J v + df/dbeta by SciPy's exponential."""
+    energies, last, beta = jnp.linspace(-1, 1, 5), 5.0, 2.0
+
+    def channels(beta):
+        return qd.Channels({"bath": 1.0}, lambda b, e: {"bath": qd.Channel(tilt=b * e)}, energies, parameters=beta)
+
+    rest = 1 / (1 + jnp.exp(beta * energies))
+    augmented = np.zeros((6, 6))
+    augmented[:5, :5] = jax.jacfwd(channels(beta).right_hand_side)(rest)
+    augmented[:5, 5] = jax.jacfwd(lambda b: channels(b).right_hand_side(rest))(beta)
+    want = scipy.linalg.expm(last * augmented)[:5, 5]
+
+    def later(beta, gradient):
+        solver = qd.Explicit(rtol=1e-14, atol=1e-20, gradient=gradient)
+        return qd.evolve_occupations(channels(beta), rest, jnp.array([last]), solver)[0]
+
+    close(later(beta, "reverse"), rest, 1e-13)
+    # Steps that look at the occupations alone made derivatives that were off by 4e-5 of these.
+    close(jax.jacfwd(later)(beta, "forward"), want, 1e-9)
+    close(jax.jacrev(later)(beta, "reverse"), want, 1e-9)
