@@ -177,7 +177,9 @@ AT_ONCE = "qdiff: {}; what was kept before is whole, and --resume goes on from t
 )
 def test_signals(write, tmp_path, source, said):
     """One that is swallowed while a figure is traced is heard; a second one ends at once, in the middle of anything."""
-    command = [sys.executable, "-c", "from qdiff.cli.app import main; main()", "sweep", write(dedent(source)) + ":Hill"]
+    # A shell that started pytest in the background has Ctrl-C ignored by all below it.
+    heard = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
+    command = [sys.executable, "-c", f"{heard}; from qdiff.cli.app import main; main()", "sweep", write(dedent(source)) + ":Hill"]
     command += ["--grid", "x=0:1:3", "--figure", "height", "--out", str(tmp_path / "run.nc")]
     environment = {**os.environ, "QDIFF_CACHE_DIR": "off"}
     found = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=120)
