@@ -35,7 +35,7 @@ with install_import_hook(
     from qdiff.solvers import compensated, elimination, lanes, linear, rate_evolution  # noqa: F401
 
 
-# Whole models once more: they run no line that the tests of the parts do not, and coverage.py makes them a third slower (Python 3.11).
+# Whole models, run without coverage.py, which makes tests a third slower (Python 3.11). Lines that only these run are in not_run.toml.
 NOT_COUNTED = {"papers", "physics", "gradients", "oracles", "devices", "test_work.py"}
 
 

@@ -20,7 +20,6 @@ QUICK = {"xla_backend_optimization_level": 0}
 q = qd.Space(q=qd.Spin()).q
 RHO = np.array([[0.3, 0.2], [0.2, 0.7]])
 LAST = 1040.0
-DRIVES = int(os.environ.get("DRIVES", "6"))  # of each kind: 143 make a thousand in all
 
 
 def population(shape, solver=None, last=LAST):
@@ -83,8 +82,18 @@ def test_random_drives(name, counted):
     """Values to 1e-6, gradients in all parameters, the times of the pulse among them, to 1e-5 of the largest."""
     shape, reference = SHAPES[name]
     exact = reference is driven.rectangle
-    check(shape, reference, DRIVES, 1, value_error=1e-12 if exact else 1e-6, slope_error=1e-9 if exact else 1e-5)
-    counted("oracle comparisons", DRIVES)
+    check(shape, reference, 6, 1, value_error=1e-12 if exact else 1e-6, slope_error=1e-9 if exact else 1e-5)
+    counted("oracle comparisons", 6)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", SHAPES)
+def test_many_random_drives(name, counted):
+    """The same for more of them: DRIVES=143 makes a thousand in all."""
+    shape, reference = SHAPES[name]
+    count = int(os.environ.get("DRIVES", "20"))
+    check(shape, reference, count, 2)
+    counted("oracle comparisons", count)
 
 
 WAYS = {
@@ -104,7 +113,7 @@ WAYS = {
 def test_every_solver_and_direction(name):
     """Random pulses by each solver, in each direction that it has."""
     shape, solver, way = WAYS[name]
-    check(*SHAPES[shape], DRIVES, 3, solver, way)
+    check(*SHAPES[shape], int(os.environ.get("DRIVES", "15")), 3, solver, way)
 
 
 def test_a_batch_is_a_loop():
