@@ -1,4 +1,4 @@
-"""How the tests compile: quickly, with those of two flags of XLA that this jaxlib knows."""
+"""How the tests compile: quickly, with those flags of XLA that this jaxlib knows."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import subprocess
 import sys
 
 # Nearly every program of the tests runs once, and compiling it is most of what a test costs: these
-# two make that two to four times as fast, and the programs several times slower.
-OPTIONS = {"xla_cpu_use_fusion_emitters": False, "xla_backend_optimization_level": 0}
+# make that two to four times as fast, and the programs several times slower.
+OPTIONS = {"xla_cpu_use_fusion_emitters": False, "xla_backend_optimization_level": 0, "xla_cpu_parallel_codegen_split_count": 1}
 
 # XLA ends the process over a flag that it does not know, so that another process has to ask.
 _PROBE = "from jaxlib import xla_client; xla_client.make_cpu_client()"
