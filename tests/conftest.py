@@ -1,10 +1,12 @@
 """Shared by all tests: programs compiled quickly, 64-bit numbers, JAX's caches cleared before they fill the memory, counts."""
 
+import contextlib
 import gc
 import os
 import pathlib
 import resource
 
+import lines_run
 import quick
 
 # Before JAX starts; the notebooks are compiled as users do.
@@ -16,8 +18,10 @@ import pytest
 from counted import counted, pytest_runtest_setup, pytest_terminal_summary  # noqa: F401
 from jaxtyping import install_import_hook
 
-# The array kernels declare their shapes and types; the tests hold them to it.
-with install_import_hook(
+LINES = lines_run.Lines(lines_run.FOLDER) if lines_run.FOLDER else None  # before qdiff is imported
+
+# The array kernels declare their shapes and types; the tests hold them to it. (Either a file's lines are counted or its types checked.)
+with contextlib.nullcontext() if LINES else install_import_hook(
     [
         "qdiff.baths.occupation",
         "qdiff.baths.separable",
@@ -43,14 +47,9 @@ gc.freeze()
 gc.set_threshold(200_000, 20, 100)
 
 
-# Whole models, run without coverage.py, which makes tests a third slower (Python 3.11). Lines that only these run are in not_run.toml.
-NOT_COUNTED = {"papers", "physics", "gradients", "oracles", "devices", "test_work.py"}
-
-
-def pytest_collection_modifyitems(items):
-    for item in items:
-        if NOT_COUNTED & {item.path.name, item.path.parent.name}:
-            item.add_marker("no_cover")
+def pytest_configure(config):
+    if LINES:
+        config.pluginmanager.register(LINES)
 
 
 def resident() -> float:

@@ -1,7 +1,7 @@
-"""`python tests/coverage_limits.py REPORT.json`: whether enough of qdiff was run, by coverage.py's JSON report with branches.
+"""`python tests/coverage_limits.py FOLDER`: whether enough of qdiff was run, by what `lines_run.py` wrote there.
 
-Prints both shares, and the lines that were not run with the reason that `not_run.toml` gives for each; ends with code 1 below
-either limit, and where a line has no reason.
+Prints the shares of lines and branches, and the lines that were not run with the reason that `not_run.toml` gives for each; ends
+with code 1 below either limit, and where a line has no reason.
 """
 
 from __future__ import annotations
@@ -16,13 +16,28 @@ REPO = pathlib.Path(__file__).resolve().parents[1]
 REASONS = REPO / "tests" / "not_run.toml"
 
 
-def shares(totals: dict) -> tuple[float, float]:
-    """Per cent of lines and of branches that were run."""
-    return 100 * totals["covered_lines"] / totals["num_statements"], 100 * totals["covered_branches"] / totals["num_branches"]
+def merged(folder: str) -> dict[str, dict[str, set]]:
+    """For each file and kind, "lines" or "branches": all of them, and those that no process ran."""
+    files: dict = {}
+    for path in pathlib.Path(folder).glob("*.json"):
+        for name, found in json.loads(path.read_text()).items():
+            file = files.setdefault(name, {f"{done}_{kind}": set() for done in ("executed", "missing") for kind in ("lines", "branches")})
+            for kind, entries in file.items():
+                entries |= {tuple(e) if isinstance(e, list) else e for e in found[kind]}
+    for file in files.values():
+        for kind in ("lines", "branches"):
+            file[f"missing_{kind}"] -= file[f"executed_{kind}"]
+    return files
+
+
+def share(files: dict, kind: str) -> float:
+    """Per cent of the lines or branches that were run."""
+    run, missing = (sum(len(file[f"{done}_{kind}"]) for file in files.values()) for done in ("executed", "missing"))
+    return 100 * run / max(run + missing, 1)
 
 
 def reasons(path: pathlib.Path = REASONS) -> dict[tuple[str, str], str]:
-    """(file, text of the line, or * for all of them) -> why no test runs it."""
+    """(file, text of the line) -> why no test runs it."""
     found = tomllib.loads(path.read_text())["reason"]
     return {(file, line.strip()): entry["why"] for entry in found for file, lines in entry["lines"].items() for line in lines.splitlines()}
 
@@ -32,16 +47,16 @@ def not_run(files: dict, root: pathlib.Path = REPO) -> list[tuple[str, int, str]
     out = []
     for name, found in sorted(files.items()):
         text = (root / name).read_text().splitlines()
-        out += [(name, number, text[number - 1].strip()) for number in found["missing_lines"]]
+        out += [(name, number, text[number - 1].strip()) for number in sorted(found["missing_lines"])]
     return out
 
 
 def main(path: str) -> int:
-    report = json.loads(pathlib.Path(path).read_text())
-    lines, branches = shares(report["totals"])
+    files = merged(path)
+    lines, branches = share(files, "lines"), share(files, "branches")
     why, unexplained = reasons(), 0
-    for name, number, text in not_run(report["files"]):
-        reason = why.get((name, text), why.get((name, "*")))
+    for name, number, text in not_run(files):
+        reason = why.get((name, text))
         unexplained += reason is None
         print(f"{name}:{number} {text}\n    {reason or 'NOT RUN, AND NO REASON in tests/not_run.toml'}")
     print(f"lines {lines:.1f} % (at least {LINES:g}), branches {branches:.1f} % (at least {BRANCHES:g})")

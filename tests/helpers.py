@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 
 def close(got, want, tol: float, scale: float | None = None):
@@ -14,6 +15,12 @@ def close(got, want, tol: float, scale: float | None = None):
     assert scale > 0, "the expected value is zero throughout: give a scale"
     worst = np.abs(got - want).max()
     assert worst <= tol * scale, f"differs by {worst / scale:.3g} of {scale:.3g}, allowed {tol:g}:\n{got}\n{want}"
+
+
+def slow_but(names, *usual):
+    """Parameters of a test, of which all but the usual ones are run with the slow tests."""
+    assert set(usual) <= set(names), f"{usual} of {list(names)}"
+    return [pytest.param(name, marks=[] if name in usual else [pytest.mark.slow]) for name in names]
 
 
 def derivative(f, x, h: float = 1e-2):

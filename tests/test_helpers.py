@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from helpers import close, davies, derivative, dissipator, flow, null_state, ohmic, rates, unitary
+from helpers import close, davies, derivative, dissipator, flow, null_state, ohmic, rates, slow_but, unitary
 
 LOWER = np.array([[0.0, 0], [1, 0]])
 
@@ -47,3 +47,10 @@ def test_davies_of_a_two_level_system():
     want = down(2.0) * dissipator(LOWER) + up(2.0) * dissipator(LOWER.T)
     close(davies(H, LOWER + LOWER.T, down), want, 1e-14)
     close(davies(H, LOWER, down, up), want, 1e-14)
+
+
+def test_slow_but():
+    """All but the usual ones are slow, and a usual one that is not there is noticed."""
+    assert [(p.values, [mark.name for mark in p.marks]) for p in slow_but("ab", "a")] == [(("a",), []), (("b",), ["slow"])]
+    with pytest.raises(AssertionError):
+        slow_but("ab", "c")

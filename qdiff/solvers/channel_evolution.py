@@ -62,8 +62,8 @@ def evolve_occupations(channels: Channels, initial, times, solver: Explicit | St
     _precision()
     shape = instance("channels", channels, Channels).shape
     n, times = finite_array("initial", initial, *shape), checked_times(times)
-    if known(n) and not bool(jnp.all((n >= 0) & (n <= 1))):
-        raise ValueError(f"initial must hold occupations between 0 and 1, but has {float(n.min()):g} and {float(n.max()):g}")
+    if known(n) and not np.all((np.asarray(n) >= 0) & (np.asarray(n) <= 1)):
+        raise ValueError(f"initial must hold occupations between 0 and 1, but has {np.min(n):g} and {np.max(n):g}")
     if known(times) and np.any(np.diff(np.asarray(times, float)) < 0):
         raise ValueError("times must be sorted in ascending order")
     if solver is None:

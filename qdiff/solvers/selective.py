@@ -74,8 +74,8 @@ def replay(cycle: Cycle, uniforms, initial) -> Trajectories:
     u = u[:, None] if u.ndim == 1 and measurements == 1 else u
     if u.ndim != 2 or u.shape[1] != measurements or not len(u):
         raise ValueError(f"uniforms must have shape (cycles, {measurements}), but has shape {np.shape(uniforms)}")
-    if known(u) and not bool(jnp.all((u >= 0) & (u <= 1))):
-        raise ValueError(f"uniforms must be numbers between 0 and 1, but has {float(jnp.min(u)):g} to {float(jnp.max(u)):g}")
+    if known(u) and not np.all((np.asarray(u) >= 0) & (np.asarray(u) <= 1)):
+        raise ValueError(f"uniforms must be numbers between 0 and 1, but has {np.min(u):g} to {np.max(u):g}")
     return _run(cycle, density_matrix("initial", initial, cycle.space, cycle.dim), (None, u), len(u), 1)
 
 

@@ -107,8 +107,11 @@ class Unitary(Instant):
 
     def defect(self):
         """How far U^dag U is from one."""
-        square = (self.operator.dag @ self.operator).dense()
-        return (np if is_constant(square) else jnp).abs(square - np.eye(self.operator.size)).max()
+        U = self.operator
+        if is_constant(U.values):  # in NumPy: within a function that is being compiled, JAX would make traced numbers of known ones
+            U = Operator(U.pattern, np.asarray(U.values), U.space, probe=U.probe)
+        square = (U.dag @ U).dense()
+        return (np if is_constant(square) else jnp).abs(square - np.eye(U.size)).max()
 
     def operators(self):
         return [self.operator]
@@ -149,7 +152,7 @@ class Measurement(Instant):
         if not observable.is_hermitian:
             raise ValueError("observable must be Hermitian, but differs from its adjoint")
         self.strength = real_number("strength", strength, low=0)
-        if known(strength) and strength > 1:
+        if known(strength) and float(strength) > 1:
             raise ValueError(f"strength must be between 0 and 1, but was {float(strength):g}")
         self.observable = observable
         self.outcomes, self.projectors = _eigenspaces(observable)

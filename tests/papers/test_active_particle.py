@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from helpers import slow_but
 
 import qdiff as qd
 from qdiff.models import active_particle as ap
@@ -21,10 +22,11 @@ DATA = {entry["id"]: entry for entry in json.loads((Path(__file__).parents[1] / 
 NAMES = {"eps": "epsilon", "dx": "d_x", "dz": "d_z", "wo": "hopping", "gh": "gamma_hot", "gc": "gamma_cold"}
 
 
-def ids(start):
+def ids(start, usual=""):
+    """The entries that start so; those without `usual` in their names are run with the slow tests."""
     found = [name for name in DATA if name.startswith(start)]
     assert found, start
-    return pytest.mark.parametrize("name", found)
+    return pytest.mark.parametrize("name", slow_but(found, *[name for name in found if usual in name]))
 
 
 def close(got, want, absolute, relative=0.0):
@@ -179,7 +181,7 @@ def drift_diffusion_program(cells):
     return program
 
 
-@ids("v_final_driftdiffusion")
+@ids("v_final_driftdiffusion", "p=2")
 def test_drift_diffusion(name):
     entry, p = DATA[name], exponent(name)
     v, zero_flux, loop, current, fitted = drift_diffusion_program(tuple(map(int, entry["SG"])))(device(entry, phonon_exponent=p))
@@ -215,7 +217,7 @@ def test_drift_diffusion_in_time():
 # ---- scattering ----------------------------------------------------------------------------------------------
 
 
-@ids("v_final_full[")
+@ids("v_final_full[", "p=3")
 def test_relaxed_velocity(name):
     entry = DATA[name]
     model = device(entry, phonon_exponent=exponent(name))

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from helpers import close
+from helpers import close, slow_but
 from scipy.optimize import brentq
 
 import qdiff as qd
@@ -179,7 +179,7 @@ def test_slopes_at_the_joint_maximum_of_the_rashba_rectifier():
     assert [float(slope.alpha_y), float(slope.field), float(slope.drive)] == pytest.approx(slopes, abs=1e-11)
 
 
-@pytest.mark.parametrize("key", entries("m1_exact_sector") + entries("m2_exact_sector"))
+@pytest.mark.parametrize("key", slow_but(entries("m1_exact_sector") + entries("m2_exact_sector"), "m1_exact_sector#0", "m2_exact_sector#0"))
 def test_many_body_steady_states(key):
     """At finite coupling, and towards the limit of small coupling, which is not the ensemble's."""
     p, value = DATA[key]["params"], DATA[key]["value"]

@@ -1,10 +1,13 @@
 """Occupations in time: the integrators against each other, and the linear algebra of the implicit one."""
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import lineax as lx
 import numpy as np
 import pytest
+import scipy.integrate
 import scipy.linalg
 from helpers import close
 
@@ -90,23 +93,36 @@ def test_one_fast_mode_makes_it_stiff():
 
 
 def test_derivatives_at_rest():
-    """Occupations that stay where they are, and their derivatives in temperature: v' = J v + df/dbeta by SciPy's exponential."""
+    """Occupations that stay where they are, and their derivatives in temperature, by SciPy's exponential and DOP853."""
     energies, last, beta = jnp.linspace(-1, 1, 5), 5.0, 2.0
+    rest = 1 / (1 + jnp.exp(beta * energies))
 
     def channels(beta):
         return qd.Channels({"bath": 1.0}, lambda b, e: {"bath": qd.Channel(tilt=b * e)}, energies, parameters=beta)
 
-    rest = 1 / (1 + jnp.exp(beta * energies))
+    def later(beta, gradient):
+        solver = qd.Explicit(rtol=1e-15, atol=1e-20, gradient=gradient)
+        return qd.evolve_occupations(channels(beta), rest, jnp.array([last]), solver)[0]
+
+    close(later(beta, "reverse"), rest, 1e-13)
+
+    # First order: v' = J v + df/dbeta.
     augmented = np.zeros((6, 6))
     augmented[:5, :5] = jax.jacfwd(channels(beta).right_hand_side)(rest)
     augmented[:5, 5] = jax.jacfwd(lambda b: channels(b).right_hand_side(rest))(beta)
     want = scipy.linalg.expm(last * augmented)[:5, 5]
-
-    def later(beta, gradient):
-        solver = qd.Explicit(rtol=1e-14, atol=1e-20, gradient=gradient)
-        return qd.evolve_occupations(channels(beta), rest, jnp.array([last]), solver)[0]
-
-    close(later(beta, "reverse"), rest, 1e-13)
     # Steps that look at the occupations alone made derivatives that were off by 4e-5 of these.
-    close(jax.jacfwd(later)(beta, "forward"), want, 1e-9)
+    both = jax.jit(jax.jacfwd(partial(later, gradient="both")))
     close(jax.jacrev(later)(beta, "reverse"), want, 1e-9)
+    close(both(beta), want, 1e-9)
+    several = jnp.array([1.5, beta, 2.5])
+    close(jax.vmap(both)(several), jnp.stack([both(b) for b in several]), 1e-9)
+
+    # Second order, from SciPy's runs at other temperatures.
+    flow = jax.jit(lambda b, n: channels(b).right_hand_side(n))
+
+    def run(b):
+        return scipy.integrate.solve_ivp(lambda t, n: flow(b, n), (0, last), rest, method="DOP853", rtol=1e-13, atol=1e-15).y[:, -1]
+
+    differences = [(run(beta + h) - 2 * run(beta) + run(beta - h)) / h**2 for h in (0.04, 0.02)]
+    close(jax.jacfwd(both)(beta), (4 * differences[1] - differences[0]) / 3, 1e-7)
