@@ -266,6 +266,8 @@ def place_of(kind, name, shape: Callable[[str], tuple[int, ...] | None] | None =
     """
     known = kind.parameters()
     found = _ENTRY.fullmatch(name) if isinstance(name, str) and name not in known else None
+    if not found and (array := str(name).partition("[")[0]) in known and array != name:
+        raise ValueError(f"{name} must have indices that are integers, such as {array}[1]")
     parameter = known_name(found[1] if found else name, known, "parameter", kind.__name__)
     if not found:
         return Place(parameter)

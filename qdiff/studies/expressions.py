@@ -88,8 +88,7 @@ def _named(kind: type[Model], name: str, owner: str) -> Callable[[Model], Any]:
 
 def _entry(kind: type[Model], name: str, label: str, owner: str) -> Callable[[Model], Any]:
     known_name(name, kind.parameters(), "parameter", kind.__name__)
-    if place_of(kind, label).index is None:
-        raise ValueError(f"{owner} must have indices that are integers, such as {name}[1], but has {label}")
+    place_of(kind, label)
     return lambda model: value_at(model, label)
 
 

@@ -62,6 +62,7 @@ def test_declared_and_differentiated():
     close(found.gradients["top"]["J"], [0.6, 0.8, 0.48], 1e-13)
     close(found.gradients["misfit"]["w"], [[0, 2], [2, 4]], 1e-14)
     assert found.parameters["w"].tolist() == [[1, 2], [3, 4]]
+    close(jax.jit(lambda J: Chain(J=[J, 4.0, 0.0]).top())(3.0), 5.0, 1e-14)
     close(jax.jit(jax.vmap(lambda J: Chain(J=J).top()))(jnp.array([[6.0, 8.0, 0.0], [1.0, 1.0, 1.0]])), [10.0, 2.0], 1e-14)
 
 
@@ -112,6 +113,19 @@ WRONG = {
     "tied and searched": (
         lambda: qd.optimize(Chain(), "top", {"J": (0, 1)}, ties={"J[1]": "J[0]"}),
         "ties['J[1]'] must be a parameter that is not searched itself, but `over` has J[1]",
+    ),
+    "tied twice": (
+        lambda: qd.optimize(Chain(), "top", {"x": (0, 1)}, ties={"J[1]": "x", "J[-2]": "x"}),
+        "ties must have each parameter once, but have J[1] twice",
+    ),
+    "an index that is no integer": (
+        lambda: qd.optimize(Chain(), "top + J[x]", {"x": (0, 1)}),
+        "J[x] must have indices that are integers, such as J[1]",
+    ),
+    "an index that is a word": (lambda: Chain().replace(**{"J[last]": 1.0}), "J[last] must have indices that are integers, such as J[1]"),
+    "an array that is not in use": (
+        lambda: qd.sensitivity(qd.models.ThermophoreticLattice(), "mean_site", ["temperatures[1]"]),
+        "temperatures[1] must be an entry of an array in use, but temperatures is not given",
     ),
     "looked at twice": (lambda: qd.sensitivity(Chain(), "top", ["J", "J[1]"]), "parameters must name each entry once, but have J[1] twice"),
     "an array in a formula": (

@@ -12,7 +12,7 @@ import pytest
 import qdiff as qd
 from qdiff.studies.interrupt import Interrupted
 from qdiff.studies.polish import newton, trust_region
-from qdiff.studies.search import OPTIMIZERS, Search, spread
+from qdiff.studies.search import OPTIMIZERS, Search, screened, spread
 
 UNIT = {"x": (0, 1), "y": (0, 1)}
 
@@ -588,3 +588,16 @@ def test_quasi_newton():
 def test_choices_that_make_no_sense(change, message):
     with pytest.raises(ValueError, match=re.escape(message)):
         qd.optimize(Disk(), **{"figure": "hill", "over": SQUARE, **change})
+
+
+def test_starts_are_the_best_of_many():
+    """Of eight times as many points those with the least values, from the least; NaN is never among them."""
+
+    def slopes(points):
+        return np.where(points[:, 0] > 0.5, np.nan, (points[:, 0] - 0.3) ** 2), None
+
+    found, points = screened(slopes, 2, 1, 0, 8), spread(16, 1, 0)
+    kept = points[points[:, 0] <= 0.5]
+    assert 2 < len(kept) < 16
+    assert found.tolist() == kept[np.argsort(abs(kept[:, 0] - 0.3))][:2].tolist()
+    assert screened(slopes, 2, 1, 0, 1).tolist() == spread(2, 1, 0).tolist()
