@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from helpers import close, slow_but
+from scipy.integrate import quad
 from scipy.linalg import expm
 
 import qdiff as qd
@@ -75,6 +76,18 @@ def check(shape, reference, count, seed, solver=None, way=jax.grad, value_error=
         value, got = g(p)
         assert abs(value - want) < value_error, p
         close(got, slopes, slope_error, max(np.abs(slopes).max(), 1e-6))
+
+
+def test_the_reference_at_amplitude_zero():
+    """The slope in the amplitude by first-order perturbation theory, an integral; the reference was once off by its size there."""
+    centre, width, g, w = 629.0, 0.21, 2.5e-4, 0.027
+    slope = driven.value_and_slopes(driven.gaussian, [0.0, centre, width, g, w], LAST)[1][0]
+
+    def response(t):
+        coherence = RHO[0, 1] * np.exp((-1j * w - g / 2) * t)
+        return -2 * np.exp(-(((t - centre) / width) ** 2) / 2) * coherence.imag * np.exp(-g * (LAST - t))
+
+    close(slope, quad(response, centre - 9 * width, centre + 9 * width, epsabs=1e-14)[0], 1e-10, 0.2)
 
 
 @pytest.mark.parametrize("name", slow_but(SHAPES, *(set(SHAPES) - {"Gaussian by exp", "RaisedCosine"})))
