@@ -43,9 +43,8 @@ def evolve_occupations(channels: Channels, initial, times, solver: Explicit | St
     (`times` are not differentiated).
 
     Accuracy: errors of one step are held below `rtol` of each occupation, by default 1e-15; occupations at the end are
-    right to 1e-13, and lambda with explicit steps to 2e-12 (measured at lambda up to 7). Explicit steps are short enough
-    for derivatives too, which are right to 1e-9 where the occupations are at rest. `Stiff` looks at the occupations alone:
-    derivatives at rest were off by 2e-3 of the largest.
+    right to 1e-13, and lambda with explicit steps to 2e-12 (measured at lambda up to 7). Steps are short
+    enough for derivatives too, which are right to 1e-9 where the occupations are at rest.
 
     Cost: O(sites) for each step. `Stiff()` makes use of the Jacobian being a diagonal plus two products per channel.
 
@@ -83,7 +82,10 @@ _UNORDERED = "times must be sorted in ascending order, from zero up"
 
 @eqx.filter_jit
 def _solve(channels: Channels, n, times, solver: Explicit | Stiff):
-    """Explicit steps are planned first, not differentiated, and then followed, as `stepping` does for linear equations."""
+    """Explicit steps are planned first, not differentiated, and then followed, as `stepping` does for linear equations.
+
+    Implicit ones adapt as they go.
+    """
     import diffrax
 
     name = type(solver).__name__
@@ -115,9 +117,13 @@ def _solve(channels: Channels, n, times, solver: Explicit | Stiff):
             **settings,
         )
 
-    controller: Any = diffrax.PIDController(rtol=solver.rtol, atol=solver.atol, norm=lambda x: jnp.max(jnp.abs(x)))
+    longest = None if np.isinf(solver.max_step) else solver.max_step
+    controller: Any = diffrax.PIDController(rtol=solver.rtol, atol=solver.atol, dtmax=longest, norm=lambda x: jnp.max(jnp.abs(x)))
     failed = jnp.zeros((), bool)
-    if isinstance(solver, Explicit):
+    if isinstance(solver, Stiff):
+        fastest = jnp.max(lax.stop_gradient(channels.decay(n)))
+        controller = diffrax.ClipStepSizeController(controller, step_ts=_waypoints(fastest, lax.stop_gradient(times[-1])))
+    else:
         alone = lax.stop_gradient((channels, n))
         steps = diffrax.SaveAt(subs=diffrax.SubSaveAt(steps=True, fn=lambda t, y, args: None))
         planned = solve([alone, _neighbour(*alone)], controller, saveat=steps, adjoint=diffrax.ForwardMode())
@@ -129,8 +135,22 @@ def _solve(channels: Channels, n, times, solver: Explicit | Stiff):
     return found, failed
 
 
+# Points of time that implicit steps do not reach over.
+_WAYPOINTS = 400
+
+
+def _waypoints(fastest, last):
+    """From a tenth of the fastest rate's time to the last one, evenly in the logarithm.
+
+    Derivatives relax as occupations do, but from the start on, also where these are at rest and would let steps grow: what
+    relaxes at a rate r needs steps short of 1/r at times about 1/r, whatever r is.
+    """
+    first = jnp.minimum(0.1 / jnp.maximum(fastest, 1e-300), 0.1 * last)
+    return first * (last / first) ** jnp.linspace(0, 1, _WAYPOINTS)
+
+
 # How far the neighbour is: at rtol = 1e-14 its distance is known to 1e-11.
-# (Beside implicit steps, whose errors are those of Newton's method, it made eight times as many steps.)
+# (Beside implicit steps, whose errors are those of Newton's method, it made eight times as many steps; those have waypoints.)
 _APART = 1e-3
 
 
