@@ -133,6 +133,7 @@ def test_peak():
     assert [float(found[name]) for name in ("I", "I_up", "I_down")] == pytest.approx([flow, up, down], abs=1e-13)
 
 
+@pytest.mark.slow
 def test_sign_change_and_second_extremum():
     """What the paper does not mention: close to drive = 1 the current turns around, and returns to zero as a square root."""
     p = DATA["m2_sign_change"]["params"]

@@ -558,7 +558,10 @@ def test_there_are_models_to_test():
     assert {"rotor-engine", "rotor-rectifier"} <= {name for name, _ in generators()}
 
 
-@pytest.mark.parametrize(("name", "model"), generators(), ids=[name for name, _ in generators()])
+@pytest.mark.parametrize(
+    ("name", "model"),
+    [pytest.param(name, model, id=name, marks=[pytest.mark.slow] if name == "rotor-engine" else []) for name, model in generators()],
+)
 def test_late_times_meet_the_steady_state(name, model):
     """Long after the slowest decay the evolution of every model from its maximally mixed state is at its steady state."""
     state = jax.jit(lambda m: m.steady())(model)
