@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from helpers import close, slow_but
+from helpers import close
 from scipy.optimize import brentq
 
 import qdiff as qd
@@ -185,10 +185,7 @@ CASES = {
 }
 
 
-SLOW = {"lead, infinite temperature", "lead, mu", "lead, spin potential", "given lead, out of", "bath, temperature", "Ohmic, cutoff"}
-
-
-@pytest.mark.parametrize("name", slow_but(CASES, *(set(CASES) - SLOW)))
+@pytest.mark.parametrize("name", CASES)
 def test_arguments_of_baths_and_leads(name):
     """Bad lanes of a batch are NaN in value and slope, the good one beside them is right; alone they end in one sentence."""
     solve, closed, good, bad, sentence = CASES[name]

@@ -170,7 +170,7 @@ BINS = {
 }
 
 
-@pytest.mark.parametrize("name", slow_but(BINS, "searchsorted", "PiecewiseConstant"))
+@pytest.mark.parametrize("name", slow_but(BINS, "an index from floor division", "searchsorted", "PiecewiseConstant"))
 def test_twenty_equal_bins(name):
     """H(t) = u[bin(t)] sx: every bin turns by its own angle, so that all derivatives are sin(2 sum u_k dt) dt, 0.4546 at u = 0.1."""
     bins = BINS[name]
