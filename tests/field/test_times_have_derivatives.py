@@ -1,4 +1,7 @@
-"""Derivatives of `evolve` in the time it starts, the time it ends and the time of a jump, to second order, against SciPy."""
+"""Derivatives of `evolve` in the time it starts, the time it ends and the time of a jump, against SciPy.
+
+Second derivatives are compared with differences of the first, which are right by then.
+"""
 
 import jax
 import jax.numpy as jnp

@@ -92,6 +92,22 @@ def test_one_fast_mode_makes_it_stiff():
     close(jnp.sum(fast, axis=1), np.full(2, 1.5), 1e-7)
 
 
+def test_the_longest_step_is_heeded():
+    """With tolerances that refuse nothing it alone decides how good the result is; known and traced it is the same."""
+    energies, start = jnp.linspace(-1, 1, 5), jnp.full(5, 0.4)
+    channels = qd.Channels({"bath": 1.0}, lambda b, e: {"bath": qd.Channel(tilt=b * e)}, energies, parameters=2.0)
+
+    def last(**given):
+        return qd.evolve_occupations(channels, start, jnp.array([3.0]), qd.Explicit(**given))[0]
+
+    want = qd.evolve_occupations(channels, start, jnp.array([3.0]))[0]
+    short = last(rtol=1.0, atol=1.0, max_step=0.05)
+    close(short, want, 1e-8)
+    with pytest.raises(AssertionError):
+        close(last(rtol=1.0, atol=1.0), want, 1e-8)
+    close(jax.jit(lambda h: last(rtol=1.0, atol=1.0, max_step=h))(0.05), short, 1e-14)
+
+
 def test_derivatives_at_rest():
     """Occupations that stay where they are, and their derivatives in temperature, by SciPy's exponential and DOP853."""
     energies, last, beta = jnp.linspace(-1, 1, 5), 5.0, 2.0
