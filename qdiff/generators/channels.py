@@ -18,7 +18,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ..operators.checks import kind_of, known
+from ..operators.checks import kind_of, known, real_number
 
 
 class Channel(eqx.Module):
@@ -87,10 +87,8 @@ class Channels(eqx.Module):
                 raise ValueError(f"modes must be arrays of finite numbers, one for each site, but has {leaf!r}")
         if not jax.tree.leaves(modes):
             raise ValueError(f"modes must hold an array, but was {modes!r}")
-        for name, rate in rates.items():
-            if known(rate) and not float(rate) >= 0:
-                raise ValueError(f"the rate of channel {name!r} must not be negative, but was {float(rate):g}")
-        self.names, self.rates = tuple(rates), jnp.stack([jnp.asarray(rate, float) for rate in rates.values()])
+        checked = [real_number(f"the rate of channel {name!r}", rate, low=0) for name, rate in rates.items()]
+        self.names, self.rates = tuple(rates), jnp.stack([jnp.asarray(rate, float) for rate in checked])
         self.weights, self.modes, self.parameters, self.speed, self.sample = weights, modes, parameters, speed, sample
 
     @property

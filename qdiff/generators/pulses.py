@@ -12,11 +12,12 @@ from typing import Any
 
 import equinox as eqx
 import jax.numpy as jnp
-import lineax as lx
 import numpy as np
+from jax import lax
 from jax.typing import ArrayLike
 
-from ..operators.checks import finite_array, kind_of, known, real_number
+from ..operators.checks import Checked, Real, finite_array, kind_of, known, unless
+from ..operators.probe import is_constant
 
 # A Gaussian is exp(-40.5) = 3e-18 of its height at so many widths from its centre, and zero beyond.
 _WIDTHS = 9.0
@@ -41,7 +42,8 @@ class Pulse(eqx.Module):
         """The value at a time, or at an array of times."""
         first, last = self.support
         t = jnp.asarray(t, float)
-        return jnp.where((t >= first) & (t < last), self._inside(t), 0.0)
+        # In this order: where an end is NaN, because a traced argument was wrong, the pulse is NaN at all times and not zero.
+        return jnp.where((t < first) | (t >= last), 0.0, self._inside(t))
 
     def __add__(self, other) -> Pulses:
         if not isinstance(other, Pulse):
@@ -122,7 +124,8 @@ class PiecewiseConstant(Pulse):
         values: (n,) [unit of the coefficient].
 
     Raises:
-        ValueError, TypeError: the shapes do not fit, or a number is not finite; times that are known are not ascending.
+        ValueError, TypeError: the shapes do not fit, a number is not finite, or the times are not ascending. Where that is
+            traced, the pulse is NaN, and an evolution with it is refused.
 
     Differentiable in values and times.
 
@@ -141,8 +144,7 @@ class PiecewiseConstant(Pulse):
     values: Any
 
     def __init__(self, times, values):
-        self.values = finite_array("values", values, None)
-        self.times = _ascending(times)
+        self.times, self.values = _ascending(times, values)
         if self.times.size != self.values.size + 1:
             raise ValueError(
                 f"times must hold one more than values, the ends of all pieces, but holds {self.times.size} beside {self.values.size}"
@@ -161,10 +163,9 @@ class _Interpolated(Pulse):
     values: Any
 
     def __init__(self, times, values):
-        values, self.times = finite_array("values", values, None), _ascending(times)
-        if self.times.size != values.size:
-            raise ValueError(f"times and values must be equally many, but are {self.times.size} and {values.size}")
-        self.values = values
+        self.times, self.values = _ascending(times, values)
+        if self.times.size != self.values.size:
+            raise ValueError(f"times and values must be equally many, but are {self.times.size} and {self.values.size}")
 
     @property
     def support(self):
@@ -224,9 +225,10 @@ class CubicSpline(_Interpolated):
         slope = jnp.diff(self.values) / width
         if width.size == 1:
             return jnp.zeros(2)
-        matrix = lx.TridiagonalLinearOperator(2 * (width[:-1] + width[1:]), width[1:-1], width[1:-1])
-        inner = lx.linear_solve(matrix, 6 * jnp.diff(slope), lx.Tridiagonal()).value
-        return jnp.concatenate([jnp.zeros(1), inner, jnp.zeros(1)])
+        # Not lineax's, whose derivative raises an error of its own where a time is NaN because it was wrong.
+        below, above = jnp.append(0.0, width[1:-1]), jnp.append(width[1:-1], 0.0)
+        inner = lax.linalg.tridiagonal_solve(below, 2 * (width[:-1] + width[1:]), above, 6 * jnp.diff(slope)[:, None])
+        return jnp.pad(inner[:, 0], 1)
 
     def _inside(self, t):
         bend = self._bend()
@@ -237,7 +239,7 @@ class CubicSpline(_Interpolated):
         return self.values[k] + s * (slope + s * (low / 2 + s * (high - low) / (6 * width)))
 
 
-class GaussianPulse(Pulse):
+class GaussianPulse(Checked, Pulse):
     """amplitude exp(-(t - centre)^2 / (2 width^2)), and zero where that is below 3e-18 of the amplitude, 9 widths away.
 
     Args:
@@ -258,10 +260,7 @@ class GaussianPulse(Pulse):
     centre: ArrayLike
     width: ArrayLike
 
-    def __check_init__(self):
-        real_number("amplitude", self.amplitude)
-        real_number("centre", self.centre)
-        real_number("width", self.width, low=0, open=True)
+    arguments = {"amplitude": Real("amplitude"), "centre": Real("centre"), "width": Real("width", 0, open=True)}
 
     @property
     def support(self):
@@ -272,7 +271,7 @@ class GaussianPulse(Pulse):
         return self.amplitude * jnp.exp(-(((t - self.centre) / self.width) ** 2) / 2)
 
 
-class RaisedCosine(Pulse):
+class RaisedCosine(Checked, Pulse):
     """amplitude (1 - cos(2 pi (t - start) / duration)) / 2 from start until start + duration, zero outside.
 
     Args:
@@ -293,10 +292,7 @@ class RaisedCosine(Pulse):
     start: ArrayLike
     duration: ArrayLike
 
-    def __check_init__(self):
-        real_number("amplitude", self.amplitude)
-        real_number("start", self.start)
-        real_number("duration", self.duration, low=0, open=True)
+    arguments = {"amplitude": Real("amplitude"), "start": Real("start"), "duration": Real("duration", 0, open=True)}
 
     @property
     def support(self):
@@ -306,13 +302,17 @@ class RaisedCosine(Pulse):
         return self.amplitude * jnp.sin(jnp.pi * (t - self.start) / self.duration) ** 2
 
 
-def _ascending(times):
-    times = finite_array("times", times, None)
+def _ascending(times, values):
+    """Both as arrays; where traced times turn out not to ascend, both are NaN."""
+    times, values = finite_array("times", times, None), finite_array("values", values, None)
     if times.size < 2:
         raise ValueError(f"times must hold at least two, but holds {times.size}")
+    if not is_constant(times):
+        wrong = ~jnp.all(jnp.diff(times) > 0)
+        return unless(times, wrong), unless(values, wrong)
     if known(times) and np.any(np.diff(np.asarray(times, float)) <= 0):
         raise ValueError("times must be strictly ascending, but two are equal or in the wrong order")
-    return times
+    return times, values
 
 
 def _piece(times, t):

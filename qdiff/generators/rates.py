@@ -60,7 +60,7 @@ def thermal_transitions(low, high, omega, bath: BosonicBath):
         if kind_of(state) not in "iu":
             raise TypeError(f"{name} must be a state, an integer or an array of them, but was {state!r}")
     instance("bath", bath, BosonicBath)
-    real_number("omega", omega, several=True)
+    omega = real_number("omega", omega, several=True)
     return (high, low, bath.emission(omega)), (low, high, bath.absorption(omega))
 
 

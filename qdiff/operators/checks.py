@@ -45,7 +45,7 @@ def is_number(x) -> bool:
 
 @dataclasses.dataclass(frozen=True)
 class Real:
-    """What a real argument must be: at least `low` (with `open`: above it), finite unless it may be infinite.
+    """What a real argument must be: at least `low` (with `open`: above it) and at most `high`, finite unless it may be infinite.
 
     With `several` an array of such numbers will do as well.
     """
@@ -55,9 +55,12 @@ class Real:
     open: bool = False
     finite: bool = True
     several: bool = False
+    high: float = np.inf
 
     @property
     def words(self) -> str:
+        if self.high < np.inf:
+            return f"between {self.low:g} and {self.high:g}"
         bounds = "" if self.low == -np.inf else f" {'above' if self.open else 'of at least'} {self.low:g}"
         return ("a finite number" if self.finite else "a number") + bounds
 
@@ -82,6 +85,8 @@ class Real:
     def refused(self, x) -> Any:
         """Whether a number is none of these, or which of an array are."""
         inside = x > self.low if self.open else x >= self.low
+        if self.high < np.inf:
+            inside = inside & (x <= self.high)
         if self.finite:
             inside = inside & (abs(x) < np.inf)
         return ~inside
@@ -93,9 +98,13 @@ def refused_argument(real: Real, x):
     return real.refused(x)
 
 
-def real_number(name: str, x, *, low: float = -np.inf, open: bool = False, finite: bool = True, several: bool = False) -> Any:
-    """`x`, if it is one real number as `Real` describes it, or turns out to be one at run time."""
-    return Real(name, low, open, finite, several).checked(x)
+def real_number(
+    name: str, x, *, low: float = -np.inf, open: bool = False, finite: bool = True, several: bool = False, high: float = np.inf
+) -> Any:
+    """`x`, if it is one real number as `Real` describes it, or turns out to be one at run time: what is returned is to be used,
+    for it is NaN where a traced `x` is none.
+    """
+    return Real(name, low, open, finite, several, high).checked(x)
 
 
 def unless(x, bad) -> Any:
@@ -139,10 +148,13 @@ class Checked(eqx.Module):
 
 
 def real_array(name: str, x) -> Any:
-    """`x` as a floating-point JAX array of any shape, if it holds real numbers."""
+    """`x` as a floating-point JAX array of any shape, if it holds real numbers; one that is known now stays known."""
     if kind_of(x) not in "biuf":
         raise TypeError(f"{name} must be a real number or an array of them, but was {x!r}")
-    return jnp.asarray(x, float)
+    if not is_constant(x):
+        return jnp.asarray(x, float)
+    with jax.ensure_compile_time_eval():  # within a function that is being compiled, JAX would make traced numbers of known ones
+        return jnp.asarray(x, float)
 
 
 def finite_array(name: str, x, *shape: int | None) -> Any:
@@ -151,6 +163,8 @@ def finite_array(name: str, x, *shape: int | None) -> Any:
     wanted = "(" + ", ".join("n" if n is None else str(n) for n in shape) + ("," if len(shape) == 1 else "") + ")"
     if array.ndim != len(shape) or any(n not in (None, m) for n, m in zip(shape, array.shape, strict=True)):
         raise ValueError(f"{name} must have shape {wanted}, but has shape {array.shape}")
+    if not is_constant(array):
+        return unless(array, ~jnp.isfinite(array))
     if known(array) and not np.isfinite(np.asarray(array)).all():
         raise ValueError(f"{name} must be finite, but has {np.asarray(array)[~np.isfinite(np.asarray(array))][0]:g}")
     return array

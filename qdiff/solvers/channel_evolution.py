@@ -61,8 +61,8 @@ def evolve_occupations(channels: Channels, initial, times, solver: Explicit | St
     _precision()
     shape = instance("channels", channels, Channels).shape
     n, times = finite_array("initial", initial, *shape), checked_times(times)
-    if known(n) and not np.all((np.asarray(n) >= 0) & (np.asarray(n) <= 1)):
-        raise ValueError(f"initial must hold occupations between 0 and 1, but has {np.min(n):g} and {np.max(n):g}")
+    if known(n) and not np.all(((v := np.asarray(n)) >= 0) & (v <= 1)):
+        raise ValueError(f"{_OUTSIDE}, but has {v.min():g} and {v.max():g}")
     if known(times) and np.any(np.diff(np.asarray(times, float)) < 0):
         raise ValueError("times must be sorted in ascending order")
     if solver is None:
@@ -74,9 +74,11 @@ def evolve_occupations(channels: Channels, initial, times, solver: Explicit | St
     if times.size == 0:
         return jnp.zeros((0, *shape))
     found, failed = _solve(channels, n, times, solver)
-    return refuse(found, (type(solver).reason, _UNORDERED), failed, jnp.any(jnp.diff(times, prepend=0.0) < 0))
+    outside = ~jnp.all((n >= 0) & (n <= 1))
+    return refuse(found, (_OUTSIDE, _UNORDERED, type(solver).reason), outside, jnp.any(jnp.diff(times, prepend=0.0) < 0), failed)
 
 
+_OUTSIDE = "initial must hold occupations between 0 and 1"
 _UNORDERED = "times must be sorted in ascending order, from zero up"
 
 
@@ -117,9 +119,7 @@ def _solve(channels: Channels, n, times, solver: Explicit | Stiff):
             **settings,
         )
 
-    controller: Any = diffrax.PIDController(
-        rtol=solver.rtol, atol=solver.atol, dtmax=solver.max_step, norm=lambda x: jnp.max(jnp.abs(x))
-    )
+    controller: Any = diffrax.PIDController(rtol=solver.rtol, atol=solver.atol, dtmax=solver.max_step, norm=lambda x: jnp.max(jnp.abs(x)))
     failed = jnp.zeros((), bool)
     if isinstance(solver, Stiff):
         fastest = jnp.max(lax.stop_gradient(channels.decay(n)))

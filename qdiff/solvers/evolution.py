@@ -115,7 +115,7 @@ class Evolution(eqx.Module):
         """The state at any time from `start` on, by the exact propagator of a constant generator."""
         if self.varying:
             raise ValueError("at(t) is for constant generators: take the states at `times`")
-        real_number("t", t)
+        t = real_number("t", t)
         G = matrix(self.sector, self.sector.values(self.motion))
         wait = jnp.asarray(t, float) - self.start
         states, _ = propagate(G, self.initial, wait[None], self.sector.trace_weights, len(self.sector.bands))

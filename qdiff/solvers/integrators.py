@@ -15,7 +15,7 @@ import numpy as np
 from jax import lax
 
 from ..generators.sector import Sector
-from ..operators.checks import choice, count, real_number
+from ..operators.checks import Checked, Real, choice, count
 from . import action, pieces, propagator, stepping
 from .oneway import no_forward, no_reverse
 from .progress import meter
@@ -230,21 +230,19 @@ class Action(Integrator):
         return _guarded("Action", self.gradient, whole, flow, x, start, times, jumps)
 
 
-class _RungeKutta(Integrator):
+class _RungeKutta(Checked, Integrator):
     rtol: float = 1e-8
     atol: float = 1e-10
     gradient: str = eqx.field(static=True, default="reverse")
     max_steps: int = eqx.field(static=True, default=100_000)
     max_step: float = jnp.inf
     curved = True
+    arguments = {"rtol": Real("rtol", 0), "atol": Real("atol", 0), "max_step": Real("max_step", 0, open=True, finite=False)}
     reason = "the integration did not reach the last time within max_steps steps, or a rate is infinite or NaN"
 
     def __check_init__(self):
         choice(f"gradient of {type(self).__name__}", self.gradient, GRADIENTS)
-        real_number("rtol", self.rtol, low=0)
-        real_number("atol", self.atol, low=0)
         count("max_steps", self.max_steps, 1)
-        real_number("max_step", self.max_step, low=0, open=True, finite=False)
 
     @abc.abstractmethod
     def tableau(self) -> stepping.Tableau:

@@ -89,8 +89,8 @@ class LimitCycle(eqx.Module):
 def limit_in(cycle: Cycle, coordinates: Coordinates, parts: Sequence[Part]) -> LimitCycle:
     """The limit cycle in given coordinates, from what every stroke does to them."""
     end, failed = _solved(cycle, parts, coordinates)
-    sentences = [s for stroke in cycle.strokes if isinstance(stroke, Free) for s in refusals(stroke.motion)[1]]
-    mark = refuse(jnp.zeros(()), (*sentences, *_REASONS), *failed)
+    sentences, undefined = what_is_undefined(cycle, parts)
+    mark = refuse(jnp.zeros(()), (*sentences, *_UNSOLVED), *undefined, *failed)
     return _marked(end, mark)
 
 
@@ -134,7 +134,7 @@ def _solved(cycle: Cycle, parts: Sequence[Part], coordinates: Coordinates):
     deviation = jnp.stack(moved)
     zero = jnp.zeros(())
     out = LimitCycle(cycle, deviation + still, {}, zero, zero, zero, response, tuple(integrals), tuple(sectors), coordinates)
-    return _ledger(out, deviation, lax.stop_gradient(jnp.stack(terms)), parts), _faults(cycle, deviation, still, parts)
+    return _ledger(out, deviation, lax.stop_gradient(jnp.stack(terms)), parts), _unsolved(cycle, deviation, still, parts)
 
 
 def _push(cycle: Cycle, k: int, part: Part, still):
@@ -195,25 +195,42 @@ def _ledger(end: LimitCycle, deviation, terms, parts) -> LimitCycle:
     return dataclasses.replace(end, heat=heat, measured=given, work=work, imbalance=measured + work + total)
 
 
-_REASONS = (
-    "the limit cycle is not defined: the time of a stroke is not above zero, or beyond 6e17 over the fastest rate",
-    "the limit cycle is not defined: the strength of a measurement is not between 0 and 1",
-    "the limit cycle is not defined: an operator of a unitary stroke is not unitary",
+_UNDEFINED = (
+    "the cycle is not defined: the time of a stroke is not above zero, or beyond 6e17 over the fastest rate",
+    "the cycle is not defined: the strength of a measurement is not between 0 and 1",
+    "the cycle is not defined: an operator of a unitary stroke is not unitary",
+)
+
+_UNSOLVED = (
     "the limit cycle was not solved: its reference is not left as it is by what does not disturb it",
     "the limit cycle is not unique: a part of the system is uncoupled, or its rates vanish, or there is a conserved coherence",
 )
 
 
-def _faults(cycle: Cycle, deviation, still, parts):
-    """Which of the faulty rates and of `_REASONS` hold."""
+def what_is_undefined(cycle: Cycle, parts: Sequence[Part]) -> tuple[tuple[str, ...], list[jax.Array]]:
+    """What can be wrong with traced arguments of a cycle, and whether it is."""
+    sentences = [s for stroke in cycle.strokes if isinstance(stroke, Free) for s in refusals(stroke.motion)[1]]
+    return (*sentences, *_UNDEFINED), _undefined(cycle, parts)
+
+
+@jax.jit
+def _undefined(cycle: Cycle, parts: Sequence[Part]) -> list[jax.Array]:
     frees = [(s, p) for s, p in zip(cycle.strokes, parts, strict=True) if isinstance(s, Free) and isinstance(p, FreePart)]
+    rates = [jnp.atleast_1d(refusals(s.motion)[0]) for s, _ in frees]
     bad_time = jnp.array([~((s.time > 0) & jnp.all(jnp.isfinite(p.passage.change))) for s, p in frees])
     strengths = [s.strength for s in cycle.strokes if isinstance(s, Measurement)]
     bad_strength = jnp.array([~((s >= 0) & (s <= 1)) for s in map(jnp.asarray, strengths)], bool)
-    defects = jnp.array([s.defect() > 1e-9 for s in cycle.strokes if isinstance(s, Unitary)], bool)
+    defects = jnp.array([~(s.defect() <= 1e-9) for s in cycle.strokes if isinstance(s, Unitary)], bool)
+    return [*jnp.concatenate(rates), jnp.any(bad_time), jnp.any(bad_strength), jnp.any(defects)]
+
+
+def _unsolved(cycle: Cycle, deviation, still, parts):
+    """Which of `_UNSOLVED` hold."""
     moving = jnp.zeros((), bool)
     if cycle.reference is not None:
-        for free, part in frees:
+        for free, part in zip(cycle.strokes, parts, strict=True):
+            if not (isinstance(free, Free) and isinstance(part, FreePart)):
+                continue
             local, values = part.inside(still), jnp.asarray(part.sector.values(free.motion))
             by_bath = part.sector.act_by_label(free.motion, local)
             disturbed = np.array([label in cycle.disturbing for label in part.sector.labels])
@@ -222,5 +239,4 @@ def _faults(cycle: Cycle, deviation, still, parts):
         for part in parts:
             if not isinstance(part, FreePart):
                 moving |= jnp.max(jnp.abs(part.change @ still)) > _STILL
-    rates = [jnp.atleast_1d(refusals(s.motion)[0]) for s, _ in frees]
-    return [*jnp.concatenate(rates), jnp.any(bad_time), jnp.any(bad_strength), jnp.any(defects), moving, ~jnp.all(jnp.isfinite(deviation))]
+    return [moving, ~jnp.all(jnp.isfinite(deviation))]

@@ -14,7 +14,8 @@ from ..generators.states import density_matrix
 from ..operators.checks import count as checked_count
 from ..operators.checks import instance, known, real_array
 from .cycle import Cycle
-from .limit_cycle import energies
+from .limit_cycle import energies, what_is_undefined
+from .refusal import refuse
 from .strokes import Measurement
 
 
@@ -23,7 +24,8 @@ class Trajectories(eqx.Module):
     there is one.
 
     Attributes:
-        outcome: (runs, cycles), the number of the outcome, in the order of `values`.
+        outcome: (runs, cycles), the number of the outcome, in the order of `values`; -1 in all of a batch's runs that are not
+            defined, where `failures("nan")` asks for no error.
         probability: (runs, cycles), what it had.
         given: (runs, cycles), the energy that the unselective measurement of the state of that run would give [energy].
         jump: (runs, cycles), the energy after the measurement less that before it [energy].
@@ -71,12 +73,15 @@ def replay(cycle: Cycle, uniforms, initial) -> Trajectories:
     """
     measurements = _measurements(instance("cycle", cycle, Cycle))
     u = real_array("uniforms", uniforms)
+    if known(u) and not np.all(((v := np.asarray(u)) >= 0) & (v <= 1)):
+        raise ValueError(f"{_BETWEEN}, but has {v.min():g} to {v.max():g}")
     u = u[:, None] if u.ndim == 1 and measurements == 1 else u
     if u.ndim != 2 or u.shape[1] != measurements or not len(u):
         raise ValueError(f"uniforms must have shape (cycles, {measurements}), but has shape {np.shape(uniforms)}")
-    if known(u) and not np.all((np.asarray(u) >= 0) & (np.asarray(u) <= 1)):
-        raise ValueError(f"uniforms must be numbers between 0 and 1, but has {np.min(u):g} to {np.max(u):g}")
     return _run(cycle, density_matrix("initial", initial, cycle.space, cycle.dim), (None, u), len(u), 1)
+
+
+_BETWEEN = "uniforms must be numbers between 0 and 1"
 
 
 def _measurements(cycle: Cycle) -> int:
@@ -97,7 +102,12 @@ def _run(cycle: Cycle, rho, source, cycles: int, count: int) -> Trajectories:
 
     values = tuple(s.outcomes for s in cycle.strokes if isinstance(s, Measurement))
     outcome, p, given, jump = _followed(steps, coordinates.coordinates(rho), trace, source, number, cycles, count)
-    return Trajectories(outcome, p, given, jump, values)
+    sentences, undefined = what_is_undefined(cycle, parts)
+    u = source[1]
+    outside = jnp.zeros((), bool) if u is None else ~jnp.all((u >= 0) & (u <= 1))
+    mark = refuse(jnp.zeros(()), (*sentences, _BETWEEN), *undefined, outside)
+    outcome = jnp.where(jnp.isnan(mark), jnp.int8(-1), outcome)
+    return Trajectories(outcome, p + mark, given + mark, jump + mark, values)
 
 
 @partial(jax.jit, static_argnums=(4, 5, 6))

@@ -133,7 +133,7 @@ class Measurement(Instant):
 
     Args:
         observable: a Hermitian `Operator` with known numbers, such as `space.right.n`.
-        strength: s from 0 (nothing) to 1 (projective).
+        strength: s from 0 (nothing) to 1 (projective); one that is traced is checked when the cycle is solved or followed.
 
     Raises:
         TypeError, ValueError: the observable is no Hermitian operator, or traced; the strength is out of bounds.
@@ -151,9 +151,7 @@ class Measurement(Instant):
             raise ValueError("observable must have numbers known in advance, but was traced: its eigenspaces are the outcomes")
         if not observable.is_hermitian:
             raise ValueError("observable must be Hermitian, but differs from its adjoint")
-        self.strength = real_number("strength", strength, low=0)
-        if known(strength) and float(strength) > 1:
-            raise ValueError(f"strength must be between 0 and 1, but was {float(strength):g}")
+        self.strength = real_number("strength", strength, low=0, high=1)
         self.observable = observable
         self.outcomes, self.projectors = _eigenspaces(observable)
 

@@ -37,7 +37,7 @@ def gibbs(H: Operator, beta) -> Operator:
         >>> round(float(qd.gibbs(qubit.z, 0.5).diagonal()[0]), 6)
         0.268941
     """
-    real_number("beta", beta)
+    beta = real_number("beta", beta)
     instance("H", H, Operator)
     return _normalised(hermitian(H) * (-1.0 * beta))
 

@@ -80,7 +80,7 @@ def test_momenta(n):
 def test_bad_input():
     with pytest.raises(ValueError, match="rates must hold at least one channel, name -> rate, but was {}"):
         qd.Channels({}, lambda p, m: {}, jnp.zeros(3))
-    with pytest.raises(ValueError, match="the rate of channel 'bath' must not be negative, but was -1"):
+    with pytest.raises(ValueError, match="the rate of channel 'bath' must be a finite number of at least 0, but was -1"):
         qd.Channels({"bath": -1.0}, lambda p, m: {"bath": qd.Channel()}, jnp.zeros(3))
     wrong = qd.Channels({"bath": 1.0}, lambda p, m: {"bad": qd.Channel()}, jnp.zeros(3))
     with pytest.raises(ValueError, match=r"weights must return the channels \['bath'\], but returned \['bad'\]"):
