@@ -14,7 +14,7 @@ import quick
 
 import qdiff
 from qdiff.models import compiling
-from qdiff.models.base import solved
+from qdiff.results import told
 
 ROOT = Path(qdiff.__file__).parent
 ROOMS = ["operators", "baths", "generators", "solvers", "thermodynamics", "models", "studies", "figures", "cli"]
@@ -103,13 +103,13 @@ def test_an_option_that_this_compiler_lacks_is_left_out():
 
 
 def test_an_error_of_the_compiler_itself_stays_what_it_is():
-    """Only failed solves are told apart from it; the rest is passed on whole."""
+    """It is passed on whole."""
 
     def broken():
         raise jax.errors.JaxRuntimeError("INTERNAL: nobody knows")
 
     with pytest.raises(jax.errors.JaxRuntimeError, match="nobody knows"):
-        solved(broken)
+        told(broken)
 
 
 def flags_in(source: str) -> set[str]:

@@ -95,7 +95,7 @@ def outcome(error: Exception) -> tuple[str, int]:
     """The message and the exit code of an error."""
     if isinstance(error, Fail):
         return str(error), error.code
-    from ..solvers.steady import NotUnique, SolveError
+    from ..results import NotUnique, SolveError
 
     if isinstance(error, (SolveError, NotUnique)):
         return str(error), FAILED_SOLVE

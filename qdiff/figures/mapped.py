@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ..models.base import Model
-from ..solvers.steady import failures
+from ..results import failures
 
 
 def mapped(function: Callable[[Model], jax.Array], model: Model, *, chunk: int = 1024, **values) -> np.ndarray:

@@ -13,13 +13,14 @@ import numpy as np
 from jax import lax
 
 from ..operators.checks import known
-from ..operators.failing import failed
 from ..operators.sums import sum_into
+from ..results import Failure, check
 from .eigenbasis import Eigenbasis
 
-CONICAL = (
+CONICAL = Failure(
     "the rates of this secular equation are not defined: levels of H that repel elsewhere meet here, or all but meet (a conical "
-    "point), where their eigenvectors are arbitrary and the baths tell them apart"
+    "point), where their eigenvectors are arbitrary and the baths tell them apart",
+    ValueError,
 )
 
 # Entries of a coupling below this part of its largest are rounding of the turn into the eigenbasis.
@@ -58,5 +59,5 @@ def defined(told: dict[str, jax.Array], basis: Eigenbasis):
             energies = np.asarray(lax.stop_gradient(basis.energies))
             largest = np.abs(energies).max()
             found = f"two are {abs(energies[i] - energies[j]):.3g} apart beside a largest energy of {largest:.3g}"
-            raise ValueError(f"{CONICAL}; {found}, and bath {label!r} tells them apart")
-    return failed(jnp.any(jnp.stack([jnp.any(which) for which in wrong.values()])), CONICAL, ValueError)
+            raise ValueError(f"{CONICAL.sentence}; {found}, and bath {label!r} tells them apart")
+    return check(jnp.zeros(()), (jnp.any(jnp.stack([jnp.any(which) for which in wrong.values()])), CONICAL))

@@ -16,6 +16,7 @@ from ..baths.reservoir import BosonicBath
 from ..operators.checks import Checked, Fault, Real, faults_of, kind_of, known
 from ..operators.operator import Operator
 from ..operators.probe import align, is_constant
+from ..results import Failure, Found
 from .eigenbasis import turned
 
 
@@ -285,29 +286,18 @@ def allowed_rates(rates):
     return (rates >= 0) & (rates < jnp.inf)
 
 
-def rate_faults(motion: Lindblad) -> tuple[jax.Array, tuple[str, ...]]:
-    """Which baths have a rate that is negative or not finite, boolean (n_labels,), and a sentence about each."""
-
-    def wrong(label):
-        rates = [jnp.ravel(jnp.asarray(j.rate, float)) for j in motion.jumps[label]]
-        return ~jnp.all(jnp.array([jnp.all(allowed_rates(r)) for r in rates], bool))
-
-    sentences = tuple(f"a rate of bath {b!r} is negative or not finite" for b in motion.labels)
-    return jnp.array([wrong(b) for b in motion.labels], bool), sentences
-
-
-def refusals(motion: Lindblad) -> tuple[jax.Array, tuple[str, ...]]:
-    """Why rates are refused: which of the reasons hold, boolean (n,), and a sentence about each.
-
-    First what is wrong with the arguments that they were made of, then `rate_faults`.
-    """
-    found: dict[str, jax.Array] = {}
+def refusals(motion: Lindblad) -> list[Found]:
+    """Why rates are refused: what is wrong with the arguments that they were made of, then which baths have a wrong rate."""
+    found: dict[str, Any] = {}
     for label in motion.labels:
         for fault in (f for j in motion.jumps[label] for f in j.faults):
             sentence = f"{fault.sentence} (bath {label!r})"
             found[sentence] = fault.there | found.get(sentence, False)
-    faults, sentences = rate_faults(motion)
-    return jnp.concatenate([jnp.array(list(found.values()), bool), faults]), (*found, *sentences)
+    for label in motion.labels:
+        rates = [jnp.ravel(jnp.asarray(j.rate, float)) for j in motion.jumps[label]]
+        wrong = ~jnp.all(jnp.array([jnp.all(allowed_rates(r)) for r in rates], bool))
+        found[f"a rate of bath {label!r} is negative or not finite"] = wrong
+    return [Found(there, Failure(sentence)) for sentence, there in found.items()]
 
 
 def as_jumps(label: str, given, H: Operator) -> tuple[Jump, ...]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,11 +11,11 @@ import numpy as np
 from jax.core import Tracer
 
 from ..operators.checks import kind_of, known
-from ..operators.failing import failed, failure_mode
 from ..operators.operator import Operator
 from ..operators.pattern import components
 from ..operators.probe import is_constant, recording
 from ..operators.space import Space
+from ..results import Failure, check, failure_mode
 from .eigenbasis import eigenvalues
 
 # How far what is given may be from a density matrix: wider than rounding of what others have computed, and narrower
@@ -32,20 +31,6 @@ _SENTENCES = (
     "{} must be Hermitian, but differs from its adjoint by more than {:g}",
     "{} must be positive, but has an eigenvalue below -{:g}",
 )
-_NAME = r"(?:\w+|the fixed point of '[^']*')"
-_ANY = re.compile(
-    "|".join(
-        s.replace("{}", _NAME).replace("{:g}", r"\d+e-\d+")
-        for s in (*_SENTENCES, "{} must have no empty level.*")
-    )
-)
-
-
-def refusal(error: Exception) -> str | None:
-    """Which refusal of a state a runtime error of a compiled program reports, if any."""
-    found = _ANY.search(str(error))
-    return found.group() if found else None
-
 
 def density_matrix(
     name: str, given: Any, space: Space | None = None, dim: int | None = None, *, near: float = NEAR
@@ -123,11 +108,8 @@ def _checked(name: str, rho: Operator, near: float) -> Operator:
             raise ValueError(f"{name} must {wrong}")
         mark = np.nan
     else:
-        sentences = (s.format(name, near) for s in _SENTENCES)
-        mark = sum(
-            failed(bad, said, ValueError)
-            for bad, said in zip(_faults(rho, near), sentences, strict=True)
-        )
+        kinds = (Failure(s.format(name, near), ValueError) for s in _SENTENCES)
+        mark = check(jnp.zeros(()), *zip(_faults(rho, near), kinds, strict=True))
     return Operator(rho.pattern, rho.values + mark, rho.space, probe=rho.probe)
 
 

@@ -21,17 +21,17 @@ from jax.core import Tracer
 from ..generators.drift_diffusion import DriftDiffusion, finite_volumes, momenta
 from ..generators.momentum import BlochModel
 from ..generators.scattering import Scattering, reach_of
+from ..results import Failure, check
 from ..solvers.drift_diffusion import Density, evolve_cells, stationary_density
 from ..solvers.rate_evolution import checked_times
-from ..solvers.refusal import refuse
 from ..solvers.scattering import driven_scattering, evolve_scattering
 from ..solvers.slowest import slowest_scattering
 from .active_bands import Bands, master_equation
 from .active_phonons import RANGES, Phonons
 from .base import Model, compile_method, figure, parameter, setting, shared
 
-_COLD = ("T must be above |dT|/2, or the cold bath has a temperature below zero",)
-_NO_OPTIMUM = ("the speed has no maximum between the coldest and the hottest temperature that were looked at",)
+_COLD = Failure("T must be above |dT|/2, or the cold bath has a temperature below zero")
+_NO_OPTIMUM = Failure("the speed has no maximum between the coldest and the hottest temperature that were looked at")
 
 
 class Distribution(NamedTuple):
@@ -140,7 +140,7 @@ class ActiveParticle(Model):
     @shared
     def bands(self) -> Bands:
         """The two bands and their baths, as functions of the momentum."""
-        T = refuse(jnp.asarray(self.T, float), _COLD, jnp.abs(self._bias()) >= 2 * self.T)
+        T = check(jnp.asarray(self.T, float), (jnp.abs(self._bias()) >= 2 * self.T, _COLD))
         return self._bands(T, self._bias())
 
     def bloch_model(self) -> BlochModel:
@@ -274,7 +274,7 @@ class ActiveParticle(Model):
             return lax.fori_loop(0, 52, halve, (left, right))[0]
 
         T = lax.custom_root(slope, grid[at], bisect, lambda linear, y: y / linear(jnp.ones(())))
-        return refuse(T, _NO_OPTIMUM, ~inside | ~jnp.isfinite(T))
+        return check(T, (~inside | ~jnp.isfinite(T), _NO_OPTIMUM))
 
     # ---- in time ----------------------------------------------------------------------------------------
 

@@ -12,15 +12,15 @@ import numpy as np
 from ..baths.occupation import omega_bose
 from ..generators.drift_diffusion import DriftDiffusion
 from ..generators.scattering import Scattering, ahead, overlaps
-from ..solvers.refusal import refuse
+from ..results import Failure, check
 from .active_bands import Bands
 
 # Jumps by more than this many ranges q_0 have e^-45 = 3e-20 of the largest rate.
 RANGES = 45
 
-_STALE = (
+_STALE = Failure(
     "phonon_range is more than 1.5 times the one that this device was made with, which decides how far phonons scatter: "
-    "make it with the largest",
+    "make it with the largest"
 )
 
 
@@ -47,7 +47,7 @@ class Phonons:
         N = k.size
         q = 2 * np.pi * np.arange(-reach, reach + 1) / N
         beyond = jnp.exp(-(reach + 1) * 2 * np.pi / N / self.range) > 1e-13
-        scale = refuse(jnp.asarray(self.range, float), _STALE, beyond & (reach < (N - 1) // 2))
+        scale = check(jnp.asarray(self.range, float), (beyond & (reach < (N - 1) // 2), _STALE))
         D, eps = bands.splitting(k), bands.dispersion(k)
         energy = jnp.stack([eps - D, eps + D])
         gain = ahead(energy, reach)[:, :, None] - energy

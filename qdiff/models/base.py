@@ -15,9 +15,7 @@ import jax.numpy as jnp
 from jax.core import Tracer
 
 from ..operators.checks import kind_of
-from ..solvers import evolve, regression, steady
-from ..solvers.refusal import refusal_reason
-from ..solvers.steady import SolveError, failure_mode, failures
+from ..results import failing, failure_mode, failures, told
 from .compiling import options
 from .limits import poisoned, within_bounds
 from .parameters import Parameter, assigned, known_name, names_of, parameter, setting, whole
@@ -35,7 +33,6 @@ __all__ = [
     "setting",
     "shared",
     "sharing",
-    "solved",
 ]
 
 
@@ -105,12 +102,12 @@ def compile_method(method):
     """
 
     def computed(self, arrays, mode, inspected):
-        with failures(mode), sharing():
+        with failing(mode), sharing():
             if inspected:
                 return method(self, *arrays)
             values, bad = within_bounds(self)
             out = method(assigned(self, values), *arrays)
-            return poisoned(out, bad) if mode == "nan" else out
+            return out if mode == "raise" else poisoned(out, bad)
 
     within = eqx.filter_jit(computed)  # a caller's program, to which options cannot be given
 
@@ -131,21 +128,9 @@ def compile_method(method):
         if isinstance(self, Model) and (caution := self.caution()):
             warnings.warn(caution, stacklevel=2)
         finite = all(bool(jnp.all(jnp.isfinite(x))) for x in jax.tree.leaves(out))
-        return out if finite else solved(alone(), self, arrays, "raise", inspected)
+        return out if finite else told(alone(), self, arrays, "tell", inspected)
 
     return wrapper
-
-
-def solved(function, *args):
-    """function(*args), with a failed solve reported as a `SolveError`."""
-    try:
-        return function(*args)
-    except (eqx.EquinoxRuntimeError, jax.errors.JaxRuntimeError) as error:
-        if reason := steady.failure_reason(error) or regression.failure_reason(error) or refusal_reason(error):
-            raise SolveError(reason) from None
-        if reason := evolve.refusal(error):
-            raise ValueError(reason) from None
-        raise
 
 
 class Model(eqx.Module):

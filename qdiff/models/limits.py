@@ -9,9 +9,7 @@ import jax
 import jax.numpy as jnp
 from jax.core import Tracer
 
-from ..operators.checks import unless
-from ..solvers.refusal import refuse
-from ..solvers.steady import failure_mode
+from ..results import check, failure_mode, unless
 
 
 def within_bounds(model) -> tuple[dict[str, Any], Any]:
@@ -29,8 +27,7 @@ def within_bounds(model) -> tuple[dict[str, Any], Any]:
     any_bad = jnp.stack(list(bad.values())).any()
     if failure_mode() == "nan":
         return {name: unless(v, bad[name]) for name, v in traced.items()}, any_bad
-    flags, sentences = zip(*(pair for found in wrong.values() for pair in found), strict=True)
-    one = refuse(jnp.ones(()), sentences, *flags)
+    one = check(jnp.ones(()), *(found for several in wrong.values() for found in several))
     return {name: v * one for name, v in traced.items()}, any_bad
 
 

@@ -18,6 +18,7 @@ import numpy as np
 from jax.core import Tracer
 
 from ..operators.checks import kind_of, real_number
+from ..results import Failure, Found
 
 
 @dataclasses.dataclass(frozen=True)
@@ -88,11 +89,11 @@ class Parameter:
         below = self.low is not None and (number <= self.low if self.open else number < self.low)
         return below | (self.high is not None and (number >= self.high if self.open else number > self.high))
 
-    def wrong(self, value) -> list[tuple[Any, str]]:
-        """What may be wrong with a traced number or array: whether it is, at run time, and the sentence that says so."""
-        found = [(jnp.any(~jnp.isfinite(value)), f"{self.name} must be finite")]
+    def wrong(self, value) -> list[Found]:
+        """What may be wrong with a traced number or array."""
+        found = [Found(jnp.any(~jnp.isfinite(value)), Failure(f"{self.name} must be finite"))]
         if self.low is not None or self.high is not None:
-            found.append((jnp.any(self.outside(value)), f"{self.name} must be {self.bounds}"))
+            found.append(Found(jnp.any(self.outside(value)), Failure(f"{self.name} must be {self.bounds}")))
         return found
 
     def _checked_number(self, value):

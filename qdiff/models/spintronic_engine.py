@@ -23,11 +23,11 @@ from ..operators.operator import Operator
 from ..operators.pattern import Pattern
 from ..operators.probe import structured
 from ..operators.space import Space
+from ..results import Failure, check
 from ..solvers import chain
 from ..solvers.cycle import Cycle
 from ..solvers.cycle_series import Run
 from ..solvers.limit_cycle import LimitCycle
-from ..solvers.refusal import refuse
 from ..solvers.selective import Trajectories, replay, trajectories
 from ..solvers.steady import steady_state
 from ..solvers.strokes import Free, Measurement
@@ -351,7 +351,7 @@ class SpintronicEngine(Model):
         chained = chain.solve(member @ sum(W.values()) @ share, np.ones(6, bool))
         power = -(energy @ (sum(W.values()) @ (share @ (chained.response @ (member @ driven))) + driven))
         power = jnp.where(self.measurement_strength > 0, power, 0.0) if told[0] else 0.0 * power
-        return refuse(power, _PLATEAU, ~jnp.isfinite(power))
+        return check(power, (~jnp.isfinite(power), _PLATEAU))
 
     @compile_method
     def unmeasured_flows(self) -> Flows:
@@ -448,7 +448,7 @@ class SpintronicEngine(Model):
         return time * HBAR
 
 
-_PLATEAU = ("the plateau power is not defined: the chain of six states has several stationary states",)
+_PLATEAU = Failure("the plateau power is not defined: the chain of six states has several stationary states")
 
 
 def _told(measured: str) -> tuple[bool, bool]:

@@ -26,11 +26,11 @@ from ..operators.operator import Operator
 from ..operators.pattern import diagonal
 from ..operators.probe import structured
 from ..operators.space import Levels, Space
+from ..results import Failure, check
 from ..solvers.decay import slowest_decay
 from ..solvers.evolve import evolve
 from ..solvers.exchange import exchange_populations
 from ..solvers.rate_evolution import checked_populations, checked_times, propagate
-from ..solvers.refusal import refuse
 from .base import Model, compile_method, figure, parameter, setting, shared
 
 
@@ -52,11 +52,11 @@ class LatticePopulations(eqx.Module):
         return self.site_populations @ np.arange(1.0, self.site_populations.shape[-1] + 1)
 
 
-_UNPHYSICAL = (
-    "g must not be 0: without hopping the sites are separate, and each has a stationary state of its own",
-    "temperatures must be above 0",
+_NO_HOPPING = Failure("g must not be 0: without hopping the sites are separate, and each has a stationary state of its own")
+_NO_TEMPERATURE = Failure("temperatures must be above 0")
+_UNRESOLVED = Failure(
+    "the rates of more than 256 sites are not resolved: the highest temperature must be within a factor of 100 of the lowest"
 )
-_UNRESOLVED = ("the rates of more than 256 sites are not resolved: the highest temperature must be within a factor of 100 of the lowest",)
 
 # Up to this size sites are eliminated as a matrix, every population to relative rounding; beyond it they are swept.
 _DENSE = 256
@@ -176,7 +176,7 @@ class ThermophoreticLattice(Model):
             up, down = Dense(jnp.asarray(w * bath.absorption(E[:, None]))), Dense(jnp.asarray(w * bath.emission(E[:, None])))
         else:
             left_down, left_up, right, scale, error = separable_rates(E, T)
-            scale = refuse(scale, _UNRESOLVED, error > 1e-9)
+            scale = check(scale, (error > 1e-9, _UNRESOLVED))
             up, down = StandingWaves(self.rate * left_up, right * scale), StandingWaves(self.rate * left_down, right)
         if self.spectrum == "ohmic":
             return Exchange(up, down, jnp.ones_like(E), E, E)
@@ -196,7 +196,8 @@ class ThermophoreticLattice(Model):
     @shared
     def steady(self) -> LatticePopulations:
         """The stationary populations."""
-        T = refuse(self.profile(), _UNPHYSICAL, jnp.asarray(self.g) == 0, jnp.any(self.profile() <= 0))
+        T = self.profile()
+        T = check(T, (jnp.asarray(self.g) == 0, _NO_HOPPING), (jnp.any(T <= 0), _NO_TEMPERATURE))
         if self.master_equation == "local":
             # What each site's bath balances by itself: p_g/p_e = e^{h/T}, the excited block a multiple of the identity.
             x = self.h / T

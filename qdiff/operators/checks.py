@@ -17,6 +17,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from ..results import unless
 from .probe import is_constant, recording
 
 
@@ -105,11 +106,6 @@ def real_number(
     for it is NaN where a traced `x` is none.
     """
     return Real(name, low, open, finite, several, high).checked(x)
-
-
-def unless(x, bad) -> Any:
-    """x, NaN where `bad`, in value and derivative. By a product: a derivative would take no notice of `where`, and be zero."""
-    return x * jnp.where(bad, jnp.nan, 1.0)
 
 
 class Fault(eqx.Module):

@@ -17,8 +17,8 @@ from ..generators.momentum import BlochModel, Blocks, from_covector, from_state,
 from ..operators.checks import finite_array, instance, real_array
 from ..operators.entrywise import unique
 from ..operators.trig import kept
+from ..results import require_float64
 from . import lanes
-from .steady import _precision
 from .weighted_mean import weighted_mean
 
 _UNROLLED = 4  # unknowns up to which the elimination is written out
@@ -35,7 +35,7 @@ def bloch_steady_states(model: BlochModel, k):
 
     Accuracy: 1e-15 times the ratio of the fastest to the slowest rate of a block.
     """
-    _precision()
+    require_float64()
     return _states(instance("model", model, BlochModel), _checked(k))
 
 
@@ -53,7 +53,7 @@ def _states(model, k):
 
 def bloch_velocity(model: BlochModel, k):
     """Tr[v rho_k] (points,) of the stationary states, v = dH/dk; as `bloch_steady_states`."""
-    _precision()
+    require_float64()
     return _velocities(instance("model", model, BlochModel), _checked(k))
 
 
@@ -115,7 +115,7 @@ def mean_velocity(model: BlochModel, k, log_weight: Callable, *, chunk: int | No
     Differentiable in the model's parameters, and in what its function and `log_weight` close over, forward, reverse and to
     any order; the gradient is summed chunk by chunk together with the value. k counts as constant.
     """
-    _precision()
+    require_float64()
     instance("model", model, BlochModel)
     if not callable(log_weight):
         raise TypeError(f"log_weight must be a function (k, parameters) -> logarithm of the weight, but was {log_weight!r}")

@@ -13,11 +13,10 @@ from jax import lax
 
 from ..generators.channels import Channels, balanced
 from ..operators.checks import finite_array, instance, known
+from ..results import Failure, check, require_float64
 from .integrators import Explicit, Stiff
 from .oneway import no_forward, no_reverse
 from .rate_evolution import checked_times
-from .refusal import refuse
-from .steady import _precision
 
 # An explicit step is about five over the fastest rate: from here on that is more steps than implicit ones are worth.
 _STIFF = 2e4
@@ -58,11 +57,11 @@ def evolve_occupations(channels: Channels, initial, times, solver: Explicit | St
         >>> float(abs(n[-1] - 1 / (1 + jnp.exp(2 * energies))).max()) < 1e-10
         True
     """
-    _precision()
+    require_float64()
     shape = instance("channels", channels, Channels).shape
     n, times = finite_array("initial", initial, *shape), checked_times(times)
     if known(n) and not np.all(((v := np.asarray(n)) >= 0) & (v <= 1)):
-        raise ValueError(f"{_OUTSIDE}, but has {v.min():g} and {v.max():g}")
+        raise ValueError(f"{_OUTSIDE.sentence}, but has {v.min():g} and {v.max():g}")
     if known(times) and np.any(np.diff(np.asarray(times, float)) < 0):
         raise ValueError("times must be sorted in ascending order")
     if solver is None:
@@ -75,11 +74,12 @@ def evolve_occupations(channels: Channels, initial, times, solver: Explicit | St
         return jnp.zeros((0, *shape))
     found, failed = _solve(channels, n, times, solver)
     outside = ~jnp.all((n >= 0) & (n <= 1))
-    return refuse(found, (_OUTSIDE, _UNORDERED, type(solver).reason), outside, jnp.any(jnp.diff(times, prepend=0.0) < 0), failed)
+    unordered = jnp.any(jnp.diff(times, prepend=0.0) < 0)
+    return check(found, (outside, _OUTSIDE), (unordered, _UNORDERED), (failed, solver.failure))
 
 
-_OUTSIDE = "initial must hold occupations between 0 and 1"
-_UNORDERED = "times must be sorted in ascending order, from zero up"
+_OUTSIDE = Failure("initial must hold occupations between 0 and 1", ValueError)
+_UNORDERED = Failure("times must be sorted in ascending order, from zero up", ValueError)
 
 
 @eqx.filter_jit

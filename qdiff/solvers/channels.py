@@ -12,9 +12,8 @@ from jax import lax
 
 from ..generators.channels import Channel, Channels, shape_of
 from ..operators.checks import instance, real_number
-from .refusal import refuse
+from ..results import Failure, check, require_float64
 from .roots import Root, implicit, search
-from .steady import _precision
 
 # Sites that are summed at a time: on a CPU, what is computed on the way fits into a cache; elsewhere, into the memory.
 _PORTION, _TIMES_MORE_ELSEWHERE = 2**14, 64
@@ -115,19 +114,20 @@ def gibbs_ensemble(channels: Channels, filling) -> Ensemble:
         >>> float(abs(n - 1 / (1 + jnp.exp(2 * energies))).max()) < 1e-15
         True
     """
-    _precision()
+    require_float64()
     instance("channels", channels, Channels)
     filling = jnp.asarray(real_number("filling", filling), float)
     root = implicit(_solve, _residual, (channels, filling))
     bands = math.prod(channels.shape[:-1])
-    x = refuse(root.x[:-1], _REASONS, ~((filling > 0) & (filling < bands)), ~jnp.all(channels.rates >= 0), root.failed)
+    outside = ~((filling > 0) & (filling < bands))
+    x = check(root.x[:-1], (outside, _FILLING), (~jnp.all(channels.rates >= 0), _RATES), (root.failed, _NOT_FOUND))
     return Ensemble(x.reshape(2, -1), filling, root.change, root.steps, channels)
 
 
-_REASONS = (
-    "filling must be above 0 and below the number of bands",
-    "the rates of channels must be finite and not negative",
-    "the steady ensemble was not found: channels that do not join all modes leave it undetermined, or a number is infinite or NaN",
+_FILLING = Failure("filling must be above 0 and below the number of bands")
+_RATES = Failure("the rates of channels must be finite and not negative")
+_NOT_FOUND = Failure(
+    "the steady ensemble was not found: channels that do not join all modes leave it undetermined, or a number is infinite or NaN"
 )
 
 

@@ -13,6 +13,7 @@ import numpy as np
 from jax import lax
 from jax.core import Tracer
 
+from ..results import Failure
 from .switches import LINE, Inputs, Program, Switch
 
 # Points at which curved arguments are looked at, and the most crossings of one of them.
@@ -22,7 +23,7 @@ _CURVED = 512
 # The most crossings of integers where their number cannot be known while tracing.
 _UNKNOWN = 256
 
-TOO_MANY = (
+TOO_MANY = Failure(
     "the generator jumps too often for the room that was set aside: give the times, and what the jumps depend on, as known "
     "numbers and not as traced ones"
 )

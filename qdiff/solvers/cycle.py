@@ -10,8 +10,8 @@ from ..generators.coordinates import Coordinates
 from ..generators.lindblad import Lindblad
 from ..generators.states import density_matrix
 from ..operators.operator import Operator
+from ..results import require_float64
 from .limit_cycle import LimitCycle, limit_in
-from .steady import _precision
 from .stroke_maps import Part, parts_of, reached, sectors_of
 from .strokes import Free, Instant, Stroke, SwapBaths
 
@@ -106,7 +106,7 @@ class Cycle(eqx.Module):
         itself; flows are differences of what goes in and out, unless there is a `reference`. Cost: dense, n^3 in the number of
         coordinates.
         """
-        _precision()
+        require_float64()
         coordinates = self.coordinates()
         return limit_in(self, coordinates, self.parts(coordinates))
 

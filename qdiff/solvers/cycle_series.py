@@ -14,10 +14,10 @@ from ..generators.coordinates import Coordinates
 from ..generators.states import density_matrix
 from ..operators.checks import instance
 from ..operators.operator import Operator
+from ..results import require_float64
 from . import powers
 from .cycle import Cycle
 from .limit_cycle import LimitCycle, energies, limit_in
-from .steady import _precision
 from .stroke_maps import FreePart, Part, composed
 from .strokes import Free, Measurement
 
@@ -51,7 +51,7 @@ class Run(eqx.Module):
     coordinates: Coordinates = eqx.field(static=True)
 
     def __init__(self, cycle: Cycle, initial):
-        _precision()
+        require_float64()
         instance("cycle", cycle, Cycle)
         rho = density_matrix("initial", initial, cycle.space, cycle.dim)
         natural = cycle.coordinates()

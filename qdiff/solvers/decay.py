@@ -12,11 +12,10 @@ from jax import lax
 from ..generators.lindblad import Lindblad
 from ..generators.rates import Rates
 from ..generators.sector import reach
+from ..results import Failure, check, require_float64
 from . import elimination
 from .factorization import matrix
 from .populations import elimination_order
-from .refusal import refuse
-from .steady import _precision
 
 
 def slowest_decay(motion: Rates | Lindblad):
@@ -46,7 +45,7 @@ def slowest_decay(motion: Rates | Lindblad):
         >>> round(float(qd.slowest_decay(pair) / (bath.emission(1.0) + bath.absorption(1.0))), 12)
         1.0
     """
-    _precision()
+    require_float64()
     if isinstance(motion, Rates):
         finite = jnp.all(jnp.isfinite(motion.rate))
         gap = _of_rates(motion, tuple(elimination_order(motion).tolist()))
@@ -56,7 +55,7 @@ def slowest_decay(motion: Rates | Lindblad):
         finite, gap = jnp.all(jnp.isfinite(values)), _of_matrix(matrix(sector, values), tuple(sector.trace_weights.tolist()))
     else:
         raise TypeError(f"motion must be Rates or a Lindblad, but was {type(motion).__name__}")
-    return refuse(gap, _REASONS, ~finite, ~jnp.isfinite(gap))
+    return check(gap, (~finite, _NOT_FINITE), (~jnp.isfinite(gap), _NOT_DEFINED))
 
 
 @partial(jax.jit, static_argnums=1)
@@ -100,7 +99,5 @@ def slowest(K):
     return jnp.real(1 / y)
 
 
-_REASONS = (
-    "the decay rates are not finite: a rate is infinite or NaN, as of a bath with a flat spectrum at frequency zero",
-    "the slowest decay is not defined: the stationary state is not unique, or the two slowest decays are equal",
-)
+_NOT_FINITE = Failure("the decay rates are not finite: a rate is infinite or NaN, as of a bath with a flat spectrum at frequency zero")
+_NOT_DEFINED = Failure("the slowest decay is not defined: the stationary state is not unique, or the two slowest decays are equal")

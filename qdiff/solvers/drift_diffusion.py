@@ -13,8 +13,8 @@ from jax.lax.linalg import tridiagonal_solve
 
 from ..generators.drift_diffusion import DriftDiffusion, FiniteVolumes
 from ..operators.checks import count, finite_array, instance
+from ..results import require_float64
 from .rational import exponential
-from .steady import _precision
 
 _NODES = 16  # of each panel
 _KINKS = 8  # zeros of each function that are looked for
@@ -59,7 +59,7 @@ def stationary_density(equation: DriftDiffusion, nodes: int = 4096, *, current: 
 
     Accuracy: 1e-14 of the largest density. At most eight zeros of each function count as kinks.
     """
-    _precision()
+    require_float64()
     count("nodes", nodes)
     if nodes < 256:
         raise ValueError(f"nodes must be at least 256, but was {nodes}")
@@ -139,7 +139,7 @@ def stationary_cells(volumes: FiniteVolumes):
 
     Differentiable, to any order. Every step adds positive numbers, except the one that finds the flux.
     """
-    _precision()
+    require_float64()
     instance("volumes", volumes, FiniteVolumes)
     back = jnp.roll(volumes.down, -1)  # from i + 1 to i
     # What leaves i upwards less what comes back is F: p_{i+1} = (up_i p_i - F)/back_i.
@@ -160,7 +160,7 @@ def evolve_cells(volumes: FiniteVolumes, initial, times):
 
     Accuracy: 5e-12 of the largest entry of `initial` (`solvers.rational`). Costs O(n) for each time.
     """
-    _precision()
+    require_float64()
     instance("volumes", volumes, FiniteVolumes)
     initial, times = finite_array("initial", initial, volumes.size), finite_array("times", times, None)
 

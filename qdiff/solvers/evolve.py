@@ -14,24 +14,16 @@ from jax.core import Tracer
 from ..generators.lindblad import Lindblad, refusals
 from ..generators.sector import Sector, reach
 from ..generators.states import density_matrix
-from ..generators.states import refusal as refused_state
 from ..operators.checks import kind_of
-from ..operators.failing import failed
 from ..operators.operator import Operator
 from ..operators.space import Space
+from ..results import Failure, Found, check
 from .corners import TOO_MANY, rooms
 from .evolution import Evolution
 from .integrators import Flow, Integrator, Solution, choose
-from .refusal import refuse
-from .steady import SolveError, failure_mode
 from .switches import Inputs, Program
 
-_UNSORTED = "times must be sorted in ascending order, not before `start`, and finite"
-
-
-def refusal(error: Exception) -> str | None:
-    """Which refusal of an argument of `evolve` a runtime error of a compiled program reports, if any."""
-    return refused_state(error) or (_UNSORTED if _UNSORTED in str(error) else None)
+_UNSORTED = Failure("times must be sorted in ascending order, not before `start`, and finite", ValueError)
 
 
 def evolve(
@@ -122,7 +114,7 @@ def evolve(
         )
 
     x = flow.sector.coordinates(local)
-    times = times + failed(_wrong(start, times), _UNSORTED, ValueError)
+    times = check(times, (_wrong(start, times), _UNSORTED))
     at = motion if isinstance(motion, Lindblad) else motion(start)
     readers = {"asked": _readers(at, flow.sector, expect, dim), "watch": _watch(at, flow.sector, space)}
     done = _solve(solver, flow, x, start, times, jumps, readers, states, progress)
@@ -211,8 +203,9 @@ def _flow(motion, pattern, start, times) -> Flow:
 
     @jax.jit
     def refused_rates(now):
-        reasons, found["reasons"] = refusals(now)
-        return reasons
+        wrong = refusals(now)
+        found["reasons"] = tuple(f.failure for f in wrong)
+        return jnp.array([f.there for f in wrong], bool)
 
     def seen(t):
         now = motion(t)
@@ -240,7 +233,7 @@ def _solve(solver: Integrator, flow: Flow, x, start, times, jumps, readers, stat
     return solver.solve(flow, x, start, times, read, shown, jumps)
 
 
-_ROUGH = (
+_ROUGH = Failure(
     "the generator changes within less time than the 32768 points on which it was looked at can show: give the solver a max_step "
     "shorter than what changes, or the times of its jumps as `jumps`"
 )
@@ -250,18 +243,12 @@ def _mark(solver: Integrator, flow: Flow, done: Solution, motion):
     """Zero, unless the solution failed: then an error with the most telling reason, which names its time, or NaN."""
     bad = done.failed | ~jnp.all(jnp.isfinite(done.final))
     if flow.program is None:
-        wrong, sentences = refusals(motion)
         # A wrong rate shows in the state, or does no harm: in a part that the state does not reach.
-        wrong, when = wrong & bad, jnp.full(len(sentences), jnp.inf)
+        wrong = [Found(f.there & bad, f.failure) for f in refusals(motion)]
     else:
-        wrong, sentences, when = done.faults < jnp.inf, flow.reasons, done.faults
-    reasons = (*sentences, TOO_MANY, _ROUGH, solver.reason)
-    flags, times = (*wrong, done.missed, done.rough, bad), (*when, jnp.inf, done.where, jnp.inf)
-    if failure_mode() == "raise" and not any(isinstance(f, Tracer) for f in flags):
-        for there, reason, t in zip(flags, reasons, times, strict=True):
-            if there:
-                raise SolveError(f"{reason} (at t = {float(t):.6g})" if jnp.isfinite(t) else reason)
-    return refuse(jnp.zeros(()), reasons, *flags)
+        wrong = [Found(t < jnp.inf, failure, t) for t, failure in zip(done.faults, flow.reasons, strict=True)]
+    rough = Found(done.rough, _ROUGH, done.where)
+    return check(jnp.zeros(()), *wrong, (done.missed, TOO_MANY), rough, (bad, solver.failure))
 
 
 # ---- readings -------------------------------------------------------------------------------------------

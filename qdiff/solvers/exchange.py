@@ -6,10 +6,9 @@ import jax.numpy as jnp
 from jax import lax
 
 from ..generators.exchange import Dense, Exchange
+from ..results import Failure, check, require_float64
 from . import elimination
-from .refusal import refuse
 from .right_side import sized
-from .steady import _precision
 
 # The error falls by three or more with each sweep of the lattices this is made for; where it falls more slowly than
 # this many sweeps allow, the sets hang together by a thread.
@@ -37,7 +36,7 @@ def exchange_populations(exchange: Exchange):
 
     Accuracy: dense kernels, every single population to about 1e-14 of itself; others, 1e-13 of the largest.
     """
-    _precision()
+    require_float64()
     if isinstance(exchange.up, Dense):
         p_levels = elimination.stationary(exchange.through_sites())
         p_sites = exchange.sites_from(p_levels)
@@ -46,7 +45,7 @@ def exchange_populations(exchange: Exchange):
         p_levels = exchange.levels_from(p_sites)
     total = jnp.sum(p_sites) + jnp.sum(p_levels)
     p = jnp.concatenate([p_sites, p_levels]) / total
-    p = refuse(p, _REASONS, ~jnp.all(jnp.isfinite(p)))
+    p = check(p, (~jnp.all(jnp.isfinite(p)), _NOT_FINITE))
     return p[: p_sites.size], p[p_sites.size :]
 
 
@@ -87,7 +86,7 @@ def _neumann(matvec, right):
     return jnp.where(last <= 1e-12 * jnp.max(jnp.abs(x)), x * power, jnp.nan)
 
 
-_REASONS = (
+_NOT_FINITE = Failure(
     "the stationary populations are not finite or not unique: a temperature or an energy is infinite or NaN, g is zero, or rates "
-    "fall below the smallest number, as where an energy is more than 700 temperatures",
+    "fall below the smallest number, as where an energy is more than 700 temperatures"
 )

@@ -16,6 +16,7 @@ from jax import lax
 
 from ..generators.sector import Sector
 from ..operators.checks import Checked, Real, choice, count
+from ..results import Failure
 from . import action, pieces, propagator, stepping
 from .oneway import no_forward, no_reverse
 from .progress import meter
@@ -99,7 +100,7 @@ class Integrator(eqx.Module):
     """How dx/dt = G(t) x is followed; `Propagator`, `Action`, `Explicit` and `Stiff` are those there are."""
 
     curved: ClassVar[bool] = False  # whether G may depend on time otherwise than by jumps
-    reason: ClassVar[str] = ""  # what a failure means
+    failure: ClassVar[Failure]  # what it means that a solution is not finite or has failed
 
     @abc.abstractmethod
     def solve(self, flow: Flow, x, start, times, read: Callable, shown: bool | None, jumps=NONE) -> Solution:
@@ -123,7 +124,9 @@ class Propagator(Integrator):
     (measured against 90-digit arithmetic); the phase of a coherence to 1e-16 of its angle.
     """
 
-    reason = "the time is too long for a propagator (above 9e12 over the fastest rate), or a rate is infinite or NaN: use steady_state"
+    failure = Failure(
+        "the time is too long for a propagator (above 9e12 over the fastest rate), or a rate is infinite or NaN: use steady_state"
+    )
 
     def solve(self, flow, x, start, times, read, shown, jumps=NONE):
         sector = flow.sector
@@ -191,7 +194,9 @@ class Action(Integrator):
 
     gradient: str = eqx.field(static=True, default="reverse")
     max_steps: int = eqx.field(static=True, default=100_000)
-    reason = "Action took more than max_steps steps between two times, or a rate is infinite or NaN: use Propagator() or Stiff()"
+    failure = Failure(
+        "Action took more than max_steps steps between two times, or a rate is infinite or NaN: use Propagator() or Stiff()"
+    )
 
     def __check_init__(self):
         choice("gradient of Action", self.gradient, ("reverse", "forward"))
@@ -238,7 +243,7 @@ class _RungeKutta(Checked, Integrator):
     max_step: float = jnp.inf
     curved = True
     arguments = {"rtol": Real("rtol", 0), "atol": Real("atol", 0), "max_step": Real("max_step", 0, open=True, finite=False)}
-    reason = "the integration did not reach the last time within max_steps steps, or a rate is infinite or NaN"
+    failure = Failure("the integration did not reach the last time within max_steps steps, or a rate is infinite or NaN")
 
     def __check_init__(self):
         choice(f"gradient of {type(self).__name__}", self.gradient, GRADIENTS)

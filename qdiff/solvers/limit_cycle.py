@@ -17,9 +17,9 @@ from ..generators.coordinates import Coordinates
 from ..generators.lindblad import refusals
 from ..generators.sector import Sector
 from ..operators.operator import Operator
+from ..results import Failure, Found, check
 from . import chain
 from .factorization import matrix
-from .refusal import refuse
 from .stroke_maps import FreePart, Part, composed
 from .strokes import Free, Measurement, Unitary
 
@@ -88,9 +88,8 @@ class LimitCycle(eqx.Module):
 
 def limit_in(cycle: Cycle, coordinates: Coordinates, parts: Sequence[Part]) -> LimitCycle:
     """The limit cycle in given coordinates, from what every stroke does to them."""
-    end, failed = _solved(cycle, parts, coordinates)
-    sentences, undefined = what_is_undefined(cycle, parts)
-    mark = refuse(jnp.zeros(()), (*sentences, *_UNSOLVED), *undefined, *failed)
+    end, (moving, unsolved) = _solved(cycle, parts, coordinates)
+    mark = check(jnp.zeros(()), *what_is_undefined(cycle, parts), (moving, _MOVING), (unsolved, _NOT_UNIQUE))
     return _marked(end, mark)
 
 
@@ -195,37 +194,29 @@ def _ledger(end: LimitCycle, deviation, terms, parts) -> LimitCycle:
     return dataclasses.replace(end, heat=heat, measured=given, work=work, imbalance=measured + work + total)
 
 
-_UNDEFINED = (
-    "the cycle is not defined: the time of a stroke is not above zero, or beyond 6e17 over the fastest rate",
-    "the cycle is not defined: the strength of a measurement is not between 0 and 1",
-    "the cycle is not defined: an operator of a unitary stroke is not unitary",
+_TIME = Failure("the cycle is not defined: the time of a stroke is not above zero, or beyond 6e17 over the fastest rate")
+_STRENGTH = Failure("the cycle is not defined: the strength of a measurement is not between 0 and 1")
+_UNITARY = Failure("the cycle is not defined: an operator of a unitary stroke is not unitary")
+_MOVING = Failure("the limit cycle was not solved: its reference is not left as it is by what does not disturb it")
+_NOT_UNIQUE = Failure(
+    "the limit cycle is not unique: a part of the system is uncoupled, or its rates vanish, or there is a conserved coherence"
 )
-
-_UNSOLVED = (
-    "the limit cycle was not solved: its reference is not left as it is by what does not disturb it",
-    "the limit cycle is not unique: a part of the system is uncoupled, or its rates vanish, or there is a conserved coherence",
-)
-
-
-def what_is_undefined(cycle: Cycle, parts: Sequence[Part]) -> tuple[tuple[str, ...], list[jax.Array]]:
-    """What can be wrong with traced arguments of a cycle, and whether it is."""
-    sentences = [s for stroke in cycle.strokes if isinstance(stroke, Free) for s in refusals(stroke.motion)[1]]
-    return (*sentences, *_UNDEFINED), _undefined(cycle, parts)
 
 
 @jax.jit
-def _undefined(cycle: Cycle, parts: Sequence[Part]) -> list[jax.Array]:
+def what_is_undefined(cycle: Cycle, parts: Sequence[Part]) -> list[Found]:
+    """What can be wrong with traced arguments of a cycle."""
     frees = [(s, p) for s, p in zip(cycle.strokes, parts, strict=True) if isinstance(s, Free) and isinstance(p, FreePart)]
-    rates = [jnp.atleast_1d(refusals(s.motion)[0]) for s, _ in frees]
-    bad_time = jnp.array([~((s.time > 0) & jnp.all(jnp.isfinite(p.passage.change))) for s, p in frees])
+    time = jnp.array([~((s.time > 0) & jnp.all(jnp.isfinite(p.passage.change))) for s, p in frees])
     strengths = [s.strength for s in cycle.strokes if isinstance(s, Measurement)]
-    bad_strength = jnp.array([~((s >= 0) & (s <= 1)) for s in map(jnp.asarray, strengths)], bool)
-    defects = jnp.array([~(s.defect() <= 1e-9) for s in cycle.strokes if isinstance(s, Unitary)], bool)
-    return [*jnp.concatenate(rates), jnp.any(bad_time), jnp.any(bad_strength), jnp.any(defects)]
+    strength = jnp.array([~((s >= 0) & (s <= 1)) for s in map(jnp.asarray, strengths)], bool)
+    defect = jnp.array([~(s.defect() <= 1e-9) for s in cycle.strokes if isinstance(s, Unitary)], bool)
+    rates = [found for s, _ in frees for found in refusals(s.motion)]
+    return [*rates, Found(jnp.any(time), _TIME), Found(jnp.any(strength), _STRENGTH), Found(jnp.any(defect), _UNITARY)]
 
 
 def _unsolved(cycle: Cycle, deviation, still, parts):
-    """Which of `_UNSOLVED` hold."""
+    """Whether the reference moves, and whether the solution is not finite."""
     moving = jnp.zeros((), bool)
     if cycle.reference is not None:
         for free, part in zip(cycle.strokes, parts, strict=True):
@@ -239,4 +230,4 @@ def _unsolved(cycle: Cycle, deviation, still, parts):
         for part in parts:
             if not isinstance(part, FreePart):
                 moving |= jnp.max(jnp.abs(part.change @ still)) > _STILL
-    return [moving, ~jnp.all(jnp.isfinite(deviation))]
+    return moving, ~jnp.all(jnp.isfinite(deviation))

@@ -11,9 +11,8 @@ from jax import lax
 
 from ..generators.rates import Rates
 from ..operators.checks import choice, instance
+from ..results import Failure, NotUnique, check, require_float64
 from . import elimination
-from .refusal import refuse
-from .steady import NotUnique, _precision
 
 
 def stationary_populations(rates: Rates, solver: str = "elimination"):
@@ -45,12 +44,13 @@ def stationary_populations(rates: Rates, solver: str = "elimination"):
         >>> f"{p[1]:.12e}"
         '3.975449735909e-31'
     """
-    _precision()
+    require_float64()
     instance("rates", rates, Rates)
     choice("solver", solver, ("elimination", "lu"))
     order = elimination_order(rates)
     p = (_eliminated if solver == "elimination" else _by_pivots)(rates, tuple(order.tolist()))
-    return refuse(p, _REASONS, ~jnp.all(jnp.isfinite(rates.rate)), jnp.any(rates.rate < 0), ~jnp.all(jnp.isfinite(p)))
+    infinite, negative = ~jnp.all(jnp.isfinite(rates.rate)), jnp.any(rates.rate < 0)
+    return check(p, (infinite, _NOT_FINITE), (negative, _NEGATIVE), (~jnp.all(jnp.isfinite(p)), _NOT_UNIQUE))
 
 
 @partial(jax.jit, static_argnums=1)
@@ -79,9 +79,11 @@ def elimination_order(rates: Rates) -> np.ndarray:
     return np.concatenate([closed[0], transient])
 
 
-_REASONS = (
-    "the stationary populations are not finite: a rate is infinite or NaN, as of a bath with a flat spectrum at frequency zero",
-    "the stationary populations are not defined: a rate is negative, as at a negative temperature",
+_NOT_FINITE = Failure(
+    "the stationary populations are not finite: a rate is infinite or NaN, as of a bath with a flat spectrum at frequency zero"
+)
+_NEGATIVE = Failure("the stationary populations are not defined: a rate is negative, as at a negative temperature")
+_NOT_UNIQUE = Failure(
     "the stationary populations are not unique: rates vanish, or fall below the smallest number, as when a transition energy "
-    "is more than 700 temperatures, so that parts of the system are uncoupled",
+    "is more than 700 temperatures, so that parts of the system are uncoupled"
 )

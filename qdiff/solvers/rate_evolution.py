@@ -11,8 +11,7 @@ from jaxtyping import Array, Float
 
 from ..generators.rates import Rates
 from ..operators.checks import instance, real_array
-from .refusal import refuse
-from .steady import _precision
+from ..results import Failure, check, require_float64
 
 # A step of at most half an average waiting time, for which fourteen terms of the exponential series are exact to
 # 0.5^15/15! = 2e-17; doubled at most this often: 2^160 waiting times, more than an infinite speed (1e30) needs.
@@ -47,11 +46,11 @@ def propagate(rates: Rates, initial, times):
         >>> [f"{x:.12e}" for x in p[:, 1]] == [f"{float(jnp.exp(-2.0 * t)):.12e}" for t in (0.5, 20.0)]
         True
     """
-    _precision()
+    require_float64()
     instance("rates", rates, Rates)
     initial, times = checked_populations(initial, rates.size, "initial"), checked_times(times)
     p = _evolved(rates.jumps(), initial, times)
-    return refuse(p, _REASONS, ~jnp.all(jnp.isfinite(rates.rate)), ~jnp.all(jnp.isfinite(p)))
+    return check(p, (~jnp.all(jnp.isfinite(rates.rate)), _RATE), (~jnp.all(jnp.isfinite(p)), _TIME))
 
 
 @jax.jit
@@ -116,7 +115,5 @@ def _stochastic(P):
     return P / jnp.where(little, 1.0, jnp.sum(P, axis=0))
 
 
-_REASONS = (
-    "the populations are not finite: a rate is infinite or NaN, as of a bath with a flat spectrum at frequency zero",
-    "the populations are not finite: a time is not finite, or is longer than 1e48 waiting times",
-)
+_RATE = Failure("the populations are not finite: a rate is infinite or NaN, as of a bath with a flat spectrum at frequency zero")
+_TIME = Failure("the populations are not finite: a time is not finite, or is longer than 1e48 waiting times")

@@ -9,29 +9,25 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jax import lax
-from jax.core import Tracer
 
 from ..generators.lindblad import Lindblad
 from ..generators.sector import Sector, reach
 from ..generators.states import density_matrix
 from ..operators.checks import instance, kind_of
 from ..operators.operator import Operator
+from ..operators.probe import is_constant
+from ..results import Failure, NotUnique, check, failure_mode
 from .evolution import Snapshot, state_of
 from .integrators import Flow, Integrator, choose
 from .resolvent import resolvent
-from .steady import NotUnique, SolveError, State, failure_mode, steady_state
+from .steady import State, steady_state
 
-NOT_FINITE = {
-    "correlation": "the correlation is not finite: a time is too long for the solver, or a rate is infinite or NaN",
-    "spectrum": "the spectrum is not finite: an oscillation at one of the frequencies is not damped (a delta peak), a second "
-    "state is stationary, or a rate is infinite or NaN",
-    "cumulants": "the cumulants are not finite: a jump carries an infinite amount, or a solve failed (try solver=Dense())",
-}
-
-
-def failure_reason(error: Exception) -> str | None:
-    """Which of the failures above a runtime error of a compiled program reports, if any."""
-    return next((reason for reason in NOT_FINITE.values() if reason in str(error)), None)
+_CORRELATION = Failure("the correlation is not finite: a time is too long for the solver, or a rate is infinite or NaN")
+_SPECTRUM = Failure(
+    "the spectrum is not finite: an oscillation at one of the frequencies is not damped (a delta peak), a second "
+    "state is stationary, or a rate is infinite or NaN"
+)
+_NEGATIVE = Failure("times must be non-negative", ValueError)
 
 
 def correlation(
@@ -92,7 +88,7 @@ def correlation(
         solver = choose(sector, False)
     if not isinstance(solver, Integrator):
         raise TypeError(f"solver must be Propagator(), Action(), Explicit() or Stiff(), but was {solver!r}")
-    return finite(_moving(motion, A, kicked, times, sector, solver), "correlation")
+    return finite(_moving(motion, A, kicked, times, sector, solver), _CORRELATION)
 
 
 def spectrum(motion: Lindblad, state: Any, A: Operator, B: Operator, omegas):
@@ -139,7 +135,7 @@ def spectrum(motion: Lindblad, state: Any, A: Operator, B: Operator, omegas):
     first, second = _halves(motion, state, A, B)
     s = _at_frequencies(motion, first, omegas)
     s = 2 * s.real if second is None else s + _at_frequencies(motion, second, -omegas)
-    return finite(s, "spectrum")
+    return finite(s, _SPECTRUM)
 
 
 def zero_frequency_noise(motion: Lindblad, state: Any, A: Operator, B: Operator | None = None):
@@ -169,20 +165,13 @@ def zero_frequency_noise(motion: Lindblad, state: Any, A: Operator, B: Operator 
     first, second = _halves(motion, state, A, instance("A", A, Operator).dag if B is None else B)
     if second is None:
         # For a Hermitian A the anti-Hermitian part of B rho adds to the imaginary part only.
-        return finite(2 * _at_zero(motion, first, A.is_hermitian).real, "spectrum")
-    return finite(_at_zero(motion, first, False) + _at_zero(motion, second, False), "spectrum")
+        return finite(2 * _at_zero(motion, first, A.is_hermitian).real, _SPECTRUM)
+    return finite(_at_zero(motion, first, False) + _at_zero(motion, second, False), _SPECTRUM)
 
 
-def finite(values, what: str):
-    """Let no wrong number pass: an error here and now if the numbers are known, else one at run time, or NaN."""
-    if failure_mode() == "nan":
-        return values
-    failed, reason = lax.stop_gradient(~jnp.all(jnp.isfinite(values))), NOT_FINITE[what]
-    if isinstance(failed, Tracer):
-        return eqx.error_if(values, failed, reason)
-    if failed:
-        raise SolveError(reason)
-    return values
+def finite(values, failure: Failure):
+    """The values, if all are finite."""
+    return check(values, (~jnp.isfinite(values), failure))
 
 
 def _real(name: str, given):
@@ -198,14 +187,10 @@ def _times(times):
     times = _real("times", times)
     if times.ndim != 1 or not times.size:
         raise ValueError(f"times must be one-dimensional and hold at least one, but have shape {times.shape}")
-    negative = ~jnp.all(lax.stop_gradient(times) >= 0)
-    if failure_mode() == "nan":
-        return jnp.where(negative, jnp.nan, times)
-    if isinstance(negative, Tracer):
-        return eqx.error_if(times, negative, "times must be non-negative")
-    if negative:
-        raise ValueError(f"times must be non-negative, but the lowest is {float(jnp.min(times))}")
-    return times
+    negative = ~jnp.all(times >= 0)
+    if failure_mode() == "raise" and is_constant(negative) and negative:
+        raise ValueError(f"{_NEGATIVE.sentence}, but the lowest is {float(jnp.min(times))}")
+    return check(times, (negative, _NEGATIVE))
 
 
 def _within(motion: Lindblad, op: Operator, name: str) -> Operator:

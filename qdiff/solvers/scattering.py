@@ -9,10 +9,9 @@ from jax import lax
 
 from ..generators.scattering import Scattering, arriving
 from ..operators.checks import choice, finite_array, instance
+from ..results import Failure, check, require_float64
 from . import compensated, propagator, ring
 from .rational import exponential
-from .refusal import refuse
-from .steady import _precision
 
 
 def stationary_scattering(scattering: Scattering):
@@ -27,10 +26,9 @@ def stationary_scattering(scattering: Scattering):
 
     Accuracy: every population to 1e-13 of itself.
     """
-    _precision()
+    require_float64()
     p = solved(instance("scattering", scattering, Scattering).rate)[0]
-    finite = jnp.all(jnp.isfinite(scattering.rate))
-    return refuse(p, _REASONS, ~finite, jnp.any(scattering.rate < 0), ~jnp.all(jnp.isfinite(p)))
+    return check(p, *_faults(scattering.rate, p))
 
 
 def driven_scattering(scattering: Scattering, source):
@@ -47,13 +45,17 @@ def driven_scattering(scattering: Scattering, source):
 
     Raises, differentiable: as `stationary_scattering`.
     """
-    _precision()
+    require_float64()
     rate = instance("scattering", scattering, Scattering).rate
     source = finite_array("source", source, scattering.bands, scattering.size)
     p, factors = solved(rate)
     x = response(rate, p, factors, -source)
-    bad = ~jnp.all(jnp.isfinite(rate)), jnp.any(rate < 0), ~jnp.all(jnp.isfinite(p))
-    return refuse(p, _REASONS, *bad), refuse(x, _REASONS, *bad)
+    faults = _faults(rate, p)
+    return check(p, *faults), check(x, *faults)
+
+
+def _faults(rate, p):
+    return (~jnp.all(jnp.isfinite(rate)), _NOT_FINITE), (jnp.any(rate < 0), _NEGATIVE), (~jnp.all(jnp.isfinite(p)), _NOT_UNIQUE)
 
 
 @jax.custom_jvp
@@ -130,7 +132,7 @@ def evolve_scattering(scattering: Scattering, initial, times, *, method: str | N
 
     Accuracy: 1e-12 of the largest entry; "rational", 1e-11.
     """
-    _precision()
+    require_float64()
     cut = cut_of(instance("scattering", scattering, Scattering).rate)
     initial, times = finite_array("initial", initial, scattering.bands, scattering.size), finite_array("times", times, None)
     n, b = cut.bands * cut.size, cut.bands * cut.width
@@ -156,8 +158,6 @@ def evolve_scattering(scattering: Scattering, initial, times, *, method: str | N
     return lax.map(lambda t: exponential(shifted, initial, t), times)
 
 
-_REASONS = (
-    "the stationary populations are not finite: a rate is infinite or NaN, as where two bands touch",
-    "the stationary populations are not defined: a rate is negative, as at a negative temperature",
-    "the stationary populations are not unique: rates fall below the smallest number, so that momenta are uncoupled",
-)
+_NOT_FINITE = Failure("the stationary populations are not finite: a rate is infinite or NaN, as where two bands touch")
+_NEGATIVE = Failure("the stationary populations are not defined: a rate is negative, as at a negative temperature")
+_NOT_UNIQUE = Failure("the stationary populations are not unique: rates fall below the smallest number, so that momenta are uncoupled")

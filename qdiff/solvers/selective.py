@@ -13,9 +13,9 @@ from jax import lax
 from ..generators.states import density_matrix
 from ..operators.checks import count as checked_count
 from ..operators.checks import instance, known, real_array
+from ..results import Failure, check
 from .cycle import Cycle
 from .limit_cycle import energies, what_is_undefined
-from .refusal import refuse
 from .strokes import Measurement
 
 
@@ -74,14 +74,14 @@ def replay(cycle: Cycle, uniforms, initial) -> Trajectories:
     measurements = _measurements(instance("cycle", cycle, Cycle))
     u = real_array("uniforms", uniforms)
     if known(u) and not np.all(((v := np.asarray(u)) >= 0) & (v <= 1)):
-        raise ValueError(f"{_BETWEEN}, but has {v.min():g} to {v.max():g}")
+        raise ValueError(f"{_BETWEEN.sentence}, but has {v.min():g} to {v.max():g}")
     u = u[:, None] if u.ndim == 1 and measurements == 1 else u
     if u.ndim != 2 or u.shape[1] != measurements or not len(u):
         raise ValueError(f"uniforms must have shape (cycles, {measurements}), but has shape {np.shape(uniforms)}")
     return _run(cycle, density_matrix("initial", initial, cycle.space, cycle.dim), (None, u), len(u), 1)
 
 
-_BETWEEN = "uniforms must be numbers between 0 and 1"
+_BETWEEN = Failure("uniforms must be numbers between 0 and 1", ValueError)
 
 
 def _measurements(cycle: Cycle) -> int:
@@ -102,10 +102,9 @@ def _run(cycle: Cycle, rho, source, cycles: int, count: int) -> Trajectories:
 
     values = tuple(s.outcomes for s in cycle.strokes if isinstance(s, Measurement))
     outcome, p, given, jump = _followed(steps, coordinates.coordinates(rho), trace, source, number, cycles, count)
-    sentences, undefined = what_is_undefined(cycle, parts)
     u = source[1]
     outside = jnp.zeros((), bool) if u is None else ~jnp.all((u >= 0) & (u <= 1))
-    mark = refuse(jnp.zeros(()), (*sentences, _BETWEEN), *undefined, outside)
+    mark = check(jnp.zeros(()), *what_is_undefined(cycle, parts), (outside, _BETWEEN))
     outcome = jnp.where(jnp.isnan(mark), jnp.int8(-1), outcome)
     return Trajectories(outcome, p + mark, given + mark, jump + mark, values)
 

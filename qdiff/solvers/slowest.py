@@ -9,11 +9,10 @@ from jax.scipy.sparse.linalg import gmres
 
 from ..generators.scattering import Scattering
 from ..operators.checks import instance
+from ..results import Failure, check, require_float64
 from . import ring
-from .refusal import refuse
 from .right_side import sized
 from .scattering import cut_of, solved
-from .steady import _precision
 
 _KRYLOV, _ROUNDS = 24, 4
 _COMPLETE = 1e-12  # of a vector: less of it outside the basis is rounding of two orthogonalisations
@@ -31,9 +30,9 @@ def slowest_scattering(scattering: Scattering):
 
     Accuracy: 1e-12 of itself.
     """
-    _precision()
+    require_float64()
     slowest = _slowest(instance("scattering", scattering, Scattering).rate)
-    return refuse(slowest, _SLOWEST, ~jnp.isfinite(slowest))
+    return check(slowest, (~jnp.isfinite(slowest), _NOT_FOUND))
 
 
 @jax.custom_jvp
@@ -166,4 +165,6 @@ def _dominant(apply, x):
     return x.reshape(shape), good[-1]
 
 
-_SLOWEST = ("the slowest decay of scattering is not found: the slowest decays are too close to each other, or rates are not finite",)
+_NOT_FOUND = Failure(
+    "the slowest decay of scattering is not found: the slowest decays are too close to each other, or rates are not finite"
+)

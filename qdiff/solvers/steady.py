@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from functools import partial
 from typing import Any
 
@@ -10,38 +9,20 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax import lax
-from jax.core import Tracer
 
-from ..generators.conical import CONICAL
 from ..generators.eigenbasis import eigenvalues
 from ..generators.hidden import hidden
 from ..generators.lindblad import Lindblad, refusals
 from ..generators.sector import Sector, reach
 from ..generators.states import density_matrix
-from ..operators.failing import failure_mode, failures
 from ..operators.operator import Operator
+from ..results import Failure, NotUnique, check, require_float64
 from . import compensated
 from .factorization import BlockTridiagonal, Dense, Solver, choose, matrix
 from .null_vector import RESIDUAL, UNIQUE, null_vector
 from .selected import averaged, energies_apart, selected, unchanged
 
-__all__ = ["BlockTridiagonal", "Dense", "NotUnique", "SolveError", "Solver", "State", "failure_mode", "failures", "steady_state"]
-
-
-class NotUnique(ValueError):
-    """There are several stationary states."""
-
-
-class SolveError(RuntimeError):
-    """A solve failed at run time; the message says why and what to try."""
-
-
-def failure_reason(error: Exception) -> str | None:
-    """Which of the known failures of a solve a runtime error of a compiled program reports, if any."""
-    found = re.search(r"a rate of bath .* is negative or not finite|\w+ must be a (finite )?number[^\n]* \(bath .*\)", str(error))
-    reasons = (*_REASONS, _CHOSEN_REASONS[1], CONICAL)
-    return found.group() if found else next((reason for reason in reasons if reason in str(error)), None)
+__all__ = ["BlockTridiagonal", "Dense", "Solver", "State", "steady_state"]
 
 
 class State(eqx.Module):
@@ -161,7 +142,7 @@ def steady_state(motion: Lindblad, solver: Solver | None = None, *, initial: Any
         raise TypeError(f"solver must be Dense() or BlockTridiagonal(), but was {solver!r}")
     if not isinstance(motion, Lindblad):
         raise TypeError(f"motion must be a generator such as Lindblad(...), but was {type(motion).__name__}")
-    _precision()
+    require_float64()
     if initial is None:
         sector = reach(motion)
         if sector.closed:
@@ -171,7 +152,7 @@ def steady_state(motion: Lindblad, solver: Solver | None = None, *, initial: Any
         if more := hidden(motion, sector):
             raise NotUnique(_coherent(more))
         x, rcond, residual = _solve(motion, sector, choose(sector) if solver is None else solver)
-        return State(motion, _checked(motion, x, rcond, residual, _REASONS), rcond, residual, sector)
+        return State(motion, _checked(motion, x, rcond, residual, _NOT_UNIQUE), rcond, residual, sector)
     local = motion.into_frame(density_matrix("initial", initial, motion.space, motion.H.size))
     sector = reach(motion, local.pattern)
     way = "unchanged" if sector.still else "averaged" if sector.closed else sector.nullity
@@ -181,12 +162,7 @@ def steady_state(motion: Lindblad, solver: Solver | None = None, *, initial: Any
         x, rcond, residual = averaged(motion.H, local, sector, sector.values(motion))
     else:
         x, rcond, residual = _select(motion, local, sector, way)
-    return State(motion, _checked(motion, x, rcond, residual, _CHOSEN_REASONS), rcond, residual, sector)
-
-
-def _precision():
-    if not jax.config.read("jax_enable_x64"):
-        raise ValueError("qdiff needs 64-bit numbers (condition numbers are of order 1e6), but JAX_ENABLE_X64 turned them off")
+    return State(motion, _checked(motion, x, rcond, residual, _NOT_DEFINED), rcond, residual, sector)
 
 
 @partial(jax.jit, static_argnums=(1, 2))
@@ -200,36 +176,26 @@ def _select(motion, initial, sector, way):
     return unchanged(values, start) if way == "unchanged" else selected(sector, values, start, way)
 
 
-_REASONS = (
-    "the steady state is not finite: a rate or an energy is infinite or NaN, or a bath couples at zero frequency with a flat spectrum",
+_NOT_FINITE = Failure(
+    "the steady state is not finite: a rate or an energy is infinite or NaN, or a bath couples at zero frequency with a flat spectrum"
+)
+_NOT_UNIQUE = Failure(
     "the steady state is not unique (reciprocal condition below 1e-12): a part of the system is uncoupled or a decay "
-    "is too slow to resolve; couple it, or give `initial`",
-    "the steady state was not solved (residual above 1e-13): try solver=Dense(), or rates of more similar size",
+    "is too slow to resolve; couple it, or give `initial`"
 )
-_CHOSEN_REASONS = (
-    _REASONS[0],
+_NOT_DEFINED = Failure(
     "the steady state that `initial` relaxes to is not defined (reciprocal condition below 1e-12): at these numbers more is "
-    "conserved than in general, because a rate or a coupling is zero, two energies meet, or a decay is too slow to resolve",
-    _REASONS[2],
+    "conserved than in general, because a rate or a coupling is zero, two energies meet, or a decay is too slow to resolve"
 )
+_NOT_SOLVED = Failure("the steady state was not solved (residual above 1e-13): try solver=Dense(), or rates of more similar size")
 
 
-def _checked(motion, x, rcond, residual, reasons):
-    """Let no wrong state pass: an error here and now if the numbers are known, else one at run time, or NaN."""
-    bad = [lax.stop_gradient(b) for b in (~jnp.all(jnp.isfinite(x)), rcond < UNIQUE, residual > RESIDUAL)]
-    failed = bad[0] | bad[1] | bad[2]
-    if failure_mode() == "nan":
-        return jnp.where(failed, jnp.nan, x)
-    faults, sentences = refusals(motion)
-    which = jnp.where(bad[0], 0, jnp.where(bad[1], 1, 2))
-    if sentences:
-        which = jnp.where(jnp.any(faults), len(reasons) + jnp.argmax(faults), which)
-    reasons = reasons + sentences
-    if isinstance(failed, Tracer):
-        return eqx.branched_error_if(x, failed, lax.stop_gradient(which), reasons)
-    if failed:
-        raise SolveError(reasons[int(which)])
-    return x
+def _checked(motion, x, rcond, residual, several: Failure):
+    """Let no wrong state pass. A wrong rate is the cause where the solve failed, and does no harm where it did not."""
+    infinite, flat, rough = ~jnp.all(jnp.isfinite(x)), rcond < UNIQUE, residual > RESIDUAL
+    failed = infinite | flat | rough
+    causes = [(f.there & failed, f.failure) for f in refusals(motion)]
+    return check(x, *causes, (infinite, _NOT_FINITE), (flat, several), (rough, _NOT_SOLVED))
 
 
 def _closed(motion: Lindblad) -> str:

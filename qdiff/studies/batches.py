@@ -13,9 +13,9 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import NamedSharding, PartitionSpec
 
-from ..models.base import Model, as_number, sharing, solved
+from ..models.base import Model, as_number, sharing
 from ..models.parameters import assigned
-from ..solvers.steady import NotUnique, SolveError, failures
+from ..results import NotUnique, SolveError, failing, failures, told
 
 # More points in one call than this gain nothing: a processor's caches are full, a GPU's lanes are busy.
 _MOST = {"cpu": 256, "gpu": 65536, "tpu": 65536}
@@ -167,7 +167,7 @@ class Reasons:
         self._left -= 1
         try:
             model = self._model.replace(**dict(zip(self._names, x.tolist(), strict=True)))
-            solved(_again, model, self._figures)
+            told(_again, model, self._figures)
         except (ValueError, SolveError, NotUnique) as error:
             return " ".join(str(error).split())
         return self.BY_ITSELF
@@ -175,5 +175,5 @@ class Reasons:
 
 @partial(eqx.filter_jit)
 def _again(model, figures):
-    with failures("raise"), sharing():
+    with failing("tell"), sharing():
         return {name: getattr(model, name)() for name in figures}

@@ -13,9 +13,9 @@ import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 
-from ..models.base import Model, as_number, known_name, names_of, sharing, solved
+from ..models.base import Model, as_number, known_name, names_of, sharing
 from ..models.compiling import options
-from ..solvers.steady import failures
+from ..results import failing, failures, told
 
 
 @runtime_checkable
@@ -129,11 +129,11 @@ def _refuse_failed(model, names):
 
     @eqx.filter_jit
     def again(model):
-        with failures("raise"), sharing():
+        with failing("tell"), sharing():
             return {name: getattr(model, name)() for name in names}
 
     if names:
-        solved(again, model)
+        told(again, model)
 
 
 def _by_parameter(slope) -> dict[str, Any]:

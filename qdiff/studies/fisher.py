@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ..models.base import Model, known_name
-from ..solvers.steady import SolveError
+from ..results import SolveError
 from .flat import Flat
 
 # Directions in which the information is below this share of the largest cannot be told from none.

@@ -12,7 +12,7 @@ import numpy as np
 
 from ..models.base import Model, as_number, sharing
 from ..models.parameters import assigned, entries, names_of, place_in, value_at
-from ..solvers.steady import failures
+from ..results import failures
 
 
 @dataclasses.dataclass(frozen=True)

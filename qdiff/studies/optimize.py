@@ -11,7 +11,7 @@ import numpy as np
 
 from ..models.base import Figure, Model
 from ..operators.checks import choice, truth
-from ..solvers.steady import SolveError
+from ..results import SolveError
 from .bounds import Box, followed, prepared, tied
 from .constrained import polished
 from .constraints import constraints_of

@@ -15,7 +15,7 @@ import numpy as np
 
 from ..models.base import Model, sharing
 from ..models.parameters import assigned
-from ..solvers.steady import failures
+from ..results import failures
 from .batches import Batches
 from .bounds import Box, followed
 from .constraints import Constraint

@@ -16,7 +16,7 @@ import numpy as np
 from ..models.base import Model, sharing
 from ..models.compiling import options
 from ..models.parameters import assigned
-from ..solvers.steady import failures
+from ..results import failures
 from .batches import filled, shared_out
 from .bounds import Box, followed
 from .constraints import Constraint

@@ -10,7 +10,7 @@ import jax
 import numpy as np
 
 from ..models.base import Figure, Model, known_name
-from ..solvers.steady import SolveError
+from ..results import SolveError
 from .flat import Flat, by_label
 from .search import counted, second_order
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from ..models.base import Figure, Model
-from ..solvers.steady import SolveError
+from ..results import SolveError
 from .bounds import Box, prepared, tied
 from .constrained import polished
 from .constraints import constraints_of

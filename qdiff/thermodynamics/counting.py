@@ -14,11 +14,12 @@ from ..generators.lindblad import Lindblad
 from ..generators.sector import reach
 from ..operators.checks import real_array
 from ..operators.sums import sum_into, take
+from ..results import Failure, NotUnique
 from ..solvers.evolution import Snapshot, state_of
 from ..solvers.factorization import choose
 from ..solvers.null_vector import response
 from ..solvers.regression import finite
-from ..solvers.steady import NotUnique, Solver, steady_state
+from ..solvers.steady import Solver, steady_state
 from .carried import Of, carried
 
 
@@ -100,7 +101,10 @@ def cumulants(motion: Lindblad, state: Any, bath: str, of: Of = "energy", *, ord
         raise NotUnique(f"the statistics of long times need one stationary state, but there are {len(sector.classes)}; couple them")
     x = sector.adopted(state.sector, state.x)
     out = _cumulants(motion, x, amounts, sector, choose(sector) if solver is None else solver, bath, order)
-    return finite(out, "cumulants")
+    return finite(out, _NOT_FINITE)
+
+
+_NOT_FINITE = Failure("the cumulants are not finite: a jump carries an infinite amount, or a solve failed (try solver=Dense())")
 
 
 def fano_factor(mean, noise):

@@ -13,9 +13,9 @@ from ..generators.eigenbasis import eigenvalues
 from ..generators.lindblad import Lindblad, hermitian
 from ..generators.states import FOLLOWED, density_matrix
 from ..operators.checks import instance, is_number, real_number
-from ..operators.failing import failed
 from ..operators.operator import Operator
 from ..operators.space import Space
+from ..results import Failure, check
 from ..solvers.evolution import state_of
 from .flows import moved
 from .logarithm import EMPTY, full, logarithm
@@ -201,4 +201,4 @@ def _logarithm(motion: Lindblad, bath: str, given) -> Operator:
 def _of_state(name: str, given, space: Space | None, dim: int) -> Operator:
     rho = density_matrix(name, given, space, dim, near=FOLLOWED)
     said = f"{name} {EMPTY}"
-    return logarithm(rho) * (1.0 + failed(~full(rho), said, ValueError))
+    return logarithm(rho) * check(jnp.ones(()), (~full(rho), Failure(said, ValueError)))

@@ -8,7 +8,7 @@ import pytest
 from helpers import close
 
 import qdiff as qd
-from qdiff.generators.lindblad import rate_faults
+from qdiff.generators.lindblad import refusals
 from qdiff.generators.sector import reach
 
 Q = qd.Space(q=qd.Spin()).q
@@ -52,18 +52,19 @@ def test_a_traced_rate_becomes_nan_or_an_error(rate):
 
 
 def test_the_faulty_bath_is_named_at_run_time():
-    """`rate_faults` finds it among several, also in a family of lines, and finds nothing where all is well."""
+    """`refusals` finds it among several, also in a family of lines, and finds nothing where all is well."""
 
     def faults(r):
         hot = qd.BosonicBath(1.0, qd.Ohmic(r))
         H = PAIR.a.z + 1.3 * PAIR.b.z + 0.2 * PAIR.a.x @ PAIR.b.x
-        return rate_faults(qd.secular(H, {"hot": (PAIR.a.x, hot)}, {"leak": (r + 1.0, PAIR.b.minus)}))[0]
+        found = refusals(qd.secular(H, {"hot": (PAIR.a.x, hot)}, {"leak": (r + 1.0, PAIR.b.minus)}))
+        return [f.there for f in found if "a rate of bath" in f.failure.sentence]
 
     assert np.array_equal(jax.jit(faults)(0.1), [False, False])
     assert np.array_equal(jax.jit(faults)(-0.1), [True, False])
     assert np.array_equal(jax.jit(faults)(-2.0), [True, True])
-    sentences = rate_faults(motion(1.0))[1]
-    assert sentences == tuple(f"a rate of bath {b!r} is negative or not finite" for b in ("cold", "hot"))
+    sentences = [f.failure.sentence for f in refusals(motion(1.0))]
+    assert sentences == list(f"a rate of bath {b!r} is negative or not finite" for b in ("cold", "hot"))
 
 
 def test_every_use_of_the_generator_sees_it():

@@ -1,0 +1,175 @@
+"""What becomes of a number that turns out wrong: an error now, an error when the program runs, or NaN in a batch.
+
+Every solve and every check of a traced argument ends in `check`. Which of the three it does is decided when a function is
+traced, by `failures`. A kind of failure is a value, `Failure`: it is defined beside the solve that can fail, and whoever
+catches the error finds it as `error.failure`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import contextvars
+import dataclasses
+import itertools
+import threading
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+from jax.core import Tracer
+
+
+class SolveError(RuntimeError):
+    """A solve failed at run time; the message says why and what to try.
+
+    Attributes:
+        failure: the kind of failure, where it is one that the package knows.
+    """
+
+    failure: Failure | None = None
+
+
+class NotUnique(ValueError):
+    """There are several stationary states."""
+
+
+@jax.tree_util.register_static  # so that compiled functions can return it
+@dataclasses.dataclass(frozen=True)
+class Failure:
+    """A kind of failure.
+
+    Args:
+        sentence: why, and what to try.
+        error: the exception it becomes; a `ValueError` where an argument is wrong.
+    """
+
+    sentence: str
+    error: type[Exception] = SolveError
+
+    def exception(self, time: float = np.inf) -> Exception:
+        """The error to raise, at a time if that is finite."""
+        error: Any = self.error(f"{self.sentence} (at t = {time:.6g})" if np.isfinite(time) else self.sentence)
+        error.failure = self
+        return error
+
+
+class Found(NamedTuple):
+    """Whether there is a failure, boolean of any shape, and which; at what time, if it belongs to one."""
+
+    there: Any
+    failure: Failure
+    time: Any = np.inf
+
+
+# "tell" is what `told` traces with: NaN, and a record of what failed.
+_mode: contextvars.ContextVar[str] = contextvars.ContextVar("on_failure", default="raise")
+
+
+def failure_mode() -> str:
+    """What `failures` asks for: "raise" or "nan"; or "tell", within `told`."""
+    return _mode.get()
+
+
+@contextlib.contextmanager
+def failures(mode: str):
+    """Within this context a failed solve raises ("raise", the default) or becomes NaN ("nan"), as batches want it.
+
+    The mode counts when a function is traced, not when the compiled function runs.
+    """
+    if mode not in ("raise", "nan"):
+        raise ValueError(f'mode must be "raise" or "nan", but was {mode!r}')
+    with failing(mode):
+        yield
+
+
+@contextlib.contextmanager
+def failing(mode: str):
+    """As `failures`, with "tell" too."""
+    token = _mode.set(mode)
+    try:
+        yield
+    finally:
+        _mode.reset(token)
+
+
+def unless(x, bad) -> Any:
+    """x, NaN where `bad`, in value and derivative. By a product: a derivative would take no notice of `where`, and be zero."""
+    return x * jnp.where(bad, jnp.nan, 1.0)
+
+
+def check(x, *found: Found | tuple[Any, Failure]):
+    """x, if none of the failures is there; else what `failures` asks for.
+
+    Args:
+        x: an array that whatever follows depends on. For NaN, all of it becomes NaN or, for a failure that has the shape of x
+            itself, the entries where it is.
+        found: the first one that is there is reported, so that causes stand before consequences.
+
+    Raises:
+        The exception of the failure, if the numbers are known; else Equinox's runtime error with its sentence.
+    """
+    found = tuple(Found(*f) for f in found)
+    flags = [lax.stop_gradient(jnp.asarray(f.there)) for f in found]
+    if failure_mode() != "raise":
+        if failure_mode() == "tell":
+            _record(tuple(f.failure for f in found), [jnp.any(flag) for flag in flags], [f.time for f in found])
+        whole = [flag for flag in flags if flag.ndim == 0]
+        x = unless(x, jnp.any(jnp.stack(whole))) if whole else x
+        for flag in flags:
+            x = unless(x, flag) if flag.ndim else x
+        return x
+    which = jnp.stack([jnp.any(flag) for flag in flags])
+    if isinstance(which, Tracer):
+        return eqx.branched_error_if(x, jnp.any(which), jnp.argmax(which), [f.failure.sentence for f in found])
+    if which.any():
+        first = found[int(jnp.argmax(which))]
+        raise first.failure.exception(float(first.time))
+    return x
+
+
+# ---- why a compiled program failed ----------------------------------------------------------------------
+
+_places = itertools.count()
+_recorded: list[tuple[int, Failure, float]] = []
+_one_at_a_time = threading.Lock()
+
+
+def _record(kinds: tuple[Failure, ...], flags: list, times: list):
+    """When the program runs, note the first failure that is there under this check's number in the order of tracing."""
+    place = next(_places)
+
+    def note(flags, times):
+        if flags.any():
+            first = int(np.argmax(flags))
+            _recorded.append((place, kinds[first], float(times[first])))
+
+    jax.debug.callback(note, jnp.stack(flags), jnp.stack([jnp.asarray(t, float) for t in times]))
+
+
+def told(program: Callable, *args):
+    """program(*args), where the program was traced within `failing("tell")`; what failed first in it is raised.
+
+    What is checked first is what is traced first, so that a failure is reported and not what follows from it.
+    """
+    with _one_at_a_time:
+        _recorded.clear()
+        out = jax.block_until_ready(program(*args))
+        jax.effects_barrier()
+        if _recorded:
+            _, failure, time = min(_recorded, key=lambda record: record[0])
+            raise failure.exception(time)
+    return out
+
+
+def require_float64():
+    """Refuse 32-bit numbers.
+
+    Raises:
+        ValueError: JAX_ENABLE_X64 turned 64-bit numbers off.
+    """
+    if not jax.config.read("jax_enable_x64"):
+        raise ValueError("qdiff needs 64-bit numbers (condition numbers are of order 1e6), but JAX_ENABLE_X64 turned them off")
