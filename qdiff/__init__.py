@@ -54,7 +54,7 @@ _HOME = {
     "solvers.scattering": ["driven_scattering", "evolve_scattering", "stationary_scattering"],
     "solvers.slowest": ["slowest_scattering"],
     "solvers.selective": ["replay", "trajectories", "Trajectories"],
-    "results": ["Failure", "failures", "NotUnique", "SolveError"],
+    "results": ["failures", "NotUnique", "SolveError"],
     "solvers.steady": ["BlockTridiagonal", "Dense", "State", "steady_state"],
     "solvers.strokes": ["Free", "Measurement", "SwapBaths", "Unitary"],
     "thermodynamics.counting": ["cumulants", "fano_factor", "uncertainty_ratio"],

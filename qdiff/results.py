@@ -112,22 +112,23 @@ def check(x, *found: Found | tuple[Any, Failure]):
     Raises:
         The exception of the failure, if the numbers are known; else Equinox's runtime error with its sentence.
     """
-    found = tuple(Found(*f) for f in found)
-    flags = [lax.stop_gradient(jnp.asarray(f.there)) for f in found]
-    if failure_mode() != "raise":
-        if failure_mode() == "tell":
-            _record(tuple(f.failure for f in found), [jnp.any(flag) for flag in flags], [f.time for f in found])
-        whole = [flag for flag in flags if flag.ndim == 0]
-        x = unless(x, jnp.any(jnp.stack(whole))) if whole else x
-        for flag in flags:
-            x = unless(x, flag) if flag.ndim else x
+    everything = [Found(*f) for f in found]
+    mode = failure_mode()
+    if mode == "raise" and not any(isinstance(f.there, Tracer) for f in everything):
+        for f in everything:
+            if np.any(f.there):
+                raise f.failure.exception(float(f.time))
         return x
-    which = jnp.stack([jnp.any(flag) for flag in flags])
-    if isinstance(which, Tracer):
-        return eqx.branched_error_if(x, jnp.any(which), jnp.argmax(which), [f.failure.sentence for f in found])
-    if which.any():
-        first = found[int(jnp.argmax(which))]
-        raise first.failure.exception(float(first.time))
+    flags = [lax.stop_gradient(jnp.asarray(f.there)) for f in everything]
+    there = jnp.stack([jnp.any(flag) for flag in flags])
+    if mode == "raise":
+        return eqx.branched_error_if(x, jnp.any(there), jnp.argmax(there), [f.failure.sentence for f in everything])
+    if mode == "tell":
+        _record(tuple(f.failure for f in everything), there, [f.time for f in everything])
+    whole = [flag for flag in flags if flag.ndim == 0]
+    x = unless(x, jnp.any(jnp.stack(whole))) if whole else x
+    for flag in flags:
+        x = unless(x, flag) if flag.ndim else x
     return x
 
 
@@ -135,19 +136,19 @@ def check(x, *found: Found | tuple[Any, Failure]):
 
 _places = itertools.count()
 _recorded: list[tuple[int, Failure, float]] = []
-_one_at_a_time = threading.Lock()
+_one_at_a_time = threading.RLock()
 
 
-def _record(kinds: tuple[Failure, ...], flags: list, times: list):
+def _record(kinds: tuple[Failure, ...], there, times: list):
     """When the program runs, note the first failure that is there under this check's number in the order of tracing."""
     place = next(_places)
 
-    def note(flags, times):
-        if flags.any():
-            first = int(np.argmax(flags))
+    def note(there, times):
+        if there.any():
+            first = int(np.argmax(there))
             _recorded.append((place, kinds[first], float(times[first])))
 
-    jax.debug.callback(note, jnp.stack(flags), jnp.stack([jnp.asarray(t, float) for t in times]))
+    jax.debug.callback(note, there, jnp.stack([jnp.asarray(t, float) for t in times]))
 
 
 def told(program: Callable, *args):
