@@ -130,7 +130,7 @@ def test_a_model_says_what_failed_and_which_kind():
             q = qd.Space(q=qd.Spin()).q
             return qd.Lindblad(self.turn * q.x, {"loss": (self.rate * (2 - t), q.minus)})
 
-        @qd.figure(symbol="p", unit="1")
+        @qd.figure(symbol="p", unit="1", source="this test")
         def up(self):
             """The population of up at t = 3."""
             q = qd.Space(q=qd.Spin()).q

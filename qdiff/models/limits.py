@@ -23,7 +23,7 @@ def within_bounds(model) -> tuple[dict[str, Any], Any]:
     wrong = {name: parameters[name].wrong(v) for name, v in traced.items()}
     if not traced:
         return {}, False
-    bad = {name: jnp.stack([flag for flag, _ in found]).any() for name, found in wrong.items()}
+    bad = {name: jnp.stack([f.there for f in found]).any() for name, found in wrong.items()}
     any_bad = jnp.stack(list(bad.values())).any()
     if failure_mode() == "nan":
         return {name: unless(v, bad[name]) for name, v in traced.items()}, any_bad
