@@ -90,7 +90,7 @@ def dense(levels: int):
     return energy
 
 
-def calls(figure):
+def calls(merit):
     """Name -> call: value, and value and gradient, each as a batch and as a loop; checked equal. And the values."""
     import jax
     import jax.numpy as jnp
@@ -99,7 +99,7 @@ def calls(figure):
 
     points = jnp.stack([jnp.linspace(0.5, 2.0, BATCH), jnp.full(BATCH, KERR), jnp.full(BATCH, LOSS)], axis=1)
     members, found = list(points), {}
-    for what, function in {"value": figure, "value and gradient": jax.value_and_grad(figure)}.items():
+    for what, function in {"value": merit, "value and gradient": jax.value_and_grad(merit)}.items():
         one, many = jax.jit(function), jax.jit(jax.vmap(function))
         found[f"{what}, batch"] = lambda many=many: jax.block_until_ready(many(points))
         found[f"{what}, loop"] = lambda one=one: [jax.block_until_ready(one(p)) for p in members]

@@ -76,7 +76,7 @@ def both(levels: int):
         best = qd.optimize(model, "heat_current_hot", BOX, starts=STARTS)
         times.append(time.perf_counter() - start)
 
-    hamiltonian, jumps, figure = qutip_parts(l_min, l_max)
+    hamiltonian, jumps, merit = qutip_parts(l_min, l_max)
     fixed = {n: float(getattr(model, n)) for n, p in type(model).parameters().items() if not p.static}
     names, (low, high) = list(BOX), np.array(list(BOX.values())).T
     count = 0
@@ -86,7 +86,7 @@ def both(levels: int):
         count += 1
         d = {**fixed, **dict(zip(names, low + (high - low) * u, strict=True))}
         # The current is small: in its own unit, or SciPy takes it for flat.
-        return -100 * figure(d, qt.steadystate(hamiltonian(d), jumps(d)))
+        return -100 * merit(d, qt.steadystate(hamiltonian(d), jumps(d)))
 
     begin = np.stack([(best.starts["begin"][n] - lo) / (hi - lo) for n, (lo, hi) in BOX.items()], axis=1)
     start = time.perf_counter()

@@ -98,10 +98,10 @@ def main():
     s = model.space
 
     def evolution(m):
-        return jnp.stack(qd.evolve(m.motion(), m.start(), times, expect=[s.wheel.L, s.cold.z], states=False).expectations)
+        return jnp.stack(qd.evolve(m.generator(), m.start(), times, expect=[s.wheel.L, s.cold.z], states=False).expectations)
 
     def last(m):
-        return qd.evolve(m.motion(), m.start(), times[-1], expect=s.wheel.L, states=False).expectations[-1]
+        return qd.evolve(m.generator(), m.start(), times[-1], expect=s.wheel.L, states=False).expectations[-1]
 
     def numbers(gradient):
         return np.array([float(getattr(gradient, n)) for n, p in type(model).parameters().items() if not p.static])

@@ -1,6 +1,6 @@
-"""The first call of every figure of every model: what a user waits for, tracing and compilation included.
+"""The first call of every figure of merit of every model: what a user waits for, tracing and compilation included.
 
-Every figure is called as a method, one after the other in one process, with JAX's caches cleared before each. The import of
+Every figure of merit is called as a method, one after the other in one process, with JAX's caches cleared before each. The import of
 JAX and the first use of its device are counted apart. There is no peer.
 
     python benchmarks/first_call.py [--json] [--model NAME ...] [--device cpu|gpu]
@@ -36,13 +36,13 @@ def main():
     seconds = {"import, first use of the device": time.perf_counter() - start}
     for name in given.model or NAMES:
         model = getattr(qd.models, NAMES[name].split(":")[1])()
-        for figure in type(model).figures():
+        for merit in type(model).merits():
             jax.clear_caches()
             start = time.perf_counter()
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # of what the model's equation is good for
-                jax.block_until_ready(getattr(model, figure)())
-            seconds[f"{name} {figure}"] = time.perf_counter() - start
+                jax.block_until_ready(getattr(model, merit)())
+            seconds[f"{name} {merit}"] = time.perf_counter() - start
     slowest = max(list(seconds)[1:], key=lambda k: seconds[k])
     over = [k for k, s in list(seconds.items())[1:] if s > 3]
     result = {

@@ -119,11 +119,11 @@ def main():
         rate[f"value and gradient {N:.0e}"] = N / seconds[f"value and gradient {N:.0e}"]
         memory[f"qdiff {N:.0e}"] = peak_mb()
     short, fine = qd.models.ActiveParticle(points=1000, phonon_range=0.02), qd.models.ActiveParticle(cells=10**5)
-    for name, figure, particle in (
+    for name, merit, particle in (
         ("scattering 1000", "velocity_relaxed", short),
         ("drift-diffusion 1e5", "velocity_drift_diffusion", fine),
     ):
-        both, compile_seconds[name] = compiled(jax.value_and_grad(lambda m, figure=figure: getattr(m, figure)()), particle)
+        both, compile_seconds[name] = compiled(jax.value_and_grad(lambda m, merit=merit: getattr(m, merit)()), particle)
         seconds[f"{name}, value and gradient"] = median_seconds(both)
     ratios, rows = {}, []
     for N in [n for n in sizes if n <= 10**6]:

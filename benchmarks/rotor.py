@@ -26,7 +26,7 @@ def arguments():
 
 
 def qutip_parts(l_min: int, l_max: int):
-    """The operators that QuTiP needs, built once, and functions of the parameters for H, jumps and figure."""
+    """The operators that QuTiP needs, built once, and functions of the parameters for H, jumps and figure of merit."""
     import numpy as np
     import qutip as qt
 
@@ -55,12 +55,12 @@ def qutip_parts(l_min: int, l_max: int):
         thermal = [np.sqrt(g1 * (n1 + 1)) * m1, np.sqrt(g1 * n1) * m1.dag(), np.sqrt(g2 * (n2 + 1)) * m2, np.sqrt(g2 * n2) * m2.dag()]
         return [*thermal, k * (E - a * EL), k * (E.dag() + a * EdL)]
 
-    def figure(d, rho):
+    def merit(d, rho):
         g2, n2 = hot(d)
         excited = qt.expect(excited2, rho)
         return 2 * d["B2"] * g2 * (n2 * (1 - excited) - (n2 + 1) * excited)
 
-    return hamiltonian, jumps, figure
+    return hamiltonian, jumps, merit
 
 
 def sparse_lu(d: dict, l_min: int, l_max: int) -> tuple[float, float]:
@@ -71,7 +71,7 @@ def sparse_lu(d: dict, l_min: int, l_max: int) -> tuple[float, float]:
     from scipy.sparse.linalg import splu
     from timing import median_seconds
 
-    hamiltonian, jumps, figure = qutip_parts(l_min, l_max)
+    hamiltonian, jumps, merit = qutip_parts(l_min, l_max)
     H, c_ops = hamiltonian(d), jumps(d)
     L = qt.liouvillian(H, c_ops).data_as("csr_matrix").tolil()
     dim = H.shape[0]
@@ -80,7 +80,7 @@ def sparse_lu(d: dict, l_min: int, l_max: int) -> tuple[float, float]:
     L, right = sp.csc_matrix(L), np.zeros(dim * dim, complex)
     right[0] = 1
     rho = qt.Qobj(splu(L).solve(right).reshape(dim, dim, order="F"), dims=H.dims)
-    return median_seconds(lambda: splu(L).solve(right)), figure(d, rho)
+    return median_seconds(lambda: splu(L).solve(right)), merit(d, rho)
 
 
 def main():
@@ -142,7 +142,7 @@ def main():
             ours = seconds[f"qdiff value and gradient, {n} levels"]
             rows.append(row("steady state and gradient", f"{n} levels", ours, "SciPy splu, solve only, value only", peer))
 
-    hamiltonian, jumps, figure = qutip_parts(given.l_min, given.l_max)
+    hamiltonian, jumps, merit = qutip_parts(given.l_min, given.l_max)
     seconds["scipy splu, solve only"], answer = sparse_lu(d, given.l_min, given.l_max)
     check_equal("scipy", one(), answer, relative=1e-7)
     memory["scipy splu"] = peak_mb()
@@ -152,7 +152,7 @@ def main():
         for k in range(points):
             d = dict(zip(names, grid[k], strict=True))
             H, c_ops = hamiltonian(d), jumps(d)
-            out.append(figure(d, qt.steadystate(H, c_ops)))
+            out.append(merit(d, qt.steadystate(H, c_ops)))
         return np.array(out)
 
     few = min(5, given.points)

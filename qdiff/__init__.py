@@ -62,7 +62,7 @@ _HOME = {
     "thermodynamics.ergotropy": ["ergotropy"],
     "thermodynamics.flows": ["current", "currents", "heat_current", "Ledger", "ledger"],
     "thermodynamics.gibbs": ["gibbs"],
-    "models.base": ["figure", "Model", "parameter", "setting", "shared"],
+    "models.base": ["merit", "Model", "parameter", "setting", "shared"],
     "studies.evaluate": ["evaluate", "Evaluation"],
     "studies.fisher": ["Fisher", "fisher_information"],
     "studies.optimize": ["optimize", "Optimum"],

@@ -15,7 +15,7 @@ import qdiff as qd
 
 
 class Hill(qd.Model):
-    """A hill, and figures that nobody should ask for."""
+    """A hill, and merits that nobody should ask for."""
 
     x: float = qd.parameter(0.0, unit="energy", search=(0, 1))
     y: float = qd.parameter(0.0, low=0, search=(0, 2))
@@ -30,19 +30,19 @@ class Hill(qd.Model):
     def three(self):
         return jnp.ones(3) * self.y
 
-    @qd.figure(symbol="h", unit="energy^2", source="none")
+    @qd.merit(symbol="h", unit="energy^2", source="none")
     def height(self):
         return 3 - (self.x - 0.25) ** 2 / self.wide + self.y
 
-    @qd.figure(symbol="n", unit="1", source="none")
+    @qd.merit(symbol="n", unit="1", source="none")
     def nowhere(self):
         return self.x * jnp.nan
 
-    @qd.figure(symbol="v", unit="1", source="none")
+    @qd.merit(symbol="v", unit="1", source="none")
     def vector(self):
         return self.x * jnp.ones(2)
 
-    @qd.figure(symbol="i", unit="1", source="none")
+    @qd.merit(symbol="i", unit="1", source="none")
     def imaginary(self):
         return self.x * 1j
 '''

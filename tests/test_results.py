@@ -120,7 +120,7 @@ def test_the_mode_is_one_of_two():
 
 
 def test_a_model_says_what_failed_and_which_kind():
-    """A figure that fails raises the kind's own exception, and so does one that says at what time."""
+    """A figure of merit that fails raises the kind's own exception, and so does one that says at what time."""
 
     class Driven(qd.Model):
         rate: float = qd.parameter(0.1)
@@ -130,7 +130,7 @@ def test_a_model_says_what_failed_and_which_kind():
             q = qd.Space(q=qd.Spin()).q
             return qd.Lindblad(self.turn * q.x, {"loss": (self.rate * (2 - t), q.minus)})
 
-        @qd.figure(symbol="p", unit="1", source="this test")
+        @qd.merit(symbol="p", unit="1", source="this test")
         def up(self):
             """The population of up at t = 3."""
             q = qd.Space(q=qd.Spin()).q

@@ -21,7 +21,7 @@ from qdiff.models import compiling
 RECORD = pathlib.Path(__file__).parent / "data" / "work.json"
 # The same passes for everybody who has the same jaxlib, whatever XLA_FLAGS says.
 OPTIONS = compiling.options(level=0)
-# name -> (model, figure): small enough to compile in a second or two, and through every kind of solve.
+# name -> (model, merit): small enough to compile in a second or two, and through every kind of solve.
 PROGRAMS = {
     "rotor": (lambda: qd.models.RotorEngine(l_min=-8, l_max=12), "heat_current_hot"),
     "rectifier": (lambda: qd.models.RotorRectifier(l_min=-3, l_max=3), "performance"),
@@ -35,8 +35,8 @@ PROGRAMS = {
 
 def program(name: str, gradient: bool) -> dict[str, float]:
     """Floating-point operations and bytes moved, by XLA's count (a loop's body once), and lines of the program before XLA."""
-    build, figure = PROGRAMS[name]
-    value = lambda model: getattr(model, figure)()  # noqa: E731  (the name of the program is part of its lines)
+    build, merit = PROGRAMS[name]
+    value = lambda model: getattr(model, merit)()  # noqa: E731  (the name of the program is part of its lines)
     lowered = jax.jit(jax.value_and_grad(value) if gradient else value).lower(build())
     cost = lowered.compile(OPTIONS).cost_analysis()
     return {"flops": cost["flops"], "bytes": cost["bytes accessed"], "lines": float(len(lowered.as_text().splitlines()))}
@@ -59,7 +59,7 @@ def compilations():
 
 
 def programs_of_calls() -> dict[str, int]:
-    """How many programs the README's calls compile: the first call of a figure, its gradient, a second point, an evaluation."""
+    """How many programs the README's calls compile: the first call of a figure of merit, its gradient, a second point, an evaluation."""
     jax.clear_caches()
     out = {}
     device, other = qd.models.LambdaSystem(T1=0.9), qd.models.LambdaSystem(T1=0.8)
@@ -79,13 +79,13 @@ def programs_of_calls() -> dict[str, int]:
 
 
 def sectors() -> dict[str, list[int]]:
-    """Coordinates, entries and levels of the sector of each motion: what every solve costs."""
-    motions = {
-        "rotor-engine": qd.models.RotorEngine().motion(),
-        "rotor-rectifier": qd.models.RotorRectifier().motion(0.1, 0.02),
-        "spintronic-engine": qd.models.SpintronicEngine().motion(),
+    """Coordinates, entries and levels of the sector of each generator: what every solve costs."""
+    generators = {
+        "rotor-engine": qd.models.RotorEngine().generator(),
+        "rotor-rectifier": qd.models.RotorRectifier().generator(0.1, 0.02),
+        "spintronic-engine": qd.models.SpintronicEngine().generator(),
     }
-    found = {name: reach(motion, None) for name, motion in motions.items()}
+    found = {name: reach(generator, None) for name, generator in generators.items()}
     return {name: [s.size, int(s.target.size), len(s.bands)] for name, s in found.items()}
 
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from ..models.base import Model
     from ..studies.evaluate import Evaluation
 
-Figures = Annotated[list[str] | None, typer.Option("--figure", metavar="NAME", help="Only this figure of merit; repeat for more.")]
+Merits = Annotated[list[str] | None, typer.Option("--merit", metavar="NAME", help="Only this figure of merit; repeat for more.")]
 Gradient = Annotated[bool, typer.Option("--gradient", help="Also the derivatives with respect to every parameter.")]
 
 
@@ -22,7 +22,7 @@ def evaluate_command(
     model: ModelName,
     sets: Sets = None,
     preset: Preset = None,
-    figures: Figures = None,
+    merits: Merits = None,
     gradient: Gradient = False,
     as_json: Json = False,
     debug: Debug = False,
@@ -31,7 +31,7 @@ def evaluate_command(
     with contextlib.redirect_stdout(sys.stderr):  # what a user's model prints is not the result
         cls = load_model(model)
         device = configured(cls, sets, preset)
-        names = checked_names(figures, cls.figures(), "figure", cls) if figures else None
+        names = checked_names(merits, cls.merits(), "figure of merit", cls) if merits else None
 
         from ..studies.evaluate import evaluate
 
@@ -45,22 +45,22 @@ def evaluate_command(
 
 
 def _not_finite(found: Evaluation) -> list[str]:
-    """The figures that are not finite by themselves, and of the others the derivatives, as d figure / d parameter."""
+    """The figures of merit that are not finite by themselves, and of the others the derivatives, as d merit / d parameter."""
     import numpy as np
 
     def bad(value) -> bool:
         return not np.isfinite(value).all()
 
-    figures = [name for name, value in found.figures.items() if bad(value)]
-    slopes = [f"d {f} / d {p}" for f, row in found.gradients.items() if f not in figures for p, slope in row.items() if bad(slope)]
-    return figures + slopes
+    merits = [name for name, value in found.merits.items() if bad(value)]
+    slopes = [f"d {f} / d {p}" for f, row in found.gradients.items() if f not in merits for p, slope in row.items() if bad(slope)]
+    return merits + slopes
 
 
 def _record(name: str, found: Evaluation) -> dict:
     return {
         "model": name,
         "parameters": found.parameters,
-        "figures": found.figures,
+        "merits": found.merits,
         "gradients": found.gradients,
         "diagnostics": found.diagnostics,
     }
@@ -69,10 +69,10 @@ def _record(name: str, found: Evaluation) -> dict:
 def _tables(cls: type[Model], found: Evaluation):
     from .tables import console, flat, shown, table
 
-    out, about, inputs = console(), cls.figures(), cls.parameters()
+    out, about, inputs = console(), cls.merits(), cls.parameters()
     rows = [(name, shown(value), inputs[name].unit) for name, value in found.parameters.items()]
     out.print(table(f"Parameters of {cls.__name__}", ["name", "value", "unit"], rows))
-    rows = [(name, shown(value), about[name].unit, about[name].text) for name, value in found.figures.items()]
+    rows = [(name, shown(value), about[name].unit, about[name].text) for name, value in found.merits.items()]
     out.print(table("Figures of merit", ["name", "value", "unit", "meaning"], rows))
     names = list(found.gradients)
     for some in (names[k : k + 4] for k in range(0, len(names), 4)):

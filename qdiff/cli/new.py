@@ -25,7 +25,7 @@ class {name}(qd.Model):
     # The physics: a Hamiltonian, and the jumps that each bath causes. More parts: qd.Space(a=qd.Spin(), b=qd.Boson(5)).
     # For the global master equation of any Hamiltonian: qd.secular(H, {{"hot": (coupling, bath), ...}}).
     @qd.structured
-    def motion(self):
+    def generator(self):
         qubit = qd.Space(qubit=qd.Spin()).qubit
         jumps = {{
             "hot": qd.thermal_jumps(qubit.minus, self.gap, qd.BosonicBath(self.hot, self.rate)),
@@ -33,18 +33,18 @@ class {name}(qd.Model):
         }}
         return qd.Lindblad(self.gap / 2 * qubit.z, jumps)
 
-    # Solved once, whatever number of figures need it.
+    # Solved once, however many figures of merit need it.
     @qd.shared
     def steady(self):
-        return qd.steady_state(self.motion())
+        return qd.steady_state(self.generator())
 
     # Figures of merit: what the commands evaluate, optimise and sweep. The docstring is what `qdiff show` prints.
-    @qd.figure(symbol="J", unit="energy^2", source="this model")
+    @qd.merit(symbol="J", unit="energy^2", source="this model")
     def heat_current(self):
         """Heat per time from the hot bath into the qubit."""
-        return qd.heat_current(self.motion(), self.steady(), "hot")
+        return qd.heat_current(self.generator(), self.steady(), "hot")
 
-    @qd.figure(symbol="p", unit="1", source="this model")
+    @qd.merit(symbol="p", unit="1", source="this model")
     def excited(self):
         """Population of the excited state."""
         return self.steady().populations("qubit")[0]

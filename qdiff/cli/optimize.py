@@ -11,7 +11,7 @@ import typer
 from .common import Debug, Json, ModelName, Preset, Sets, bad_values, configured, dump, load_model
 from .searching import (
     Constraint,
-    FigureName,
+    MeritName,
     Optimizer,
     Out,
     Over,
@@ -40,7 +40,7 @@ Polish = Annotated[str, typer.Option("--polish", metavar="newton|quasi-newton", 
 
 def optimize_command(
     model: ModelName,
-    figure: FigureName,
+    merit: MeritName,
     over: Over = None,
     ties: Tie = None,
     constraints: Constraint = None,
@@ -60,7 +60,7 @@ def optimize_command(
     """Find the parameters, within bounds, at which a figure of merit is largest (or least). Ctrl-C keeps the best so far."""
     with contextlib.redirect_stdout(sys.stderr):  # what a user's model prints is not the result
         cls = load_model(model)
-        objective_checked(cls, figure)
+        objective_checked(cls, merit)
         device = configured(cls, sets, preset)
         bounds = bounds_of(over, cls)
         equal = ties_of(ties, cls)
@@ -70,14 +70,14 @@ def optimize_command(
             constraints_of(cls, constraints)
         from ..studies.optimum_files import FILES
 
-        folder = folder_of(out, FILES, model, figure, resume)
+        folder = folder_of(out, FILES, model, merit, resume)
 
         from ..studies.optimize import optimize
 
-        with progress(figure, steps) as report:
+        with progress(merit, steps) as report:
             options = {"minimize": minimize, "starts": starts, "seed": seed, "steps": steps, "optimizer": optimizer, "polish": polish}
             files = {"out": folder, "resume": resume}
-            best = optimize(device, figure, bounds, ties=equal, constraints=constraints, callback=report, **options, **files)
+            best = optimize(device, merit, bounds, ties=equal, constraints=constraints, callback=report, **options, **files)
             report(len(best.trace["best"]), best.value, "done" if best.converged else "stopped")
     if as_json:
         typer.echo(dump({**best.record(), "out": str(folder)}))
@@ -99,9 +99,9 @@ def _tables(device: Model, best: Optimum, folder: pathlib.Path):
     for name, leader in best.ties.items():
         unit = about[place_in(device, name).parameter].unit
         rows.append((name, shown(value_at(device, name)), shown(value_at(best.model, leader)), unit, f"as {leader}"))
-    unit = "" if best.figure.unit == "1" else f" {best.figure.unit}"
+    unit = "" if best.merit.unit == "1" else f" {best.merit.unit}"
     sought = "Least" if best.minimize else "Largest"
-    out.print(table(f"{sought} {best.figure.name}: {best.value:.12g}{unit}", ["parameter", "before", "best", "unit", "on bound"], rows))
+    out.print(table(f"{sought} {best.merit.name}: {best.value:.12g}{unit}", ["parameter", "before", "best", "unit", "on bound"], rows))
     lines = [
         best.message,
         *(f"held by the constraint {text}" for text in best.active),

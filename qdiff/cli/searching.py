@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 
     from ..models.base import Model
 
-FigureName = Annotated[
+MeritName = Annotated[
     str,
     typer.Argument(
-        metavar="FIGURE", help='A figure of merit that `qdiff show MODEL` lists, or a formula, such as "0.3*rectification + 0.7*heat_flow".'
+        metavar="MERIT", help='A figure of merit that `qdiff show MODEL` lists, or a formula, such as "0.3*rectification + 0.7*heat_flow".'
     ),
 ]
 Over = Annotated[
@@ -47,12 +47,12 @@ Out = Annotated[
 Resume = Annotated[bool, typer.Option("--resume", help="Go on with the search in the folder --out, after a kill or Ctrl-C.")]
 
 
-def objective_checked(cls: type[Model], figure: str):
-    """Raises BadInput unless the text is a figure of the model or a formula of several."""
+def objective_checked(cls: type[Model], merit: str):
+    """Raises BadInput unless the text is a figure of merit of the model or a formula of several."""
     with bad_values():
         from ..studies.objective import objective
 
-        objective(cls, figure)
+        objective(cls, merit)
 
 
 def bounds_of(over: list[str] | None, cls: type[Model]) -> dict[str, tuple[float, float]] | None:
@@ -85,7 +85,7 @@ def ties_of(entries: list[str] | None, cls: type[Model]) -> dict[str, str]:
     return ties
 
 
-def folder_of(out: pathlib.Path | None, files: tuple[str, ...], model: str, figure: str, resume: bool) -> pathlib.Path:
+def folder_of(out: pathlib.Path | None, files: tuple[str, ...], model: str, merit: str, resume: bool) -> pathlib.Path:
     """The folder to write into: the given one, unless it has files of another run, or a new one here."""
     from ..studies.journal import Journal
     from ..studies.places import results_folder
@@ -102,11 +102,11 @@ def folder_of(out: pathlib.Path | None, files: tuple[str, ...], model: str, figu
             raise BadInput(f"--out must be a folder without the files of another run, but {out} has {', '.join(there)}")
         return out
     kind = model.rpartition(":")[2] if ":" in model else model
-    return new_folder(f"qdiff-out-{kind}-{re.sub('[^A-Za-z0-9_]+', '-', figure).strip('-')[:60]}")
+    return new_folder(f"qdiff-out-{kind}-{re.sub('[^A-Za-z0-9_]+', '-', merit).strip('-')[:60]}")
 
 
 @contextlib.contextmanager
-def progress(figure: str, steps: int) -> Iterator:
+def progress(merit: str, steps: int) -> Iterator:
     """A bar on standard error with the best value; yields what to call after each step."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
@@ -117,6 +117,6 @@ def progress(figure: str, steps: int) -> Iterator:
 
         def report(step: int, value: float, what: str | None = None):
             what = what or ("refining" if step == steps else "searching")
-            bar.update(task, completed=step, description=f"{what}: {figure} = {value:.10g}")
+            bar.update(task, completed=step, description=f"{what}: {merit} = {value:.10g}")
 
         yield report

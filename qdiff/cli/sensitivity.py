@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from ..models.base import Model
     from ..studies.sensitivity import Sensitivity
 
-FigureName = Annotated[str, typer.Argument(metavar="FIGURE", help="A figure of merit that `qdiff show MODEL` lists.")]
+MeritName = Annotated[str, typer.Argument(metavar="MERIT", help="A figure of merit that `qdiff show MODEL` lists.")]
 Parameters = Annotated[
     list[str] | None, typer.Option("--parameter", metavar="NAME", help="Only this parameter; repeat for more. Default: all.")
 ]
@@ -27,7 +27,7 @@ Seed = Annotated[int, typer.Option("--seed", help="Of the draws.")]
 
 def sensitivity_command(
     model: ModelName,
-    figure: FigureName,
+    merit: MeritName,
     sets: Sets = None,
     preset: Preset = None,
     parameters: Parameters = None,
@@ -40,14 +40,14 @@ def sensitivity_command(
     """Derivatives, elasticities, interactions and error bars of a figure of merit, most important parameter first."""
     with contextlib.redirect_stdout(sys.stderr):  # what a user's model prints is not the result
         cls = load_model(model)
-        checked_names([figure], cls.figures(), "figure", cls)
+        checked_names([merit], cls.merits(), "figure of merit", cls)
         sigma = _sigmas(uncertainty, cls)
         device = configured(cls, sets, preset)
 
         from ..studies.sensitivity import sensitivity
 
         with bad_values():
-            found = sensitivity(device, figure, parameters, uncertainty=sigma, samples=samples, seed=seed)
+            found = sensitivity(device, merit, parameters, uncertainty=sigma, samples=samples, seed=seed)
     if as_json:
         typer.echo(dump({"model": model, **found.record()}))
     else:
@@ -80,7 +80,7 @@ def _tables(cls: type[Model], found: Sensitivity):
     columns = ["parameter", "value", "derivative", "elasticity", "second derivative", *(["sigma", "share"] if uncertain else [])]
     arrays = [found.at, found.derivative, found.elasticity, found.second, *([found.sigma, found.share] if uncertain else [])]
     rows = [(found.labels[k], *(shown(float(a[k])) for a in arrays)) for k in order]
-    out.print(table(f"{found.figure.name} = {found.value:.12g} {found.figure.unit}", columns, rows))
+    out.print(table(f"{found.merit.name} = {found.value:.12g} {found.merit.unit}", columns, rows))
     labels = [found.labels[k] for k in order]
     for some in (order[k : k + 8] for k in range(0, len(order), 8)):
         rows = [(found.labels[a], *(f"{found.interaction[a, b]:.5g}" for b in some)) for a in order]

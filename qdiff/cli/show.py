@@ -18,7 +18,7 @@ def show_command(model: ModelName, debug: Debug = False):
 
     cls = load_model(model)
     inputs = cls.parameters().values()
-    figures = cls.figures().values()
+    merits = cls.merits().values()
     out = console()
     out.print((cls.__doc__ or cls.__name__).strip().splitlines()[0], markup=False, highlight=False)
     rows = [(p.name, _default(p), p.unit, p.bounds + (", each" if p.is_array else ""), p.text) for p in inputs if not p.static]
@@ -28,7 +28,7 @@ def show_command(model: ModelName, debug: Debug = False):
     if cls.presets:
         rows = [(name, ", ".join(f"{k}={v}" for k, v in values.items()) or "the defaults") for name, values in cls.presets.items()]
         out.print(table("Presets (--preset NAME)", ["name", "parameters"], rows))
-    out.print(table("Figures of merit", ["name", "symbol", "unit", "source", "meaning"], [_about(f) for f in figures]))
+    out.print(table("Figures of merit", ["name", "symbol", "unit", "source", "meaning"], [_about(f) for f in merits]))
 
 
 def _default(parameter) -> str:
@@ -37,5 +37,5 @@ def _default(parameter) -> str:
     return "(required)" if parameter.default is dataclasses.MISSING else parameter.default_text
 
 
-def _about(figure) -> tuple[str, ...]:
-    return figure.name, figure.symbol, figure.unit, figure.source, figure.text
+def _about(merit) -> tuple[str, ...]:
+    return merit.name, merit.symbol, merit.unit, merit.source, merit.text

@@ -23,8 +23,8 @@ Grids = Annotated[
 Together = Annotated[
     list[str] | None, typer.Option("--together", metavar="NAME,NAME", help="These grids run along one axis; repeat for more groups.")
 ]
-Figures = Annotated[
-    list[str], typer.Option("--figure", metavar="NAME", help="A figure of merit that `qdiff show MODEL` lists; repeat for more.")
+Merits = Annotated[
+    list[str], typer.Option("--merit", metavar="NAME", help="A figure of merit that `qdiff show MODEL` lists; repeat for more.")
 ]
 Out = Annotated[pathlib.Path, typer.Option("--out", metavar="FILE.nc|FILE.csv", parser=path_of, help="The file to write, a new one.")]
 Resume = Annotated[bool, typer.Option("--resume", help="Go on with the unfinished sweep of this file.")]
@@ -35,7 +35,7 @@ Chunk = Annotated[int | None, typer.Option("--chunk", help="Points computed at o
 def sweep_command(
     model: ModelName,
     grids: Grids,
-    figures: Figures,
+    merits: Merits,
     out: Out,
     sets: Sets = None,
     together: Together = None,
@@ -48,7 +48,7 @@ def sweep_command(
     """Figures of merit on a grid of parameters, written as they come; --resume goes on after an interruption."""
     with contextlib.redirect_stdout(sys.stderr):  # what a user's model prints is not the result
         cls = load_model(model)
-        checked_names(figures, cls.figures(), "figure", cls)
+        checked_names(merits, cls.merits(), "figure of merit", cls)
         values = _values(grids, cls)
 
         from ..models.parameters import split_names
@@ -56,7 +56,7 @@ def sweep_command(
 
         groups = [split_names(group) for group in together or []]
         device = configured(cls, sets)
-        with sweep(device, figures, together=groups, gradient=gradient, out=out, resume=resume, chunk=chunk, **values) as data:
+        with sweep(device, merits, together=groups, gradient=gradient, out=out, resume=resume, chunk=chunk, **values) as data:
             failed = int((data.failure != 0).sum())
             found = {"out": str(out), "points": int(data.failure.size), "failed": failed, "shape": dict(data.failure.sizes)}
             reasons = [text for key, text in data.failure.attrs.items() if key.startswith("reason_")]

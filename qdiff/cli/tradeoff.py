@@ -11,7 +11,7 @@ import typer
 from .common import Debug, Json, ModelName, Preset, Sets, bad_values, configured, dump, load_model
 from .searching import (
     Constraint,
-    FigureName,
+    MeritName,
     Optimizer,
     Out,
     Over,
@@ -31,14 +31,14 @@ if TYPE_CHECKING:
 
     from ..studies.tradeoff import Tradeoff
 
-Other = Annotated[str, typer.Argument(metavar="OTHER", help='The figure to give up for it, or a formula, such as "-heat_flow".')]
+Other = Annotated[str, typer.Argument(metavar="OTHER", help='The figure of merit to give up for it, or a formula, such as "-heat_flow".')]
 Weights = Annotated[int, typer.Option("--weights", help="How many values of alpha, evenly from 0 to 1.")]
 Starts = Annotated[int, typer.Option("--starts", help="How many points the search of each alpha starts from.")]
 
 
 def tradeoff_command(
     model: ModelName,
-    figure: FigureName,
+    merit: MeritName,
     other: Other,
     over: Over = None,
     weights: Weights = 21,
@@ -55,10 +55,10 @@ def tradeoff_command(
     as_json: Json = False,
     debug: Debug = False,
 ):
-    """Find the parameters at which alpha FIGURE + (1 - alpha) OTHER is largest, for all alpha at once."""
+    """Find the parameters at which alpha MERIT + (1 - alpha) OTHER is largest, for all alpha at once."""
     with contextlib.redirect_stdout(sys.stderr):  # what a user's model prints is not the result
         cls = load_model(model)
-        objective_checked(cls, figure)
+        objective_checked(cls, merit)
         objective_checked(cls, other)
         device = configured(cls, sets, preset)
         bounds = bounds_of(over, cls)
@@ -70,11 +70,11 @@ def tradeoff_command(
         from ..studies.tradeoff import tradeoff
         from ..studies.tradeoff_files import FILES
 
-        folder = folder_of(out, FILES, model, f"{figure}-{other}", resume)
+        folder = folder_of(out, FILES, model, f"{merit}-{other}", resume)
         with progress("the best sum", steps) as report:
             options = {"weights": weights, "starts": starts, "seed": seed, "steps": steps, "optimizer": optimizer}
             files = {"out": folder, "resume": resume}
-            curve = tradeoff(device, figure, other, bounds, ties=equal, constraints=constraints, callback=report, **options, **files)
+            curve = tradeoff(device, merit, other, bounds, ties=equal, constraints=constraints, callback=report, **options, **files)
     if as_json:
         typer.echo(dump({**curve.record(), "out": str(folder)}))
     else:
@@ -86,7 +86,7 @@ def _table(curve: Tradeoff, folder: pathlib.Path):
     from .tables import console, shown, table
 
     columns = columns_of(curve)
-    names = ["alpha", *(about.name for about in curve.figures), *columns, "remark"]
+    names = ["alpha", *(about.name for about in curve.merits), *columns, "remark"]
     rows = []
     for k, alpha in enumerate(curve.weights):
         remark = "" if curve.converged[k] else curve.messages[k]

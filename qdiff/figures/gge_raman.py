@@ -105,8 +105,8 @@ class Driven(Published):
 
     def compute(self, quick):
         drive = np.linspace(0, 1, 21 if quick else 81)
-        figures = ["current", "lagrange_parameters"]
-        out = sweep(self.devices()["driven"], figures, drive=drive, delta_prime_im=[0.5, 1.0], progress=False).drop_vars("failure")
+        merits = ["current", "lagrange_parameters"]
+        out = sweep(self.devices()["driven"], merits, drive=drive, delta_prime_im=[0.5, 1.0], progress=False).drop_vars("failure")
         out = out.rename(lagrange_parameters_0="momentum").assign_coords(momentum=momenta(self.devices()["driven"].momenta()))
         out.drive.attrs["symbol"] = r"\gamma_\mathrm{neq}"
         out.current.attrs["units"] = "J"

@@ -18,7 +18,7 @@ from .variables import crossings, declared, largest, quantity
 
 # Its change of sign near drive = 1 needs this length.
 _LENGTH = 8192
-_FIGURES = ("current", "current_up", "current_down")
+_MERITS = ("current", "current_up", "current_down")
 
 
 class Spectrum(Published):
@@ -86,9 +86,9 @@ def _currents(quick: bool):
     near_one = 1 - np.geomspace(0.1, 1e-7, 41 if quick else 161)
     drive = np.concatenate([np.linspace(0, 0.9, 19 if quick else 73)[:-1], near_one])
     chain = RashbaRectifier(length=_LENGTH)
-    out = sweep(chain, _FIGURES, dephasing_up=[0.0, 0.5, 1.0], drive=drive, progress=False).drop_vars("failure")
+    out = sweep(chain, _MERITS, dephasing_up=[0.0, 0.5, 1.0], drive=drive, progress=False).drop_vars("failure")
     out.drive.attrs["symbol"] = r"\gamma_\mathrm{neq}"
-    for name in _FIGURES:
+    for name in _MERITS:
         out[name].attrs["units"] = "J"
     return out
 
@@ -161,7 +161,7 @@ def _paint_currents(axes, one, close: bool = False):
     axes.axhline(0, color=GREY, lw=0.7)
     if close:
         one = one.sel(drive=one.drive > 0.8999)
-    for name, color in zip(_FIGURES, (BLACK, BLUE, RED), strict=True):
+    for name, color in zip(_MERITS, (BLACK, BLUE, RED), strict=True):
         axes.plot(1 - one.drive if close else one.drive, one[name], color=color, label=f"${one[name].symbol}$")
     axes.set(xlabel="1 - " * close + label(one.drive), xlim=(0.1, 1e-7) if close else (0, 1))
     if close:

@@ -15,7 +15,7 @@ from .variables import crossing, largest, peaks, quantity
 
 PAPER = "Leitch, Hammam, De Chiara (2024)"
 
-_FIGURES = (
+_MERITS = (
     "heat_current_hot",
     "heat_current_cold",
     "heat_current_load",
@@ -39,7 +39,7 @@ def _steady(quick: bool):
     """The figures of merit against β2/β1, for both inertias."""
     ratio = np.linspace(0.02, 0.9, 45 if quick else 177)
     device = _devices()["I = 1"]
-    data = sweep(device, _FIGURES, inertia=[1.0, 0.7], beta2=ratio * float(device.beta1), progress=False)
+    data = sweep(device, _MERITS, inertia=[1.0, 0.7], beta2=ratio * float(device.beta1), progress=False)
     data = data.swap_dims(beta2="ratio").assign_coords(ratio=quantity("ratio", ratio, r"\beta_2/\beta_1", "1", "hot over cold bath's beta"))
     return data.drop_vars("failure")
 
@@ -61,7 +61,7 @@ class Operation(Published):
         return _devices()
 
     def compute(self, quick):
-        keep = [name for name in _FIGURES if not name.startswith(("ergotropy", "qubit"))]
+        keep = [name for name in _MERITS if not name.startswith(("ergotropy", "qubit"))]
         return _steady(quick)[keep]
 
     def paint(self, data):

@@ -14,7 +14,7 @@ from .rotor_engine import PAPER
 from .style import BLUE, GREEN, RED, canvas, label
 from .variables import largest, quantity
 
-_FIGURES = ("rectification", "heat_flow", "angular_rectification", "angular_flow", "angular_momentum_forward", "angular_momentum_reverse")
+_MERITS = ("rectification", "heat_flow", "angular_rectification", "angular_flow", "angular_momentum_forward", "angular_momentum_reverse")
 _HOT = (0.01, 0.02, 0.03)
 _COLORS = (RED, BLUE, GREEN)
 # Weight -> marker, its size, and its face if it is not filled: the first two often coincide.
@@ -26,7 +26,7 @@ def _curves(quick: bool):
     """Rectifications and flows of both runs against chi, at three temperatures of the hot bath."""
     # Towards 1 the curves turn back quickly.
     chi = 0.98 * np.sin(np.linspace(0, np.pi / 2, 45 if quick else 181))
-    return sweep(RotorRectifier(), _FIGURES, beta2=_HOT, chi=chi, progress=False).drop_vars("failure")
+    return sweep(RotorRectifier(), _MERITS, beta2=_HOT, chi=chi, progress=False).drop_vars("failure")
 
 
 def _best(data, rectification: str, flow: str, until: float):

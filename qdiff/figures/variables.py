@@ -17,7 +17,7 @@ def quantity(dims, values, symbol: str, unit: str, text: str) -> tuple[Any, np.n
 def declared(dims, values, model: type[Model] | Model, name: str) -> tuple[Any, np.ndarray, dict[str, str]]:
     """A variable that is a model's figure of merit, with the symbol, unit and source declared there."""
     kind = model if isinstance(model, type) else type(model)
-    about = kind.figures()[name]
+    about = kind.merits()[name]
     attributes = {"symbol": about.symbol, "units": about.unit, "long_name": about.text, "source": about.source}
     return dims, np.asarray(values), attributes
 

@@ -9,7 +9,7 @@ from .lindblad import Lindblad
 from .sector import MOST, Sector, nullity, reach
 
 
-def hidden(motion: Lindblad, sector: Sector) -> int:
+def hidden(generator: Lindblad, sector: Sector) -> int:
     """How many independent stationary operators there are beside those in the sector that the populations reach.
 
     Where there is one, such as sigma_x of a qubit with H and jump proportional to sigma_x, coherences that the
@@ -17,7 +17,7 @@ def hidden(motion: Lindblad, sector: Sector) -> int:
     structure and generic copies; what is conserved by a relation that these do not show is not found.
 
     Args:
-        motion: the generator. sector: `reach(motion)`.
+        generator: such as `Lindblad(...)`. sector: `reach(generator)`.
 
     Returns:
         Their number; zero also where the dimension exceeds `MOST`, beyond which nobody looks.
@@ -25,7 +25,7 @@ def hidden(motion: Lindblad, sector: Sector) -> int:
     d = sector.dim
     if d > MOST or sector.size == d * d:
         return 0
-    full = reach(motion, Pattern(d, *np.indices((d, d)).reshape(2, -1)))
+    full = reach(generator, Pattern(d, *np.indices((d, d)).reshape(2, -1)))
     inside = set(zip(sector.row.tolist(), sector.col.tolist(), sector.part.tolist(), strict=True))
     outside = np.array([c not in inside for c in zip(full.row.tolist(), full.col.tolist(), full.part.tolist(), strict=True)])
     # The sector is closed: what is outside may feed it but is not fed by it, and every stationary operator of the

@@ -36,7 +36,7 @@ class Jump(eqx.Module):
         ValueError: the groups do not fit to the operator and the rates.
 
     The rate stands apart from the operator so that derivatives exist at rate zero. Energy and quanta do not enter the
-    motion; they are what `cumulants` counts.
+    generator; they are what `cumulants` counts.
     """
 
     rate: ArrayLike
@@ -113,8 +113,8 @@ def lead_jumps(annihilator: Operator, energy, lead: FermionicLead | GivenLead, s
     Example:
         >>> import qdiff as qd
         >>> dot = qd.Space(dot=qd.Fermions("c")).dot
-        >>> motion = qd.Lindblad(0.5 * dot.n, {"lead": qd.lead_jumps(dot.c, 0.5, qd.FermionicLead(2.0, 0.1, 0.3))})
-        >>> round(float(qd.steady_state(motion).expect(dot.n)), 6)
+        >>> generator = qd.Lindblad(0.5 * dot.n, {"lead": qd.lead_jumps(dot.c, 0.5, qd.FermionicLead(2.0, 0.1, 0.3))})
+        >>> round(float(qd.steady_state(generator).expect(dot.n)), 6)
         0.310026
     """
     if not isinstance(annihilator, Operator):
@@ -151,8 +151,8 @@ class Lindblad(eqx.Module):
         >>> import qdiff as qd
         >>> qubit = qd.Space(qubit=qd.Spin()).qubit
         >>> bath = qd.BosonicBath(1.0, 0.1)
-        >>> motion = qd.Lindblad(qubit.z, {"bath": qd.thermal_jumps(qubit.minus, 2.0, bath)})
-        >>> state = qd.steady_state(motion)
+        >>> generator = qd.Lindblad(qubit.z, {"bath": qd.thermal_jumps(qubit.minus, 2.0, bath)})
+        >>> state = qd.steady_state(generator)
         >>> float(state.expect(qubit.z)) - float(-jnp.tanh(1.0)) < 1e-15
         True
     """
@@ -286,15 +286,15 @@ def allowed_rates(rates):
     return (rates >= 0) & (rates < jnp.inf)
 
 
-def refusals(motion: Lindblad) -> list[Found]:
+def refusals(generator: Lindblad) -> list[Found]:
     """Why rates are refused: what is wrong with the arguments that they were made of, then which baths have a wrong rate."""
     found: dict[str, Any] = {}
-    for label in motion.labels:
-        for fault in (f for j in motion.jumps[label] for f in j.faults):
+    for label in generator.labels:
+        for fault in (f for j in generator.jumps[label] for f in j.faults):
             sentence = f"{fault.sentence} (bath {label!r})"
             found[sentence] = fault.there | found.get(sentence, False)
-    for label in motion.labels:
-        rates = [jnp.ravel(jnp.asarray(j.rate, float)) for j in motion.jumps[label]]
+    for label in generator.labels:
+        rates = [jnp.ravel(jnp.asarray(j.rate, float)) for j in generator.jumps[label]]
         wrong = ~jnp.all(jnp.array([jnp.all(allowed_rates(r)) for r in rates], bool))
         found[f"a rate of bath {label!r} is negative or not finite"] = wrong
     return [Found(there, Failure(sentence)) for sentence, there in found.items()]

@@ -134,8 +134,8 @@ class PiecewiseConstant(Pulse):
         >>> q = qd.Space(q=qd.Spin()).q
         >>> def flipped(angle):
         ...     drive = qd.PiecewiseConstant([50.0, 55.0], jnp.array([angle / 10]))
-        ...     motion = lambda t: qd.Lindblad(drive(t) * q.x, {"loss": (1e-9, q.minus)})
-        ...     return qd.evolve(motion, {"q": "down"}, 60.0, expect=q.up).expectations[0]
+        ...     generator = lambda t: qd.Lindblad(drive(t) * q.x, {"loss": (1e-9, q.minus)})
+        ...     return qd.evolve(generator, {"q": "down"}, 60.0, expect=q.up).expectations[0]
         >>> [round(float(f(jnp.pi / 2)), 6) for f in (flipped, jax.grad(flipped))]
         [0.5, 0.5]
     """

@@ -173,7 +173,7 @@ def _non_negative(rate: ArrayLike, label):
     return jnp.asarray(rate, float)
 
 
-def pauli(motion: Lindblad) -> Rates:
+def pauli(generator: Lindblad) -> Rates:
     """The rate equation that the populations of a Lindblad equation obey, if they do not depend on any coherence.
 
         R_ij = sum over jumps of rate |A_ij|^2,  in the generator's own basis
@@ -182,7 +182,7 @@ def pauli(motion: Lindblad) -> Rates:
     come from, and within a degenerate level the basis is the given one.
 
     Args:
-        motion: a generator such as `secular(...)`.
+        generator: such as `secular(...)`.
 
     Returns:
         `Rates`, with the baths' names.
@@ -190,18 +190,18 @@ def pauli(motion: Lindblad) -> Rates:
     Raises:
         ValueError: populations and coherences are coupled.
     """
-    sector = reach(instance("motion", motion, Lindblad))
+    sector = reach(instance("generator", generator, Lindblad))
     if not sector.is_population.all():
         count = int(np.sum(~sector.is_population))
-        raise ValueError(f"motion must not couple populations to coherences, but {count} real numbers in coherences follow them")
+        raise ValueError(f"generator must not couple populations to coherences, but {count} real numbers in coherences follow them")
     jumps = {}
-    for label in motion.labels:
+    for label in generator.labels:
         found = []
-        for jump in motion.jumps[label]:
+        for jump in generator.jumps[label]:
             pattern, rate = jump.operator.pattern, jnp.atleast_1d(jnp.asarray(jump.rate, float))
             group = np.zeros(pattern.nnz, int) if jump.groups is None else np.asarray(jump.groups)
             off = np.flatnonzero(pattern.row != pattern.col)
             values = jnp.asarray(jump.operator.values)[off]
             found.append((pattern.col[off], pattern.row[off], rate[group[off]] * jnp.real(values * values.conj())))
         jumps[label] = found
-    return Rates(jnp.real(motion.H.diagonal()), jumps)
+    return Rates(jnp.real(generator.H.diagonal()), jumps)

@@ -87,10 +87,10 @@ class Sector(Coordinates):
 
     # ---- run time ---------------------------------------------------------------------------------------
 
-    def terms(self, motion: Lindblad):
+    def terms(self, generator: Lindblad):
         """The real numbers from which every generator entry is summed, and the rates behind them."""
         plan, kplan = self._plan, self._kplan
-        jumps = [j for label in self.labels for j in motion.jumps[label]]
+        jumps = [j for label in self.labels for j in generator.jumps[label]]
         values = jnp.concatenate([jnp.asarray(j.operator.values) for j in jumps]) if jumps else jnp.zeros(0)
         rates = jnp.concatenate([jnp.atleast_1d(jnp.asarray(j.rate, float)) for j in jumps]) if jumps else jnp.zeros(0)
         # A negative rate is no decay and no solver may take it for one: NaN, and so is every derivative.
@@ -98,20 +98,20 @@ class Sector(Coordinates):
         loss = take(rates, kplan["rate"]) * _conj(take(values, kplan["p"])) * take(values, kplan["q"])
         loss = sum_into(loss, kplan["out"], int(kplan["size"][0]))
         gain = take(rates, plan["rate"]) * take(values, plan["p"]) * _conj(take(values, plan["q"]))
-        parts = [jnp.asarray(motion.H.values), loss, gain]
+        parts = [jnp.asarray(generator.H.values), loss, gain]
         real = [jnp.real(p) if jnp.iscomplexobj(p) else p for p in parts]
         imag = [jnp.imag(p) if jnp.iscomplexobj(p) else jnp.zeros(0) for p in parts]
         return jnp.concatenate(real + imag)
 
-    def values(self, motion: Lindblad):
+    def values(self, generator: Lindblad):
         """The generator's entries (nnz,) [rate]."""
         plan = self._plan
-        terms = plan["weight"] * take(self.terms(motion), plan["term"])
+        terms = plan["weight"] * take(self.terms(generator), plan["term"])
         return sum_into(terms, plan["out"], self.target.size)
 
-    def act_by_label(self, motion: Lindblad, x):
+    def act_by_label(self, generator: Lindblad, x):
         """L_b x for every bath b, shape (n_labels, size) [rate]."""
-        terms = self.terms(motion)
+        terms = self.terms(generator)
         moved = [self.act_of(terms, x, label) for label in self.labels]
         return jnp.stack(moved) if moved else jnp.zeros((0, self.size))
 
@@ -123,7 +123,7 @@ class Sector(Coordinates):
         change = plan["weight"][on] * take(terms, plan["term"][on]) * take(x, self.source[out])
         return sum_into(change, self.target[out], self.size)
 
-    def gains(self, motion: Lindblad, bath: str):
+    def gains(self, generator: Lindblad, bath: str):
         """What the jumps of one bath add to x: the static places `target`, `source` and `jump` (the number of the jump,
         members of families counted one by one), and the values (terms,) [rate], one for each place.
 
@@ -131,8 +131,8 @@ class Sector(Coordinates):
         """
         plan, b = self._plan, self.labels.index(bath)
         on = np.flatnonzero((plan["label"] == b) & (plan["jump"] >= 0))
-        first = sum(np.size(j.rate) for label in self.labels[:b] for j in motion.jumps[label])
-        values = plan["weight"][on] * take(self.terms(motion), plan["term"][on])
+        first = sum(np.size(j.rate) for label in self.labels[:b] for j in generator.jumps[label])
+        values = plan["weight"][on] * take(self.terms(generator), plan["term"][on])
         return self.target[plan["out"][on]], self.source[plan["out"][on]], plan["jump"][on] - first, values
 
 
@@ -143,18 +143,18 @@ def _conj(x):
 # ---- trace time -----------------------------------------------------------------------------------------
 
 
-def reach(motion: Lindblad, start: Pattern | None = None, *, counted: str | None = None) -> Sector:
+def reach(generator: Lindblad, start: Pattern | None = None, *, counted: str | None = None) -> Sector:
     """The sector that the populations (or the elements of `start`, in the generator's frame) reach.
 
     The jumps of a `counted` bath are told apart: what two of them add to one element may cancel in the generator,
     but not where they are counted with different weights.
     """
-    dim, labels = motion.H.size, motion.labels
-    jumps = [(b, j) for b, label in enumerate(labels) for j in motion.jumps[label]]
+    dim, labels = generator.H.size, generator.labels
+    jumps = [(b, j) for b, label in enumerate(labels) for j in generator.jumps[label]]
     loss = _loss(dim, jumps)
     kinds = _Kinds(len(labels), None if counted is None else labels.index(counted))
-    found = _explore(dim, motion.H, jumps, loss, start, kinds)
-    return _real_form(dim, labels, motion.H, jumps, loss, found, start, kinds)
+    found = _explore(dim, generator.H, jumps, loss, start, kinds)
+    return _real_form(dim, labels, generator.H, jumps, loss, found, start, kinds)
 
 
 class _Kinds:

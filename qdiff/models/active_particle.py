@@ -28,7 +28,7 @@ from ..solvers.scattering import driven_scattering, evolve_scattering
 from ..solvers.slowest import slowest_scattering
 from .active_bands import Bands, master_equation
 from .active_phonons import RANGES, Phonons
-from .base import Model, compile_method, figure, parameter, setting, shared
+from .base import Model, compile_method, merit, parameter, setting, shared
 
 _COLD = Failure("T must be above |dT|/2, or the cold bath has a temperature below zero")
 _NO_OPTIMUM = Failure("the speed has no maximum between the coldest and the hottest temperature that were looked at")
@@ -203,45 +203,45 @@ class ActiveParticle(Model):
 
     # ---- figures of merit -------------------------------------------------------------------------------
 
-    @figure(symbol=r"\langle v \rangle", unit="energy", source="Eqs. (2), (S2)")
+    @merit(symbol=r"\langle v \rangle", unit="energy", source="Eqs. (2), (S2)")
     def velocity(self):
         """Mean velocity once the spin is stationary and before the momentum relaxes."""
         bands, k = self.bands(), self.momenta
         return self._thermal() @ bands.excess_velocity(k) + self._persistent()
 
-    @figure(symbol=r"\langle v \rangle^{(1)}", unit="energy", source="Eqs. (4), (S4), sign reversed")
+    @merit(symbol=r"\langle v \rangle^{(1)}", unit="energy", source="Eqs. (4), (S4), sign reversed")
     def velocity_linear_response(self):
         """`velocity` to first order in dT."""
         bands, k = self.bands(), self.momenta
         return -bands.bias / bands.T**2 * (self._thermal() @ (_share(*bands.couplings(k)) * _drive(bands, k)))
 
-    @figure(symbol=r"\langle v \rangle_{t \to \infty}", unit="energy", source="Eqs. (6), (S38)")
+    @merit(symbol=r"\langle v \rangle_{t \to \infty}", unit="energy", source="Eqs. (6), (S38)")
     def velocity_relaxed(self):
         """Stationary velocity of the scattering model, with the spin and the momentum both relaxed."""
         return jnp.sum(self._relaxed()[1] * self._velocities()) + self._persistent()
 
-    @figure(symbol=r"\langle v \rangle_{DD}", unit="energy", source="Eqs. (7), (S17)-(S19), with the flux")
+    @merit(symbol=r"\langle v \rangle_{DD}", unit="energy", source="Eqs. (7), (S17)-(S19), with the flux")
     def velocity_drift_diffusion(self):
         """Stationary velocity of the drift-diffusion equation, the limit of weak phonons of short range."""
         r = self._quadrature()
         return r.weight @ self.bands().mean_velocity(r.k)
 
-    @figure(symbol="t_s", unit="1/rate", source="Eq. (S1), at k = 0")
+    @merit(symbol="t_s", unit="1/rate", source="Eq. (S1), at k = 0")
     def spin_relaxation_time(self):
         """1/Gamma at k = 0."""
         return 1 / self.bands().relaxation(jnp.zeros(()))
 
-    @figure(symbol="t_m", unit="1/rate", source="slowest decay of Eq. (6)")
+    @merit(symbol="t_m", unit="1/rate", source="slowest decay of Eq. (6)")
     def momentum_relaxation_time(self):
         """One over the slowest decay rate of the scattering model."""
         return 1 / slowest_scattering(self.scattering())
 
-    @figure(symbol="g(0)", unit="energy^2", source="Eq. (10), with the factor 4")
+    @merit(symbol="g(0)", unit="energy^2", source="Eq. (10), with the factor 4")
     def velocity_fluctuation(self):
         """<v^2> - <v>^2 before the momentum relaxes."""
         return jnp.real(self._correlation(jnp.zeros(1), self._as_distribution(self._thermal()))[0])
 
-    @figure(symbol="T_{opt}", unit="energy", source="Fig. 2; Eq. (S7) is its limit")
+    @merit(symbol="T_{opt}", unit="energy", source="Fig. 2; Eq. (S7) is its limit")
     def optimal_temperature(self, bias_ratio=None):
         """The T of the largest |velocity| at fixed dT; at fixed dT/T if `bias_ratio` is given, here or in the model."""
         ratio = self.bias_ratio if bias_ratio is None else bias_ratio

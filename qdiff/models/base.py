@@ -21,13 +21,13 @@ from .limits import poisoned, within_bounds
 from .parameters import Parameter, assigned, known_name, names_of, parameter, setting, whole
 
 __all__ = [
-    "Figure",
+    "Merit",
     "Model",
     "Parameter",
     "as_number",
     "compile_method",
-    "figure",
     "known_name",
+    "merit",
     "names_of",
     "parameter",
     "setting",
@@ -37,7 +37,7 @@ __all__ = [
 
 
 @dataclasses.dataclass(frozen=True)
-class Figure:
+class Merit:
     """What a figure of merit is: its name, symbol, unit, source equation, and first line of documentation."""
 
     name: str
@@ -61,7 +61,7 @@ def sharing():
 
 
 def shared(method):
-    """A method (without arguments) that several figures need, such as the steady state: computed once for all of them."""
+    """A method (without arguments) that several figures of merit need, such as the steady state: computed once for all of them."""
 
     @functools.wraps(method)
     def wrapper(self):
@@ -76,7 +76,7 @@ def shared(method):
     return wrapper
 
 
-def figure(*, symbol: str, unit: str, source: str):
+def merit(*, symbol: str, unit: str, source: str):
     """Declare a method as a figure of merit, and compile it when it is called.
 
     It can be called without arguments; further ones, arrays such as times, are optional.
@@ -88,7 +88,7 @@ def figure(*, symbol: str, unit: str, source: str):
     def decorate(method):
         wrapper = compile_method(method)
         text = (method.__doc__ or "").strip().splitlines()
-        wrapper.about = Figure(method.__name__, symbol, unit, source, text[0] if text else "")  # type: ignore[attr-defined]  (functions carry attributes, which their type does not say)
+        wrapper.about = Merit(method.__name__, symbol, unit, source, text[0] if text else "")  # type: ignore[attr-defined]  (functions carry attributes, which their type does not say)
         return wrapper
 
     return decorate
@@ -118,7 +118,7 @@ def compile_method(method):
 
     @functools.wraps(method)
     def wrapper(self, *arrays):
-        if _share.get() is not None:  # inside another figure or `evaluate`: part of its program
+        if _share.get() is not None:  # inside another figure of merit or `evaluate`: part of its program
             return method(self, *arrays)
         arrays = tuple(x if x is None or isinstance(x, range) else jnp.asarray(x) for x in arrays)
         inspected = not isinstance(self, Model) or self._inspected
@@ -134,10 +134,10 @@ def compile_method(method):
 
 
 class Model(eqx.Module):
-    """A device: fields are its parameters, methods marked with `figure` its figures of merit.
+    """A device: fields are its parameters, methods marked with `merit` its figures of merit.
 
     Subclass it, declare fields with `parameter` (floats) and `setting` (static), write a method that builds the
-    generator (decorated with `structured`), and mark the results with `figure`. Everything else (evaluation,
+    generator (decorated with `structured`), and mark the results with `merit`. Everything else (evaluation,
     gradients, optimisation, the command line) follows.
 
     Example:
@@ -147,16 +147,16 @@ class Model(eqx.Module):
         ...     beta: float = qd.parameter(2.0, unit="1/energy", low=0, open=True)
         ...
         ...     @qd.structured
-        ...     def motion(self):
+        ...     def generator(self):
         ...         qubit = qd.Space(qubit=qd.Spin()).qubit
         ...         bath = qd.BosonicBath(self.beta, 0.1)
         ...         return qd.Lindblad(self.gap / 2 * qubit.z, {"bath": qd.thermal_jumps(qubit.minus, self.gap, bath)})
         ...
-        ...     @qd.figure(symbol="p", unit="1", source="two-level thermal state")
+        ...     @qd.merit(symbol="p", unit="1", source="two-level thermal state")
         ...     def excited(self):
         ...         "Population of the upper level."
-        ...         motion = self.motion()
-        ...         return qd.steady_state(motion).expect(motion.space.qubit.up)
+        ...         generator = self.generator()
+        ...         return qd.steady_state(generator).expect(generator.space.qubit.up)
         >>> device = Damped(beta=1.0)
         >>> round(float(device.excited()), 6)
         0.268941
@@ -166,7 +166,7 @@ class Model(eqx.Module):
 
     # Named sets of parameters, such as those of a figure of the paper.
     presets: ClassVar[dict[str, dict[str, Any]]] = {}
-    # How many times as many points as it has starts `optimize` looks at before it chooses them: more where a figure has ripples.
+    # How many times as many points as it has starts `optimize` looks at before it chooses them: more where a figure of merit has ripples.
     screening: ClassVar[int] = 1
 
     @classmethod
@@ -203,13 +203,13 @@ class Model(eqx.Module):
         return out
 
     @classmethod
-    def figures(cls) -> dict[str, Figure]:
+    def merits(cls) -> dict[str, Merit]:
         """The model's figures of merit, by name, in the order of definition (base classes first)."""
-        out: dict[str, Figure] = {}
+        out: dict[str, Merit] = {}
         for base in reversed(cls.__mro__):
             for name, member in vars(base).items():
                 about = getattr(getattr(member, "__wrapped__", member), "about", None) or getattr(member, "about", None)
-                if isinstance(about, Figure):
+                if isinstance(about, Merit):
                     out[name] = about
         return out
 
@@ -220,7 +220,7 @@ class Model(eqx.Module):
         return {name: search for name, search in found.items() if search is not None}
 
     def checks(self) -> dict:
-        """Numbers that say how accurate this model's solutions are, traced like a figure; models override it."""
+        """Numbers that say how accurate this model's solutions are, traced like a figure of merit; models override it."""
         return {}
 
     def remarks(self, checks: dict) -> dict:
@@ -252,7 +252,7 @@ def _checks(model):
 
 
 def as_number(name: str, value) -> Any:
-    """What a figure returned as an array.
+    """What a method that stands for a figure of merit returned, as an array.
 
     Raises:
         ValueError: it is neither a number nor an array of numbers.

@@ -87,11 +87,11 @@ def occupations(space: FockSpace, populations):
     return jnp.asarray(space.filled.T) @ populations
 
 
-def steady_occupations(space: FockSpace, motion) -> Array:
-    """<eta+_k eta_k> (modes,) in the steady state of the generator that `motion()` makes, in a space of definite number."""
+def steady_occupations(space: FockSpace, generator) -> Array:
+    """<eta+_k eta_k> (modes,) in the steady state of the generator that `generator()` makes, in a space of definite number."""
     if space.states.size == 1:  # no place to go
         return jnp.asarray(space.filled[0], float)
-    return occupations(space, steady_state(motion()).populations())
+    return occupations(space, steady_state(generator()).populations())
 
 
 def raman_chain(model, particles: int | None) -> tuple[FockSpace, Callable[[], Lindblad]]:
@@ -105,7 +105,7 @@ def raman_chain(model, particles: int | None) -> tuple[FockSpace, Callable[[], L
     energies = -2 * model.J * jnp.cos(k)
 
     @structured
-    def motion():
+    def generator():
         into, out = 1 + delta * jnp.exp(-1j * k), 1 - delta_prime * jnp.exp(1j * k)
         transfers = [
             combined([space.moved((a - q) % L, a) for a in range(L)], [into[(a - q) % L] * out[a] for a in range(L)]) for q in range(L)
@@ -117,7 +117,7 @@ def raman_chain(model, particles: int | None) -> tuple[FockSpace, Callable[[], L
         }
         return Lindblad(mode_energies(space, energies), jumps)
 
-    return space, motion
+    return space, generator
 
 
 def rashba_chain(model, particles: int | None) -> tuple[FockSpace, Callable[[], Lindblad]]:
@@ -131,7 +131,7 @@ def rashba_chain(model, particles: int | None) -> tuple[FockSpace, Callable[[], 
     energies = model.band_energies().reshape(-1)
 
     @structured
-    def motion():
+    def generator():
         up, down = spin_amplitudes(model)
         rate = model.coupling * model.J
 
@@ -148,7 +148,7 @@ def rashba_chain(model, particles: int | None) -> tuple[FockSpace, Callable[[], 
         }
         return Lindblad(mode_energies(space, energies), jumps)
 
-    return space, motion
+    return space, generator
 
 
 def spin_amplitudes(model):

@@ -21,7 +21,7 @@ from ..generators.channels import Channel, Channels, Rates
 from ..operators import ring
 from ..solvers.channel_evolution import evolve_occupations
 from ..solvers.channels import Ensemble, gibbs_ensemble
-from .base import Model, compile_method, figure, parameter, setting, shared
+from .base import Model, compile_method, merit, parameter, setting, shared
 from .gge_many_body import raman_chain, rashba_chain, steady_occupations
 
 # The sums over modes of a chain converge exponentially in its length: on one of this length the search begins.
@@ -51,7 +51,7 @@ class _GibbsChain(Model):
         sample = ring.momenta(_SAMPLE) if self.length > _SAMPLE else None
         return Channels(self._rates(), type(self)._weights, ring.momenta(self.length), self, self.coupling * self.J, sample)
 
-    @figure(symbol="k", unit="1", source="Eq. (7)")
+    @merit(symbol="k", unit="1", source="Eq. (7)")
     def momenta(self):
         """Momenta (length,), 2 pi m/length from -pi (or just above it, for odd lengths) up."""
         return 2 * np.pi / self.length * ring.numbers(self.length)
@@ -63,17 +63,17 @@ class _GibbsChain(Model):
         """The steady generalised Gibbs ensemble."""
         return gibbs_ensemble(self.channels(), self.filling)
 
-    @figure(symbol="I", unit="energy", source="Eqs. (13), (23)")
+    @merit(symbol="I", unit="energy", source="Eqs. (13), (23)")
     def current(self):
         """Particles per time to the right, of the Hamiltonian: the dissipative current of order `coupling` is left out."""
         return self.ensemble().mean(type(self)._velocities)
 
-    @figure(symbol=r"\lambda", unit="1", source="Eq. (4)")
+    @merit(symbol=r"\lambda", unit="1", source="Eq. (4)")
     def lagrange_parameters(self):
         """Lagrange parameters of the modes in the steady state; bands first, the upper one first."""
         return self.ensemble().lagrange_parameters()
 
-    @figure(symbol="n", unit="1", source="Eq. (4)")
+    @merit(symbol="n", unit="1", source="Eq. (4)")
     def occupations(self):
         """Occupations of the modes in the steady state; bands first, the upper one first."""
         return self.ensemble().occupations()
@@ -87,15 +87,15 @@ class _GibbsChain(Model):
         Args:
             particles: how many there are on the whole chain.
         """
-        space, motion = self._many_body(particles)
-        return steady_occupations(space, motion).reshape(self.channels().shape)
+        space, generator = self._many_body(particles)
+        return steady_occupations(space, generator).reshape(self.channels().shape)
 
     def relaxation(self, times, initial=None, solver=None) -> GibbsRelaxation:
         """The ensemble in time, Eqs. (10) and (20): Fig. 2.
 
         Args:
             times: (k,), ascending, from zero up [1/energy].
-            initial: occupations in the shape of that figure; by default those of infinite temperature, all the same [1].
+            initial: occupations in the shape of that figure of merit; by default those of infinite temperature, all the same [1].
             solver: `qd.Explicit(...)` or `qd.Stiff(...)`, as for `qd.evolve_occupations`.
 
         Returns:
@@ -118,7 +118,7 @@ class _GibbsChain(Model):
         """The right-hand side of Eqs. (10) and (20): how fast lambda and the occupations change at given lambda.
 
         Args:
-            lagrange_parameters: in the shape of the figure of that name [1].
+            lagrange_parameters: in the shape of the figure of merit of that name [1].
 
         Returns:
             `Rates`, the pair of d lambda/dt and dn/dt in that shape [energy].
@@ -165,7 +165,7 @@ class RamanRectifier(_GibbsChain):
 
         L_j = sqrt(J) (c+_j + delta c+_{j+1}) (c_j - delta' c_{j+1})
 
-    Figures are per site and of one spin species. A chain of 64 sites is converged to rounding at the default values.
+    Figures of merit are per site and of one spin species. A chain of 64 sites is converged to rounding at the default values.
 
     Example:
         >>> import qdiff as qd
@@ -206,7 +206,7 @@ class RashbaRectifier(_GibbsChain):
 
         L_{j sigma} = sqrt(J gamma_sigma) c+_{j sigma} c_{j sigma},   gamma_up = dephasing_up, gamma_down = 1 - dephasing_up
 
-    Arrays have the upper band first, (2, length). Figures are per site, with both spins.
+    Arrays have the upper band first, (2, length). Figures of merit are per site, with both spins.
 
     The current changes sign once more close to drive = 1 (at 0.99958 for the default values, from length 8192 on), and
     goes to zero there as a square root: modes that are all spin down at k = 0 and pi never feel a bath of spin up. At
@@ -264,17 +264,17 @@ class RashbaRectifier(_GibbsChain):
     _velocity: ClassVar[dict] = {"current": _velocities, "current_up": _velocities_up, "current_down": _velocities_down}
     _many_body = rashba_chain
 
-    @figure(symbol=r"I_\uparrow", unit="energy", source="Eqs. (24), (C5)")
+    @merit(symbol=r"I_\uparrow", unit="energy", source="Eqs. (24), (C5)")
     def current_up(self):
         """The part of the current that arrives as spin up; spin is not conserved, so this is a definition."""
         return self.ensemble().mean(type(self)._velocities_up)
 
-    @figure(symbol=r"I_\downarrow", unit="energy", source="Eqs. (24), (C6)")
+    @merit(symbol=r"I_\downarrow", unit="energy", source="Eqs. (24), (C6)")
     def current_down(self):
         """The part of the current that arrives as spin down."""
         return self.ensemble().mean(type(self)._velocities_down)
 
-    @figure(symbol=r"\epsilon", unit="energy", source="Eq. (C2)")
+    @merit(symbol=r"\epsilon", unit="energy", source="Eq. (C2)")
     def band_energies(self):
         """Energies (2, length) of the modes."""
         return Bands.at(self, ring.momenta(self.length)).energy

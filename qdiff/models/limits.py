@@ -32,5 +32,5 @@ def within_bounds(model) -> tuple[dict[str, Any], Any]:
 
 
 def poisoned(out, bad):
-    """Every real or complex number in `out`, NaN where `bad`: a figure may compare a parameter, which NaN passes silently."""
+    """Every real or complex number in `out`, NaN where `bad`: a comparison of parameters lets NaN pass silently."""
     return jax.tree.map(lambda x: unless(x, bad) if eqx.is_inexact_array(x) else x, out)

@@ -171,7 +171,7 @@ def parameter(
         >>> class Chain(qd.Model):
         ...     J: jax.Array = qd.parameter([1.0, 2.0, 2.0], unit="energy", low=0)
         ...
-        ...     @qd.figure(symbol="|J|", unit="energy", source="Pythagoras")
+        ...     @qd.merit(symbol="|J|", unit="energy", source="Pythagoras")
         ...     def length(self):
         ...         "Of the vector of couplings."
         ...         return jnp.linalg.norm(self.J)

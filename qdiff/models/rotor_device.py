@@ -29,7 +29,7 @@ from ..thermodynamics.entropy import entropy_production
 from ..thermodynamics.ergotropy import ergotropy
 from ..thermodynamics.flows import Ledger, current, currents, ledger
 from ..thermodynamics.gibbs import gibbs
-from .base import Model, compile_method, figure, parameter, setting, shared
+from .base import Model, compile_method, merit, parameter, setting, shared
 
 
 class _RotorDevice(Model):
@@ -118,7 +118,7 @@ class RotorEngine(_RotorDevice):
     """
 
     @structured
-    def motion(self) -> Lindblad:
+    def generator(self) -> Lindblad:
         """The generator of Eq. (13), baths "cold", "hot" and "load"."""
         s, (g1, g2) = self.space, self.couplings()
         return Lindblad(
@@ -133,7 +133,7 @@ class RotorEngine(_RotorDevice):
     @shared
     def steady(self) -> State:
         """The stationary state."""
-        return steady_state(self.motion())
+        return steady_state(self.generator())
 
     def start(self) -> Operator:
         """The state that Figs. 6 to 8 start from: the qubits each at its bath's temperature, the rotor in l = 0."""
@@ -143,73 +143,73 @@ class RotorEngine(_RotorDevice):
 
     def evolution(self, times) -> Evolution:
         """The states at `times` (k,) [1/energy], from `start` at time zero."""
-        return evolve(self.motion(), self.start(), times)
+        return evolve(self.generator(), self.start(), times)
 
     @shared
     def ledger(self) -> Ledger:
         """Heat (through H0) and work (through HI) of every bath, Eqs. (18) to (26) [energy^2]."""
         state = self.steady()
-        return ledger(state.motion, state, self.uncoupled())
+        return ledger(state.generator, state, self.uncoupled())
 
-    @figure(symbol=r"\dot Q_1", unit="energy^2", source="Eq. (19)")
+    @merit(symbol=r"\dot Q_1", unit="energy^2", source="Eq. (19)")
     def heat_current_cold(self):
         """Heat per time from the cold bath into the qubits."""
         return self.ledger().heat["cold"]
 
-    @figure(symbol=r"\dot Q_2", unit="energy^2", source="Eq. (19)")
+    @merit(symbol=r"\dot Q_2", unit="energy^2", source="Eq. (19)")
     def heat_current_hot(self):
         """Heat per time from the hot bath into the qubits."""
         return self.ledger().heat["hot"]
 
-    @figure(symbol=r"\dot Q_r", unit="energy^2", source="Eq. (21)")
+    @merit(symbol=r"\dot Q_r", unit="energy^2", source="Eq. (21)")
     def heat_current_load(self):
         """Heat per time from the load into the rotor."""
         return self.ledger().heat["load"]
 
-    @figure(symbol=r"\dot W^{(Q)}", unit="energy^2", source="Eq. (24)")
+    @merit(symbol=r"\dot W^{(Q)}", unit="energy^2", source="Eq. (24)")
     def power_qubits(self):
         """Work per time done on the system by the collisions with the qubits; negative for an engine."""
         work = self.ledger().work
         return work["cold"] + work["hot"]
 
-    @figure(symbol=r"\dot W^{(r)}", unit="energy^2", source="Eq. (26)")
+    @merit(symbol=r"\dot W^{(r)}", unit="energy^2", source="Eq. (26)")
     def power_load(self):
         """Work per time done on the system by the local load."""
         return self.ledger().work["load"]
 
-    @figure(symbol=r"\eta", unit="1", source="Eq. (37)")
+    @merit(symbol=r"\eta", unit="1", source="Eq. (37)")
     def efficiency(self):
         """-power_qubits / heat_current_hot; an efficiency in engine mode only."""
         return engine.efficiency(self.heat_current_hot(), self.power_qubits())
 
-    @figure(symbol=r"\mathrm{COP}", unit="1", source="Eq. (38)")
+    @merit(symbol=r"\mathrm{COP}", unit="1", source="Eq. (38)")
     def cop(self):
         """heat_current_cold / power_qubits; a coefficient of performance in refrigerator mode only."""
         return engine.cop(self.heat_current_cold(), self.power_qubits())
 
-    @figure(symbol=r"\langle L_z \rangle", unit="1", source="Sec. II")
+    @merit(symbol=r"\langle L_z \rangle", unit="1", source="Sec. II")
     def angular_momentum(self):
         """Mean angular momentum of the rotor."""
         return self.steady().expect(self.space.wheel.L)
 
-    @figure(symbol=r"\mathcal{E}", unit="energy", source="Eq. (35)")
+    @merit(symbol=r"\mathcal{E}", unit="energy", source="Eq. (35)")
     def ergotropy(self):
         """Work that a unitary on the whole device can extract."""
         return ergotropy(self.steady().rho, self.uncoupled() + self.interaction())
 
-    @figure(symbol=r"\mathcal{E}_Q", unit="energy", source="Eq. (35)")
+    @merit(symbol=r"\mathcal{E}_Q", unit="energy", source="Eq. (35)")
     def ergotropy_qubits(self):
         """Work that a unitary on the two qubits can extract; a kink where two populations cross."""
         pair = self.space.keep("cold", "hot")
         return ergotropy(self.steady().reduced("cold", "hot"), self.B1 * pair.cold.z + self.B2 * pair.hot.z)
 
-    @figure(symbol=r"\mathcal{E}_r", unit="energy", source="Eq. (35)")
+    @merit(symbol=r"\mathcal{E}_r", unit="energy", source="Eq. (35)")
     def ergotropy_rotor(self):
         """Work that a unitary on the rotor can extract."""
         wheel = self.space.keep("wheel").wheel
         return ergotropy(self.steady().reduced("wheel"), wheel.L2 / (2 * self.inertia))
 
-    @figure(symbol=r"\sigma", unit="energy", source="Spohn's form, with the load's true fixed point")
+    @merit(symbol=r"\sigma", unit="energy", source="Spohn's form, with the load's true fixed point")
     def entropy_production(self):
         """Entropy produced per time, by Spohn's formula."""
         state = self.steady()
@@ -219,45 +219,45 @@ class RotorEngine(_RotorDevice):
             "hot": (self.beta2, self.B2 * s.hot.z),
             "load": (-1.0, self.load_fixed_point()),
         }
-        return entropy_production(state.motion, state, fixed)
+        return entropy_production(state.generator, state, fixed)
 
     @shared
     def _counts_hot(self):
         """The first two cumulants of the heat from the hot bath, 2 B2 a quantum."""
         state = self.steady()
-        return cumulants(state.motion, state, "hot", order=2)
+        return cumulants(state.generator, state, "hot", order=2)
 
-    @figure(symbol="S_2", unit="energy^3", source="full counting statistics of 2 B2 per quantum")
+    @merit(symbol="S_2", unit="energy^3", source="full counting statistics of 2 B2 per quantum")
     def current_noise_hot(self):
         """Growth rate of the variance of the heat taken from the hot bath."""
         return self._counts_hot()[1]
 
-    @figure(symbol=r"S_2 / |\dot Q_2|", unit="energy", source="full counting statistics of 2 B2 per quantum")
+    @merit(symbol=r"S_2 / |\dot Q_2|", unit="energy", source="full counting statistics of 2 B2 per quantum")
     def fano_factor_hot(self):
         """Noise of the heat from the hot bath over its mean; 2 B2 for independent quanta, a pole where the heat vanishes."""
         return fano_factor(self.heat_current_hot(), self.current_noise_hot())
 
-    @figure(symbol=r"S_2 \sigma / \dot Q_2^2", unit="1", source="thermodynamic uncertainty relation, >= 2 for classical processes")
+    @merit(symbol=r"S_2 \sigma / \dot Q_2^2", unit="1", source="thermodynamic uncertainty relation, >= 2 for classical processes")
     def uncertainty_ratio_hot(self):
         """Noise of the heat from the hot bath times entropy production over its mean squared; a pole where the heat vanishes."""
         return uncertainty_ratio(self.heat_current_hot(), self.current_noise_hot(), self.entropy_production())
 
-    @figure(symbol=r"\langle L_z^2 \rangle / 2I", unit="energy", source="Eq. (2)")
+    @merit(symbol=r"\langle L_z^2 \rangle / 2I", unit="energy", source="Eq. (2)")
     def kinetic_energy(self):
         """Mean kinetic energy of the rotor."""
         return self.steady().expect(self.space.wheel.L2) / (2 * self.inertia)
 
-    @figure(symbol=r"\langle H_I \rangle", unit="energy", source="Eq. (3)")
+    @merit(symbol=r"\langle H_I \rangle", unit="energy", source="Eq. (3)")
     def interaction_energy(self):
         """Mean energy of the three-body coupling."""
         return self.steady().expect(self.interaction())
 
-    @figure(symbol="P_{s_1 s_2}", unit="1", source="Sec. IV A")
+    @merit(symbol="P_{s_1 s_2}", unit="1", source="Sec. IV A")
     def qubit_populations(self):
         """Populations (4,) of the qubits' states uu, ud, du, dd (cold qubit first)."""
         return self.steady().populations("cold", "hot")
 
-    @figure(symbol="P_l", unit="1", source="Appendix B")
+    @merit(symbol="P_l", unit="1", source="Appendix B")
     def rotor_populations(self, times=None):
         """Populations (l_max - l_min + 1,) of the rotor's levels; given times (k,), at each of them (k, ...) (Figs. 6, 7)."""
         return self.steady().populations("wheel") if times is None else self.evolution(times).populations("wheel")
@@ -270,7 +270,7 @@ class RotorEngine(_RotorDevice):
         def at(state):
             def change(observable):
                 """How fast the Hamiltonian, and the baths together, change an observable."""
-                baths = sum(currents(state.motion, state, observable).values(), jnp.zeros(()))
+                baths = sum(currents(state.generator, state, observable).values(), jnp.zeros(()))
                 return state.expect(1j * (H @ observable - observable @ H)), baths
 
             intrinsic, back_action = (rate / (2 * self.inertia) for rate in change(L2))
@@ -332,7 +332,7 @@ class RotorRectifier(_RotorDevice):
     negative: str = setting("odd", text="what lines of negative Bohr frequency do", choices=("odd", "drop"))
 
     @structured
-    def motion(self, beta_cold, beta_hot) -> Lindblad:
+    def generator(self, beta_cold, beta_hot) -> Lindblad:
         """The generator of Eqs. (27) and (A15) with the given inverse temperatures at the two qubits."""
         s, (g1, g2) = self.space, self.couplings()
         return secular(
@@ -348,25 +348,25 @@ class RotorRectifier(_RotorDevice):
     def steady(self, beta_cold=None, beta_hot=None) -> State:
         """The stationary state; of the forward run, unless other inverse temperatures are given."""
         cold = self.beta1 if beta_cold is None else beta_cold
-        return steady_state(self.motion(cold, self.beta2 if beta_hot is None else beta_hot))
+        return steady_state(self.generator(cold, self.beta2 if beta_hot is None else beta_hot))
 
     def _run(self, beta_cold, beta_hot) -> Run:
         state = self.steady(beta_cold, beta_hot)
-        motion, s = state.motion, self.space
+        generator, s = state.generator, self.space
         H = self.uncoupled() + self.interaction()
-        flows = currents(motion, state, H)
-        load_heat = current(motion, state, self.uncoupled(), "load")
+        flows = currents(generator, state, H)
+        load_heat = current(generator, state, self.uncoupled(), "load")
         fixed = {"cold": (beta_cold, H), "hot": (beta_hot, H), "load": (-1.0, self.load_fixed_point())}
         return Run(
             heat_cold=flows["cold"],
             heat_hot=flows["hot"],
             heat_load=load_heat,
-            work_load=current(motion, state, self.interaction(), "load"),
+            work_load=current(generator, state, self.interaction(), "load"),
             imbalance=sum(flows.values(), jnp.zeros(())),
             angular_momentum=state.expect(s.wheel.L),
             kinetic_energy=state.expect(s.wheel.L2) / (2 * self.inertia),
             interaction_energy=state.expect(self.interaction()),
-            entropy_production=entropy_production(motion, state, fixed),
+            entropy_production=entropy_production(generator, state, fixed),
             qubit_populations=state.populations("cold", "hot"),
             rotor_populations=state.populations("wheel"),
         )
@@ -393,77 +393,77 @@ class RotorRectifier(_RotorDevice):
         """The run with the two temperatures exchanged."""
         return self._each()[1]
 
-    @figure(symbol=r"\dot Q", unit="energy^2", source="Eq. (29)")
+    @merit(symbol=r"\dot Q", unit="energy^2", source="Eq. (29)")
     def heat_current_forward(self):
         """Heat per time from the hot bath, at the second qubit, into the system."""
         return self._runs().heat_hot[0]
 
-    @figure(symbol=r"\dot Q^{(swap)}", unit="energy^2", source="Eq. (29)")
+    @merit(symbol=r"\dot Q^{(swap)}", unit="energy^2", source="Eq. (29)")
     def heat_current_reverse(self):
         """Heat per time from the hot bath, now at the first qubit, into the system."""
         return self._runs().heat_cold[1]
 
-    @figure(symbol="R", unit="1", source="Eq. (39)")
+    @merit(symbol="R", unit="1", source="Eq. (39)")
     def rectification(self):
         """|Q - Q_swap| / |Q + Q_swap|."""
         return rectification.rectification(self.heat_current_forward(), self.heat_current_reverse())
 
-    @figure(symbol="J", unit="energy", source="Eq. (40)")
+    @merit(symbol="J", unit="energy", source="Eq. (40)")
     def heat_flow(self):
         """max(|Q|, |Q_swap|) / (lam g^2)."""
         return rectification.flow(self.heat_current_forward(), self.heat_current_reverse()) / (self.lam * self.g**2)
 
-    @figure(symbol=r"\Gamma_\alpha", unit="1", source="Eq. (41)")
+    @merit(symbol=r"\Gamma_\alpha", unit="1", source="Eq. (41)")
     def performance(self):
         """alpha R + (1 - alpha) J."""
         return rectification.performance(self.alpha, self.rectification(), self.heat_flow())
 
-    @figure(symbol=r"\langle L_z \rangle", unit="1", source="Eq. (42)")
+    @merit(symbol=r"\langle L_z \rangle", unit="1", source="Eq. (42)")
     def angular_momentum_forward(self):
         """Mean angular momentum of the forward run."""
         return self._runs().angular_momentum[0]
 
-    @figure(symbol=r"\langle L_z^{(swap)} \rangle", unit="1", source="Eq. (42)")
+    @merit(symbol=r"\langle L_z^{(swap)} \rangle", unit="1", source="Eq. (42)")
     def angular_momentum_reverse(self):
         """Mean angular momentum of the reverse run."""
         return self._runs().angular_momentum[1]
 
-    @figure(symbol=r"R_\mathrm{angular}", unit="1", source="Eq. (42)")
+    @merit(symbol=r"R_\mathrm{angular}", unit="1", source="Eq. (42)")
     def angular_rectification(self):
         """|L - L_swap| / |L + L_swap|, signed momenta: above 1 if they differ in sign, a pole where they are opposite."""
         return rectification.rectification(self.angular_momentum_forward(), self.angular_momentum_reverse())
 
-    @figure(symbol=r"J_\mathrm{angular}", unit="1", source="Eq. (43)")
+    @merit(symbol=r"J_\mathrm{angular}", unit="1", source="Eq. (43)")
     def angular_flow(self):
         """max(|L|, |L_swap|)."""
         return rectification.flow(self.angular_momentum_forward(), self.angular_momentum_reverse())
 
-    @figure(symbol=r"\Gamma_{\alpha,\mathrm{angular}}", unit="1", source="Eq. (44)")
+    @merit(symbol=r"\Gamma_{\alpha,\mathrm{angular}}", unit="1", source="Eq. (44)")
     def angular_performance(self):
         """alpha R_angular + (1 - alpha) J_angular."""
         return rectification.performance(self.alpha, self.angular_rectification(), self.angular_flow())
 
-    @figure(symbol=r"\sigma", unit="energy", source="Spohn's form, with the load's true fixed point")
+    @merit(symbol=r"\sigma", unit="energy", source="Spohn's form, with the load's true fixed point")
     def entropy_production(self):
         """Entropy produced per time in the forward run, by Spohn's formula."""
         return self._runs().entropy_production[0]
 
-    @figure(symbol=r"\langle L_z^2 \rangle / 2I", unit="energy", source="Eq. (2)")
+    @merit(symbol=r"\langle L_z^2 \rangle / 2I", unit="energy", source="Eq. (2)")
     def kinetic_energy(self):
         """Mean kinetic energy of the rotor in the forward run."""
         return self._runs().kinetic_energy[0]
 
-    @figure(symbol=r"\langle H_I \rangle", unit="energy", source="Eq. (3)")
+    @merit(symbol=r"\langle H_I \rangle", unit="energy", source="Eq. (3)")
     def interaction_energy(self):
         """Mean energy of the three-body coupling in the forward run."""
         return self._runs().interaction_energy[0]
 
-    @figure(symbol="P_{s_1 s_2}", unit="1", source="Sec. IV A")
+    @merit(symbol="P_{s_1 s_2}", unit="1", source="Sec. IV A")
     def qubit_populations(self):
         """Populations (4,) of the qubits' states uu, ud, du, dd (cold qubit first) in the forward run."""
         return self._runs().qubit_populations[0]
 
-    @figure(symbol="P_l", unit="1", source="Appendix B")
+    @merit(symbol="P_l", unit="1", source="Appendix B")
     def rotor_populations(self):
         """Populations (l_max - l_min + 1,) of the rotor's levels in the forward run."""
         return self._runs().rotor_populations[0]

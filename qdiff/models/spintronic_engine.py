@@ -33,7 +33,7 @@ from ..solvers.steady import steady_state
 from ..solvers.strokes import Free, Measurement
 from ..thermodynamics.entropy import dephasing_entropy, pair_entropy
 from ..thermodynamics.flows import currents
-from .base import Model, compile_method, figure, parameter, setting, shared
+from .base import Model, compile_method, merit, parameter, setting, shared
 
 # The paper's basis (14), left dot first: |u0> has a spin up on the left dot and nothing on the right one.
 LABELS = ("00", "0d", "u0", "ud", "d0", "dd", "20", "2d")
@@ -167,7 +167,7 @@ class SpintronicEngine(Model):
     # ---- the device -------------------------------------------------------------------------------------
 
     @structured
-    def motion(self) -> Lindblad:
+    def generator(self) -> Lindblad:
         """The master equation (12) with the Hamiltonian (9), baths "left", "right" and "bosons"."""
         left, right = SPACE.left, SPACE.right
         hop = left.down.dag @ right.down
@@ -187,7 +187,7 @@ class SpintronicEngine(Model):
 
     def cycle(self) -> Cycle:
         """The strokes: free motion, then the measurement."""
-        strokes = [Free(self.motion(), self.tau), self.measurement()]
+        strokes = [Free(self.generator(), self.tau), self.measurement()]
         return Cycle(strokes, reference=self.product_state(), disturbing=("bosons",))
 
     def product_state(self) -> Operator:
@@ -219,17 +219,17 @@ class SpintronicEngine(Model):
 
     # ---- figures of merit -------------------------------------------------------------------------------
 
-    @figure(symbol=r"\Delta E", unit="meV", source="Eq. (16)")
+    @merit(symbol=r"\Delta E", unit="meV", source="Eq. (16)")
     def energy_increment(self):
         """Energy that the measurement gives to the dots in each cycle, -<C> before a projective measurement of one dot."""
         return self._limit().measured
 
-    @figure(symbol="P", unit="meV^2", source="Eq. (21), P_max")
+    @merit(symbol="P", unit="meV^2", source="Eq. (21), P_max")
     def power(self):
         """Delta E / tau, the largest power that could be drawn; `watts` converts."""
         return self._limit().measured / self.tau
 
-    @figure(symbol="A", unit="1", source="log ratio of the rates around the loop left lead, bosons, right lead")
+    @merit(symbol="A", unit="1", source="log ratio of the rates around the loop left lead, bosons, right lead")
     def affinity(self):
         """ln[boson_up left_in right_out / (boson_down left_out right_in)], the force behind the current; undefined (NaN) without bosons."""
         forward = jnp.stack([self.boson_up, self.left_in, self.right_out])
@@ -238,37 +238,37 @@ class SpintronicEngine(Model):
         a, b = (jnp.where(undefined, 1.0, v) for v in (forward, backward))
         return jnp.where(undefined, jnp.nan, jnp.sum(_log(a)) - jnp.sum(_log(b)))
 
-    @figure(symbol="N_L", unit="1", source="Eq. (12), left lead")
+    @merit(symbol="N_L", unit="1", source="Eq. (12), left lead")
     def particles_left(self):
         """Electrons from the left lead into the dots per cycle."""
         return self._limit().exchanged(SPACE.left.n_up)["left"]
 
-    @figure(symbol="N_B", unit="1", source="Eq. (12), bosons")
+    @merit(symbol="N_B", unit="1", source="Eq. (12), bosons")
     def particles_boson(self):
         """Spins that the bosons flip from up to down per cycle, net."""
         return self._limit().exchanged(SPACE.left.n_down)["bosons"]
 
-    @figure(symbol="Q_L", unit="meV", source="Eq. (12), left lead")
+    @merit(symbol="Q_L", unit="meV", source="Eq. (12), left lead")
     def heat_left(self):
         """Energy from the left lead into the dots per cycle."""
         return self._limit().heat["left"]
 
-    @figure(symbol="Q_R", unit="meV", source="Eq. (12), right lead")
+    @merit(symbol="Q_R", unit="meV", source="Eq. (12), right lead")
     def heat_right(self):
         """Energy from the right lead into the dots per cycle."""
         return self._limit().heat["right"]
 
-    @figure(symbol="Q_B", unit="meV", source="Eq. (12), bosons")
+    @merit(symbol="Q_B", unit="meV", source="Eq. (12), bosons")
     def heat_bosons(self):
         """Energy from the bosons into the dots per cycle."""
         return self._limit().heat["bosons"]
 
-    @figure(symbol="n_c", unit="cycles", source="second eigenvalue of the map of one cycle")
+    @merit(symbol="n_c", unit="cycles", source="second eigenvalue of the map of one cycle")
     def cycles_to_converge(self):
         """Cycles in which the slowest deviation from the limit cycle falls by e, -1/ln|lambda_2|."""
         return self._limit().cycles_to_converge
 
-    @figure(symbol=r"\Sigma", unit="1", source="affinity times current")
+    @merit(symbol=r"\Sigma", unit="1", source="affinity times current")
     def entropy_production(self):
         """Affinity times particles_left, per cycle; zero without bosons."""
         A, N = self.affinity(), self.particles_left()
@@ -319,9 +319,9 @@ class SpintronicEngine(Model):
     @compile_method
     def long_stroke_increment(self):
         """Delta E for tau to infinity: what measuring the stationary state gives [meV]."""
-        motion = self.motion()
-        state = steady_state(motion)
-        return state.sector.covector(motion.H) @ (self.measurement().change(state.sector) @ state.x)
+        generator = self.generator()
+        state = steady_state(generator)
+        return state.sector.covector(generator.H) @ (self.measurement().change(state.sector) @ state.x)
 
     @compile_method
     def plateau_power(self):
@@ -337,16 +337,16 @@ class SpintronicEngine(Model):
             raise ValueError(
                 f"the limit of fast hopping needs a measurement that acts alike on both coherences, but measured is {self.measured!r}"
             )
-        motion = self.motion()
-        sector = reach(motion)
+        generator = self.generator()
+        sector = reach(generator)
         diagonal = np.flatnonzero(sector.is_population)
-        moved = jax.vmap(lambda x: sector.act_by_label(motion, x))(np.eye(sector.size)[diagonal])
+        moved = jax.vmap(lambda x: sector.act_by_label(generator, x))(np.eye(sector.size)[diagonal])
         W = dict(zip(sector.labels, jnp.moveaxis(moved[:, :, diagonal], 0, 2), strict=True))
         lump = np.array([0, 1, 2, 3, 1, 4, 3, 5])[np.argsort(_STATE)]
         member = (np.arange(6)[:, None] == lump).astype(float)
         share = (member / member.sum(axis=1, keepdims=True)).T
         product = jnp.real(self.product_state().diagonal())
-        energy = jnp.real(motion.H.diagonal())
+        energy = jnp.real(generator.H.diagonal())
         driven = W["bosons"] @ product
         chained = chain.solve(member @ sum(W.values()) @ share, np.ones(6, bool))
         power = -(energy @ (sum(W.values()) @ (share @ (chained.response @ (member @ driven))) + driven))
@@ -356,10 +356,10 @@ class SpintronicEngine(Model):
     @compile_method
     def unmeasured_flows(self) -> Flows:
         """Currents in the stationary state without any measurement, per time; `Flows`."""
-        motion = self.motion()
-        state = steady_state(motion)
-        heat = currents(motion, state, motion.H)
-        left, right = currents(motion, state, SPACE.left.n_up)["left"], currents(motion, state, SPACE.right.n)["right"]
+        generator = self.generator()
+        state = steady_state(generator)
+        heat = currents(generator, state, generator.H)
+        left, right = currents(generator, state, SPACE.left.n_up)["left"], currents(generator, state, SPACE.right.n)["right"]
         return Flows(left, right, heat["left"], heat["right"], heat["bosons"])
 
     @compile_method

@@ -31,7 +31,7 @@ from ..solvers.decay import slowest_decay
 from ..solvers.evolve import evolve
 from ..solvers.exchange import exchange_populations
 from ..solvers.rate_evolution import checked_populations, checked_times, propagate
-from .base import Model, compile_method, figure, parameter, setting, shared
+from .base import Model, compile_method, merit, parameter, setting, shared
 
 
 class LatticePopulations(eqx.Module):
@@ -146,13 +146,13 @@ class ThermophoreticLattice(Model):
         s = jnp.asarray(np.arange(self.sites) / (self.sites - 1))
         return self.T_left * (1 - s) + self.T_right * s
 
-    @figure(symbol="E_m", unit="energy", source="Sec. on the N-site model")
+    @merit(symbol="E_m", unit="energy", source="Sec. on the N-site model")
     def level_energies(self):
         """Energies (sites,) of the excited levels above the ground states, E_m = h + 2 g cos(pi m/(N+1)), m = 1 .. N."""
         return self.h + 2 * self.g * jnp.asarray(standing.cosines(self.sites))
 
     @structured
-    def motion(self) -> Lindblad:
+    def generator(self) -> Lindblad:
         """The whole master equation, Eqs. (4) and (5), baths "site 1" and so on: for small lattices, as a check."""
         N, T = self.sites, self.profile()
         lattice = Space(lattice=Levels(*(f"g{k + 1}" for k in range(N)), *(f"e{k + 1}" for k in range(N)))).lattice
@@ -213,43 +213,43 @@ class ThermophoreticLattice(Model):
             return LatticePopulations(ground, level, ground + level @ standing.shares(self.sites))
         return LatticePopulations(ground, level, ground + standing.mix(level))
 
-    @figure(symbol=r"\langle k \rangle", unit="1", source="Fig. 2")
+    @merit(symbol=r"\langle k \rangle", unit="1", source="Fig. 2")
     def mean_site(self):
         """Mean site sum_k k P_k, numbered from 1."""
         return self.steady().mean_site
 
-    @figure(symbol="S", unit="1", source="Fig. 2")
+    @merit(symbol="S", unit="1", source="Fig. 2")
     def thermophoresis(self):
         """(N + 1)/2 - <k>: positive towards the hot end, which is negative thermophoresis."""
         # From the middle, so that nothing of order N cancels.
         offset = np.arange(self.sites) - (self.sites - 1) / 2
         return -self.steady().site_populations @ offset
 
-    @figure(symbol=r"\lambda_1", unit="rate", source="slowest decay of Eq. (4)")
+    @merit(symbol=r"\lambda_1", unit="rate", source="slowest decay of Eq. (4)")
     def relaxation_gap(self):
         """The slowest decay rate of the populations (up to 256 sites), or of the local equation (up to 32)."""
         if self.master_equation == "local":
             self._small("the relaxation gap of the local equation", _LOCAL)
-            return slowest_decay(self.motion())
+            return slowest_decay(self.generator())
         self._small("the relaxation gap", _DENSE)
         return slowest_decay(self.rates())
 
-    @figure(symbol="P_k", unit="1", source="Fig. 2")
+    @merit(symbol="P_k", unit="1", source="Fig. 2")
     def site_populations(self):
         """Populations (sites,) of the sites, ground and excited states together."""
         return self.steady().site_populations
 
-    @figure(symbol="p_{g_k}", unit="1", source="Sec. on the N-site model")
+    @merit(symbol="p_{g_k}", unit="1", source="Sec. on the N-site model")
     def ground_populations(self):
         """Populations (sites,) of the sites' ground states."""
         return self.steady().ground_populations
 
-    @figure(symbol="p_m", unit="1", source="Sec. on the N-site model")
+    @merit(symbol="p_m", unit="1", source="Sec. on the N-site model")
     def level_populations(self):
         """Populations (sites,) of the excited levels, in the order of level_energies."""
         return self.steady().level_populations
 
-    @figure(symbol="-J_k", unit="energy rate", source="Sec. on the Dufour effect, sign reversed")
+    @merit(symbol="-J_k", unit="energy rate", source="Sec. on the Dufour effect, sign reversed")
     def heat_currents(self):
         """Heat per time (sites,) from each site's bath into the system."""
         state = self.steady()
@@ -292,7 +292,7 @@ class ThermophoreticLattice(Model):
         self._small("the evolution of the local equation", _LOCAL)
         times = checked_times(times)
         order = jnp.argsort(times)
-        run = evolve(self.motion(), Operator(diagonal(2 * N), initial), times[order])
+        run = evolve(self.generator(), Operator(diagonal(2 * N), initial), times[order])
         rho = run.map(lambda state: state.dense())[jnp.argsort(order)]
         waves = jnp.sqrt(standing.shares(N)) * _signs(N)
         levels = jnp.einsum("mk,tkl,ml->tm", waves, jnp.real(rho[:, N:, N:]), waves)
@@ -301,7 +301,7 @@ class ThermophoreticLattice(Model):
 
     def _small(self, what: str, limit: int):
         if self.sites > limit:
-            raise ValueError(f"sites must be at most {limit} for {what}, but was {self.sites}; name the figures that you need instead")
+            raise ValueError(f"sites must be at most {limit} for {what}, but was {self.sites}; name the merits that you need instead")
 
     # ---- how far to trust it ----------------------------------------------------------------------------
 

@@ -19,7 +19,7 @@ from ..operators.probe import structured
 from ..operators.space import Levels, Space
 from ..solvers.populations import stationary_populations
 from ..solvers.rate_evolution import checked_populations, propagate
-from .base import Model, compile_method, figure, parameter, shared
+from .base import Model, compile_method, merit, parameter, shared
 
 
 class _ThreeLevel(Model):
@@ -45,7 +45,7 @@ class _ThreeLevel(Model):
         return BosonicBath(1 / self.T1, self.rate), BosonicBath(1 / self.T2, self.rate)
 
     @structured
-    def motion(self) -> Lindblad:
+    def generator(self) -> Lindblad:
         """The master equation, Eqs. (4) and (5), baths "1" and "2"."""
         atom = Space(atom=Levels("1", "2", "apex")).atom
         H = -self.apex * (self.omega1 * atom.projector("1") + self.omega2 * atom.projector("2"))
@@ -60,7 +60,7 @@ class _ThreeLevel(Model):
         jumps = {str(k + 1): thermal_transitions(*ends[k], omega[k], self.baths()[k]) for k in (0, 1)}
         return Rates(-self.apex * jnp.stack([*map(jnp.asarray, omega), jnp.zeros(())]), jumps)
 
-    @figure(symbol="P_n", unit="1", source="Eq. (6)")
+    @merit(symbol="P_n", unit="1", source="Eq. (6)")
     def populations(self):
         """Stationary populations (3,) of the states 1, 2 and the apex."""
         return self._steady()
@@ -69,25 +69,25 @@ class _ThreeLevel(Model):
     def _steady(self):
         return stationary_populations(self.rates())
 
-    @figure(symbol=r"\Delta_{ss}", unit="1", source="Eqs. (7), (8)")
+    @merit(symbol=r"\Delta_{ss}", unit="1", source="Eqs. (7), (8)")
     def imbalance(self):
         """P_2 - P_1 in the stationary state."""
         p = self._steady()
         return p[1] - p[0]
 
-    @figure(symbol=r"\langle X \rangle", unit="length", source="Eq. (9)")
+    @merit(symbol=r"\langle X \rangle", unit="length", source="Eq. (9)")
     def mean_position(self):
         """(d/2)(P_2 - P_1) in the stationary state."""
         p = self._steady()
         return self.distance / 2 * (p[1] - p[0])
 
-    @figure(symbol="m^*", unit="1", source="Eq. (2)")
+    @merit(symbol="m^*", unit="1", source="Eq. (2)")
     def effective_mass(self):
         """m = 1/(2(n1 + n2) + 2) of the oscillator equation."""
         n1, n2 = self.occupations()
         return 1 / (2 * (n1 + n2) + 2)
 
-    @figure(symbol=r"\Omega", unit="rate", source="Eqs. (10), (13)")
+    @merit(symbol=r"\Omega", unit="rate", source="Eqs. (10), (13)")
     def frequency(self):
         """Omega of the oscillator equation m X'' + Gamma X' + m Omega^2 X = F, which is always overdamped."""
         return self.rate * jnp.sqrt(self._stiffness())
@@ -97,30 +97,30 @@ class _ThreeLevel(Model):
         n1, n2 = self.occupations()
         return 3 * n1 * n2 + n1 + n2 if self.apex > 0 else 3 * n1 * n2 + 2 * (n1 + n2) + 1
 
-    @figure(symbol="F_q", unit="rate^2 length", source="Eqs. (2), (14)")
+    @merit(symbol="F_q", unit="rate^2 length", source="Eqs. (2), (14)")
     def force(self):
         """The thermophoretic force -+(n2 - n1) m Gamma^2 d/2, to the cold for a Lambda and to the hot for a V system."""
         n1, n2 = self.occupations()
         return -self.apex * (n2 - n1) / 2 * self.effective_mass() * self.rate**2 * self.distance
 
-    @figure(symbol=r"F_q^{(\mathrm{high\,T})}", unit="rate^2 length", source="Eq. (3)")
+    @merit(symbol=r"F_q^{(\mathrm{high\,T})}", unit="rate^2 length", source="Eq. (3)")
     def force_high_temperature(self):
         """-+(T'/T)(Gamma d)^2/6, the limit of `force_overdamped` for small gradients; 4/3 of that of `force`."""
         slope, mean = (self.T2 - self.T1) / self.distance, (self.T1 + self.T2) / 2
         return -self.apex * slope / mean * (self.rate * self.distance) ** 2 / 6
 
-    @figure(symbol=r"F_q^{(11)}", unit="rate^2 length", source="Eq. (11), right-hand side")
+    @merit(symbol=r"F_q^{(11)}", unit="rate^2 length", source="Eq. (11), right-hand side")
     def force_overdamped(self):
         """-+(n2 - n1)/(3 n) Gamma^2 d/2, n = (n1 + n2)/2, of the overdamped equation at high temperature."""
         n1, n2 = self.occupations()
         return -self.apex * (n2 - n1) / (3 * (n1 + n2)) * self.rate**2 * self.distance
 
-    @figure(symbol="J_1", unit="energy rate", source="Sec. on the Dufour effect, sign reversed")
+    @merit(symbol="J_1", unit="energy rate", source="Sec. on the Dufour effect, sign reversed")
     def heat_current_1(self):
         """Heat per time from the first bath into the system: zero, as each bath's transition balances by itself."""
         return self._heat()["1"]
 
-    @figure(symbol="J_2", unit="energy rate", source="Sec. on the Dufour effect, sign reversed")
+    @merit(symbol="J_2", unit="energy rate", source="Sec. on the Dufour effect, sign reversed")
     def heat_current_2(self):
         """Heat per time from the second bath into the system: zero, as each bath's transition balances by itself."""
         return self._heat()["2"]
@@ -128,12 +128,12 @@ class _ThreeLevel(Model):
     def _heat(self):
         return self.rates().heat_currents(self._steady())
 
-    @figure(symbol=r"\lambda_s", unit="rate", source="Eqs. (10), (13), roots")
+    @merit(symbol=r"\lambda_s", unit="rate", source="Eqs. (10), (13), roots")
     def slow_rate(self):
         """The smaller of the two decay rates."""
         return self.rate**2 * self._stiffness() / self.fast_rate()
 
-    @figure(symbol=r"\lambda_f", unit="rate", source="Eqs. (10), (13), roots")
+    @merit(symbol=r"\lambda_f", unit="rate", source="Eqs. (10), (13), roots")
     def fast_rate(self):
         """The larger of the two decay rates."""
         n1, n2 = self.occupations()

@@ -20,7 +20,7 @@ class Cycle(eqx.Module):
     """Strokes that follow one another, over and over.
 
     Args:
-        strokes: `Free(motion, time)`, `Measurement(observable, strength)`, `Unitary(U)` and `SwapBaths(a, b)`, in order,
+        strokes: `Free(generator, time)`, `Measurement(observable, strength)`, `Unitary(U)` and `SwapBaths(a, b)`, in order,
             at least one `Free`; all on one space. Free motions may have different generators.
 
     Energy is that of the Hamiltonian of the free motion that comes last before an instantaneous stroke; a Hamiltonian
@@ -40,8 +40,8 @@ class Cycle(eqx.Module):
         >>> space = qd.Space(a=qd.Spin(), b=qd.Spin())
         >>> hop = space.a.plus @ space.b.minus
         >>> baths = {"a": [(0.1, space.a.minus)], "b": [(0.3, space.b.minus), (0.2, space.b.plus)]}
-        >>> motion = qd.Lindblad(space.a.up + 2 * space.b.up + 0.5 * (hop + hop.dag), baths)
-        >>> end = qd.Cycle([qd.Free(motion, 2.0), qd.Measurement(space.b.z)]).limit()
+        >>> generator = qd.Lindblad(space.a.up + 2 * space.b.up + 0.5 * (hop + hop.dag), baths)
+        >>> end = qd.Cycle([qd.Free(generator, 2.0), qd.Measurement(space.b.z)]).limit()
         >>> abs(float(end.measured + sum(end.heat.values()))) < 1e-15, round(float(end.exchanged(space.b.up)["b"]), 6)
         (True, 0.052787)
     """
@@ -59,10 +59,10 @@ class Cycle(eqx.Module):
                 raise TypeError(f"strokes must be Free, Measurement, Unitary or SwapBaths, but one was {type(stroke).__name__}")
         self.strokes = _resolved(strokes)
         if not any(isinstance(s, Free) for s in self.strokes):
-            raise ValueError("strokes must hold at least one Free motion, but there is none")
-        space, size = self._motion.space, self._motion.H.size
+            raise ValueError("strokes must hold at least one Free stroke, but there is none")
+        space, size = self._generator.space, self._generator.H.size
         for stroke in self.strokes:
-            for op in [stroke.motion.H] if isinstance(stroke, Free) else stroke.operators() if isinstance(stroke, Instant) else []:
+            for op in [stroke.generator.H] if isinstance(stroke, Free) else stroke.operators() if isinstance(stroke, Instant) else []:
                 if op.size != size or (op.space and space and op.space != space):
                     raise ValueError(
                         f"all strokes must act on {space!r} (dimension {size}), but one acts on {op.space!r} (dimension {op.size})"
@@ -73,22 +73,22 @@ class Cycle(eqx.Module):
         self.reference = None if reference is None else density_matrix("reference", reference, space, size)
 
     @property
-    def _motion(self) -> Lindblad:
-        return next(s.motion for s in self.strokes if isinstance(s, Free))
+    def _generator(self) -> Lindblad:
+        return next(s.generator for s in self.strokes if isinstance(s, Free))
 
     @property
     def space(self):
-        return self._motion.space
+        return self._generator.space
 
     @property
     def dim(self) -> int:
         """Dimension of the Hilbert space."""
-        return self._motion.H.size
+        return self._generator.H.size
 
     @property
     def labels(self) -> tuple[str, ...]:
         """The names of all baths."""
-        return tuple(dict.fromkeys(b for s in self.strokes if isinstance(s, Free) for b in s.motion.labels))
+        return tuple(dict.fromkeys(b for s in self.strokes if isinstance(s, Free) for b in s.generator.labels))
 
     def limit(self) -> LimitCycle:
         """The limit cycle: the state that one cycle gives back, and what is exchanged in it.
@@ -120,17 +120,17 @@ class Cycle(eqx.Module):
 
 
 def _resolved(strokes) -> tuple[Stroke, ...]:
-    """The strokes with the baths swapped in the motions, instead of swaps."""
+    """The strokes with the baths swapped in the generators, instead of swaps."""
     swaps: list[SwapBaths] = []
     out: list[Stroke] = []
     for stroke in strokes:
         if isinstance(stroke, SwapBaths):
             swaps.append(stroke)
         elif isinstance(stroke, Free) and swaps:
-            motion = stroke.motion
+            generator = stroke.generator
             for swap in swaps:
-                motion = swap.swapped(motion)
-            out.append(Free(motion, stroke.time))
+                generator = swap.swapped(generator)
+            out.append(Free(generator, stroke.time))
         else:
             out.append(stroke)
     return tuple(out)

@@ -105,8 +105,8 @@ class Run(eqx.Module):
         rows: dict[str, Any] = dict.fromkeys(self.cycle.labels, jnp.zeros(self.coordinates.size))
         for stroke, part, until in zip(self.cycle.strokes, self.parts, self._before(), strict=True):
             if isinstance(stroke, Free) and isinstance(part, FreePart):
-                covector = part.sector.covector(stroke.motion.into_frame(op))
-                by_bath = jax.vmap(lambda x, s=stroke, p=part: p.sector.act_by_label(s.motion, x))(jnp.eye(part.sector.size))
+                covector = part.sector.covector(stroke.generator.into_frame(op))
+                by_bath = jax.vmap(lambda x, s=stroke, p=part: p.sector.act_by_label(s.generator, x))(jnp.eye(part.sector.size))
                 inside = part.passage.mean @ part.inside(until)
                 for b, label in enumerate(part.sector.labels):
                     rows[label] = rows[label] + (by_bath[:, b] @ covector) @ inside

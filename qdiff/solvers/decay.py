@@ -18,13 +18,13 @@ from .factorization import matrix
 from .populations import elimination_order
 
 
-def slowest_decay(motion: Rates | Lindblad):
+def slowest_decay(generator: Rates | Lindblad):
     """The smallest decay rate of a generator: the distance of its spectrum, zero apart, from the imaginary axis.
 
         min over the eigenvalues lambda != 0 of -Re lambda
 
     Args:
-        motion: a rate equation, or a Lindblad equation with one stationary state (in the sector of the populations).
+        generator: a rate equation, or a Lindblad equation with one stationary state (in the sector of the populations).
 
     Returns:
         A scalar [rate].
@@ -46,15 +46,15 @@ def slowest_decay(motion: Rates | Lindblad):
         1.0
     """
     require_float64()
-    if isinstance(motion, Rates):
-        finite = jnp.all(jnp.isfinite(motion.rate))
-        gap = _of_rates(motion, tuple(elimination_order(motion).tolist()))
-    elif isinstance(motion, Lindblad):
-        sector = reach(motion)
-        values = sector.values(motion)
+    if isinstance(generator, Rates):
+        finite = jnp.all(jnp.isfinite(generator.rate))
+        gap = _of_rates(generator, tuple(elimination_order(generator).tolist()))
+    elif isinstance(generator, Lindblad):
+        sector = reach(generator)
+        values = sector.values(generator)
         finite, gap = jnp.all(jnp.isfinite(values)), _of_matrix(matrix(sector, values), tuple(sector.trace_weights.tolist()))
     else:
-        raise TypeError(f"motion must be Rates or a Lindblad, but was {type(motion).__name__}")
+        raise TypeError(f"generator must be Rates or a Lindblad, but was {type(generator).__name__}")
     return check(gap, (~finite, _NOT_FINITE), (~jnp.isfinite(gap), _NOT_DEFINED))
 
 

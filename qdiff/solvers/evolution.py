@@ -29,55 +29,55 @@ class Snapshot(State):
     """
 
     @classmethod
-    def of(cls, motion: Lindblad, x, sector: Sector) -> Snapshot:
-        values = jnp.asarray(sector.values(motion))
+    def of(cls, generator: Lindblad, x, sector: Sector) -> Snapshot:
+        values = jnp.asarray(sector.values(generator))
         moved = jnp.zeros(sector.size).at[sector.target].add(values * x[sector.source])
         largest = jnp.max(jnp.abs(values), initial=0.0)
         still = largest == 0  # nothing moves: zero, not 0/0
-        return cls(motion, x, jnp.asarray(jnp.nan), jnp.max(jnp.abs(moved)) / jnp.where(still, 1.0, largest), sector)
+        return cls(generator, x, jnp.asarray(jnp.nan), jnp.max(jnp.abs(moved)) / jnp.where(still, 1.0, largest), sector)
 
     def diagnostics(self) -> dict:
         """residual; smallest_eigenvalue of the density matrix, negative by more than rounding where the solver was poor."""
         return {"residual": self.residual, "smallest_eigenvalue": jnp.min(eigenvalues(self.sector.operator(self.x, None)))}
 
 
-def state_of(name: str, motion: Lindblad, given) -> State:
+def state_of(name: str, generator: Lindblad, given) -> State:
     """A state in any of the forms that `evolve` takes, in coordinates in which this generator moves it.
 
     Raises:
         ValueError: it is a `State` of a generator with other baths, or no density matrix.
     """
     if isinstance(given, State):
-        if given.sector.labels != motion.labels or given.sector.dim != motion.H.size:
+        if given.sector.labels != generator.labels or given.sector.dim != generator.H.size:
             raise ValueError(
-                f"{name} must be a state of this generator (baths {motion.labels}), but has baths {given.sector.labels}; "
+                f"{name} must be a state of this generator (baths {generator.labels}), but has baths {given.sector.labels}; "
                 "give its density matrix, state.rho, to take it as it is"
             )
-        if _alike(motion, given.motion):
+        if _alike(generator, given.generator):
             return given
-    if isinstance(given, State) and motion.frame is None and given.motion.frame is None:
-        local = given.sector.operator(given.x, motion.space)
+    if isinstance(given, State) and generator.frame is None and given.generator.frame is None:
+        local = given.sector.operator(given.x, generator.space)
     else:
-        local = motion.into_frame(density_matrix(name, given, motion.space, motion.H.size))
-    sector = reach(motion, local.pattern)
-    return Snapshot.of(motion, sector.coordinates(local), sector)
+        local = generator.into_frame(density_matrix(name, given, generator.space, generator.H.size))
+    sector = reach(generator, local.pattern)
+    return Snapshot.of(generator, sector.coordinates(local), sector)
 
 
-def _alike(motion: Lindblad, other: Lindblad) -> bool:
+def _alike(generator: Lindblad, other: Lindblad) -> bool:
     """Whether the sector of one is that of the other: their structure is the same, and so are the numbers that it is seen from."""
-    if motion is other:
+    if generator is other:
         return True
-    (leaves, tree), (others, other_tree) = jax.tree.flatten(motion), jax.tree.flatten(other)
+    (leaves, tree), (others, other_tree) = jax.tree.flatten(generator), jax.tree.flatten(other)
     return tree == other_tree and all(
         a is b or not (is_constant(a) and is_constant(b)) or np.array_equal(a, b) for a, b in zip(leaves, others, strict=True)
     )
 
 
 class Evolution(eqx.Module):
-    """The states of a motion at some times, or what was read from them.
+    """The states of an evolution at some times, or what was read from them.
 
     `run[k]` is the state at `times[k]`, a `Snapshot`; `run.map(f)` is f of every snapshot, such as
-    `run.map(lambda s: qd.currents(s.motion, s, H))`.
+    `run.map(lambda s: qd.currents(s.generator, s, H))`.
 
     Attributes:
         times: (k,) [1/rate].
@@ -86,12 +86,12 @@ class Evolution(eqx.Module):
         final: those of the last one (n,).
         statistics: what the solver counted: squarings, or steps, accepted and rejected.
         solver: its name.
-        motion: the generator, or if it depends on time those at all times, stacked.
+        generator: what moved the state, or if it depends on time, the generators at all times, stacked.
         start, initial: the first time [1/rate], and the coordinates of the state there (n,).
         sector: the sector that the initial state reaches.
     """
 
-    motion: Lindblad
+    generator: Lindblad
     times: jax.Array
     x: jax.Array | None
     final: jax.Array
@@ -109,22 +109,22 @@ class Evolution(eqx.Module):
 
     def __getitem__(self, k: int) -> Snapshot:
         """The state at `times[k]`."""
-        return Snapshot.of(self._motion(k), self._states()[k], self.sector)
+        return Snapshot.of(self._generator(k), self._states()[k], self.sector)
 
     def at(self, t) -> Snapshot:
         """The state at any time from `start` on, by the exact propagator of a constant generator."""
         if self.varying:
             raise ValueError("at(t) is for constant generators: take the states at `times`")
         t = real_number("t", t)
-        G = matrix(self.sector, self.sector.values(self.motion))
+        G = matrix(self.sector, self.sector.values(self.generator))
         wait = jnp.asarray(t, float) - self.start
         states, _ = propagate(G, self.initial, wait[None], self.sector.trace_weights, len(self.sector.bands))
-        return Snapshot.of(self.motion, states[:, 0] + jnp.where(wait >= 0, 0.0, jnp.nan), self.sector)
+        return Snapshot.of(self.generator, states[:, 0] + jnp.where(wait >= 0, 0.0, jnp.nan), self.sector)
 
     def map(self, function: Callable[[Snapshot], Any]):
         """function(snapshot) at all times, stacked along a first axis."""
-        batched = jax.vmap(lambda motion, x: function(Snapshot.of(motion, x, self.sector)), in_axes=(0 if self.varying else None, 0))
-        return batched(self.motion, self._states())
+        batched = jax.vmap(lambda generator, x: function(Snapshot.of(generator, x, self.sector)), in_axes=(0 if self.varying else None, 0))
+        return batched(self.generator, self._states())
 
     def expect(self, op: Operator):
         """Tr[op rho(t)] at all times (k,) [unit of op]."""
@@ -157,5 +157,5 @@ class Evolution(eqx.Module):
             raise ValueError("the states were not kept: evolve with states=True")
         return self.x
 
-    def _motion(self, k: int) -> Lindblad:
-        return jax.tree.map(lambda leaf: leaf[k], self.motion) if self.varying else self.motion
+    def _generator(self, k: int) -> Lindblad:
+        return jax.tree.map(lambda leaf: leaf[k], self.generator) if self.varying else self.generator

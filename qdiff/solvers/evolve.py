@@ -27,7 +27,7 @@ _UNSORTED = Failure("times must be sorted in ascending order, not before `start`
 
 
 def evolve(
-    motion: Lindblad | Callable[[Any], Lindblad],
+    generator: Lindblad | Callable[[Any], Lindblad],
     initial,
     times,
     *,
@@ -53,7 +53,7 @@ def evolve(
     a smooth peak so narrow that the nearest of these points sees less than 1e-9 of it can be missed: give `max_step`.
 
     Args:
-        motion: the generator, such as `Lindblad(...)` or `secular(...)`, or a function of the time that returns a
+        generator: such as `Lindblad(...)` or `secular(...)`, or a function of the time that returns a
             `Lindblad` (with the same operators non-zero at all times). The time is traced: the function is made of
             JAX's operations.
         initial: a density matrix as an `Operator` or an array (dim, dim), a ket as an array (dim,), a `State`, or a
@@ -87,23 +87,23 @@ def evolve(
     Example:
         >>> import jax.numpy as jnp, qdiff as qd
         >>> qubit = qd.Space(qubit=qd.Spin()).qubit
-        >>> motion = qd.Lindblad(qubit.z, {"vacuum": (0.5, qubit.minus)})
-        >>> run = qd.evolve(motion, {"qubit": "up"}, jnp.linspace(0, 4, 3), expect=qubit.up)
+        >>> generator = qd.Lindblad(qubit.z, {"vacuum": (0.5, qubit.minus)})
+        >>> run = qd.evolve(generator, {"qubit": "up"}, jnp.linspace(0, 4, 3), expect=qubit.up)
         >>> [round(float(p), 6) for p in run.expectations]
         [1.0, 0.367879, 0.135335]
     """
-    constant = isinstance(motion, Lindblad)
-    if not constant and not callable(motion):
-        raise TypeError(f"motion must be a generator such as Lindblad(...) or a function of time, but was {type(motion).__name__}")
+    constant = isinstance(generator, Lindblad)
+    if not constant and not callable(generator):
+        raise TypeError(f"generator must be one such as Lindblad(...) or a function of time, but was {type(generator).__name__}")
     if not jax.config.read("jax_enable_x64"):
         raise ValueError("qdiff needs 64-bit numbers, but JAX_ENABLE_X64 turned them off")
     given = start, times
     start, times = _times(start, times)
     jumps = _jumps(jumps)
-    space, dim = (motion.space, motion.H.size) if isinstance(motion, Lindblad) else _look(motion)
+    space, dim = (generator.space, generator.H.size) if isinstance(generator, Lindblad) else _look(generator)
     rho = density_matrix("initial", initial, space, dim)
-    local = motion.into_frame(rho) if isinstance(motion, Lindblad) else rho
-    flow = _flow(motion, local.pattern, *given)
+    local = generator.into_frame(rho) if isinstance(generator, Lindblad) else rho
+    flow = _flow(generator, local.pattern, *given)
     if solver is None:
         solver = choose(flow.sector, not flow.settled)
     if not isinstance(solver, Integrator):
@@ -115,13 +115,13 @@ def evolve(
 
     x = flow.sector.coordinates(local)
     times = check(times, (_wrong(start, times), _UNSORTED))
-    at = motion if isinstance(motion, Lindblad) else motion(start)
+    at = generator if isinstance(generator, Lindblad) else generator(start)
     readers = {"asked": _readers(at, flow.sector, expect, dim), "watch": _watch(at, flow.sector, space)}
     done = _solve(solver, flow, x, start, times, jumps, readers, states, progress)
-    mark = _mark(solver, flow, done, motion)
+    mark = _mark(solver, flow, done, generator)
     (kept, seen), final = jax.tree.map(lambda a: a + mark, (done.saved, done.final))
     return Evolution(
-        motion=motion if isinstance(motion, Lindblad) else jax.vmap(motion)(times),
+        generator=generator if isinstance(generator, Lindblad) else jax.vmap(generator)(times),
         times=times,
         x=kept,
         final=final,
@@ -159,28 +159,28 @@ def _jumps(given):
     return jnp.ravel(jnp.asarray(given, float))
 
 
-def _at(motion, t) -> Lindblad:
+def _at(generator, t) -> Lindblad:
     """The generator at a time, which is traced."""
     try:
-        now = motion(t)
+        now = generator(t)
     except jax.errors.JAXTypeError as error:
         raise TypeError(
-            "motion must be made of JAX's operations, because the time is traced: `jnp.where` for Python's `if`, `jnp.cos` "
+            "generator must be made of JAX's operations, because the time is traced: `jnp.where` for Python's `if`, `jnp.cos` "
             "for `math.cos`, `jnp.interp` for `np.interp`, or a pulse such as `qd.PiecewiseConstant(times, values)`"
         ) from error
     if not isinstance(now, Lindblad):
-        raise TypeError(f"motion must return a Lindblad at each time, but returned {type(now).__name__}")
+        raise TypeError(f"generator must return a Lindblad at each time, but returned {type(now).__name__}")
     if now.frame is not None:
-        raise ValueError("motion must return a Lindblad in one fixed basis, but a secular generator turns its basis with H(t)")
+        raise ValueError("generator must return a Lindblad in one fixed basis, but a secular generator turns its basis with H(t)")
     return now
 
 
-def _look(motion) -> tuple[Space | None, int]:
+def _look(generator) -> tuple[Space | None, int]:
     """The space and the dimension of a generator that depends on time."""
     found = {}
 
     def look(t):
-        now = _at(motion, t)
+        now = _at(generator, t)
         found["space"], found["dim"] = now.space, now.H.size
         return t
 
@@ -188,14 +188,14 @@ def _look(motion) -> tuple[Space | None, int]:
     return found["space"], found["dim"]
 
 
-def _flow(motion, pattern, start, times) -> Flow:
-    if isinstance(motion, Lindblad):
-        sector = reach(motion, pattern)
-        return Flow(sector.values(motion), sector)
+def _flow(generator, pattern, start, times) -> Flow:
+    if isinstance(generator, Lindblad):
+        sector = reach(generator, pattern)
+        return Flow(sector.values(generator), sector)
     found = {}
 
     def look(t):
-        found["sector"] = reach(motion(t), pattern)
+        found["sector"] = reach(generator(t), pattern)
         return t
 
     jax.eval_shape(look, jax.ShapeDtypeStruct((), float))
@@ -208,7 +208,7 @@ def _flow(motion, pattern, start, times) -> Flow:
         return jnp.array([f.there for f in wrong], bool)
 
     def seen(t):
-        now = motion(t)
+        now = generator(t)
         return sector.values(now), refused_rates(now)
 
     # What the function of time closes over becomes an argument, so that derivatives in it are seen.
@@ -239,12 +239,12 @@ _ROUGH = Failure(
 )
 
 
-def _mark(solver: Integrator, flow: Flow, done: Solution, motion):
+def _mark(solver: Integrator, flow: Flow, done: Solution, generator):
     """Zero, unless the solution failed: then an error with the most telling reason, which names its time, or NaN."""
     bad = done.failed | ~jnp.all(jnp.isfinite(done.final))
     if flow.program is None:
         # A wrong rate shows in the state, or does no harm: in a part that the state does not reach.
-        wrong = [Found(f.there & bad, f.failure) for f in refusals(motion)]
+        wrong = [Found(f.there & bad, f.failure) for f in refusals(generator)]
     else:
         wrong = [Found(t < jnp.inf, failure, t) for t, failure in zip(done.faults, flow.reasons, strict=True)]
     rough = Found(done.rough, _ROUGH, done.where)
@@ -258,7 +258,7 @@ def _is_operator(x):
     return isinstance(x, Operator)
 
 
-def _readers(motion: Lindblad, sector: Sector, expect, dim: int):
+def _readers(generator: Lindblad, sector: Sector, expect, dim: int):
     """For each operator asked for its covectors: one if it is Hermitian, two for its real and its imaginary part."""
 
     def covectors(op):
@@ -266,7 +266,7 @@ def _readers(motion: Lindblad, sector: Sector, expect, dim: int):
             raise TypeError(f"expect must hold Operators, but holds {type(op).__name__}")
         if op.size != dim:
             raise ValueError(f"the operators in expect must have the dimension of the space, {dim}, but one has {op.size}")
-        op = motion.into_frame(op)
+        op = generator.into_frame(op)
         parts = [op] if op.is_hermitian else [(op + op.dag) * 0.5, (op - op.dag) * -0.5j]
         return jnp.stack([sector.covector(part) for part in parts])
 
@@ -279,12 +279,12 @@ def _combined(expect, seen: list):
     return jax.tree.unflatten(jax.tree.structure(expect, is_leaf=_is_operator), values)
 
 
-def _watch(motion: Lindblad, sector: Sector, space: Space | None) -> dict:
+def _watch(generator: Lindblad, sector: Sector, space: Space | None) -> dict:
     """Covectors of what the diagnostics follow: the trace, and the last levels of truncated factors."""
     out: dict[str, Any] = {"trace": sector.trace_weights}
     for name, factor in space.factors.items() if space is not None else ():
         if factor.edges:
             site = getattr(space, name)
             levels = [site.projector(factor.labels[k]) for k in factor.edges]
-            out[name] = jnp.stack([sector.covector(motion.into_frame(level)) for level in levels])
+            out[name] = jnp.stack([sector.covector(generator.into_frame(level)) for level in levels])
     return out

@@ -66,9 +66,9 @@ class LimitCycle(eqx.Module):
         total: dict[str, Any] = dict.fromkeys(self.cycle.labels, 0.0)
         frees = [s for s in self.cycle.strokes if isinstance(s, Free)]
         for free, sector, (moved, still) in zip(frees, self.sectors, self.integrals, strict=True):
-            covector = sector.covector(free.motion.into_frame(op))
-            brought = sector.act_by_label(free.motion, moved) @ covector
-            calm = sector.act_by_label(free.motion, still) @ covector
+            covector = sector.covector(free.generator.into_frame(op))
+            brought = sector.act_by_label(free.generator, moved) @ covector
+            calm = sector.act_by_label(free.generator, still) @ covector
             for k, label in enumerate(sector.labels):
                 at_rest = calm[k] if label in self.cycle.disturbing else 0.0
                 total[label] = total[label] + brought[k] + at_rest
@@ -144,7 +144,7 @@ def _push(cycle: Cycle, k: int, part: Part, still):
     flow = jnp.zeros(part.sector.size)
     if cycle.reference is None:
         return flow, jnp.zeros_like(still)
-    moved = part.sector.act_by_label(stroke.motion, part.inside(still))
+    moved = part.sector.act_by_label(stroke.generator, part.inside(still))
     flow = sum((moved[b] for b, label in enumerate(part.sector.labels) if label in cycle.disturbing), flow)
     return flow, part.outside(part.passage.mean @ flow)
 
@@ -152,13 +152,13 @@ def _push(cycle: Cycle, k: int, part: Part, still):
 def energies(cycle: Cycle, coordinates: Coordinates):
     """At every stroke: the covector of the energy that counts in it, and of what its Hamiltonian differs from the last one's."""
     frees = [s for s in cycle.strokes if isinstance(s, Free)]
-    out, last = [], frees[-1].motion
+    out, last = [], frees[-1].generator
     for stroke in cycle.strokes:
         new = None
         if isinstance(stroke, Free):
-            if len(frees) > 1 and stroke.motion.H is not last.H:
-                new = coordinates.covector(stroke.motion.hamiltonian) - coordinates.covector(last.hamiltonian)
-            last = stroke.motion
+            if len(frees) > 1 and stroke.generator.H is not last.H:
+                new = coordinates.covector(stroke.generator.hamiltonian) - coordinates.covector(last.hamiltonian)
+            last = stroke.generator
         out.append((coordinates.covector(last.hamiltonian), new))
     return out
 
@@ -181,8 +181,8 @@ def _ledger(end: LimitCycle, deviation, terms, parts) -> LimitCycle:
             work, alone = work + switched @ x, False
     frees = [s for s in cycle.strokes if isinstance(s, Free)]
     for free, sector, (moved, still) in zip(frees, end.sectors, end.integrals, strict=True):
-        covector = sector.covector(free.motion.H)
-        flows = [sector.act_by_label(free.motion, v) for v in (moved, still)]
+        covector = sector.covector(free.generator.H)
+        flows = [sector.act_by_label(free.generator, v) for v in (moved, still)]
         for k, label in enumerate(sector.labels):
             flow = flows[0][k] + (flows[1][k] if label in cycle.disturbing else 0.0)
             heat[label] = heat[label] + flow @ covector
@@ -211,7 +211,7 @@ def what_is_undefined(cycle: Cycle, parts: Sequence[Part]) -> list[Found]:
     strengths = [s.strength for s in cycle.strokes if isinstance(s, Measurement)]
     strength = jnp.array([~((s >= 0) & (s <= 1)) for s in map(jnp.asarray, strengths)], bool)
     defect = jnp.array([~(s.defect() <= 1e-9) for s in cycle.strokes if isinstance(s, Unitary)], bool)
-    rates = [found for s, _ in frees for found in refusals(s.motion)]
+    rates = [found for s, _ in frees for found in refusals(s.generator)]
     return [*rates, Found(jnp.any(time), _TIME), Found(jnp.any(strength), _STRENGTH), Found(jnp.any(defect), _UNITARY)]
 
 
@@ -222,8 +222,8 @@ def _unsolved(cycle: Cycle, deviation, still, parts):
         for free, part in zip(cycle.strokes, parts, strict=True):
             if not (isinstance(free, Free) and isinstance(part, FreePart)):
                 continue
-            local, values = part.inside(still), jnp.asarray(part.sector.values(free.motion))
-            by_bath = part.sector.act_by_label(free.motion, local)
+            local, values = part.inside(still), jnp.asarray(part.sector.values(free.generator))
+            by_bath = part.sector.act_by_label(free.generator, local)
             disturbed = np.array([label in cycle.disturbing for label in part.sector.labels])
             rest = matrix(part.sector, values) @ local - jnp.sum(jnp.where(disturbed[:, None], by_bath, 0.0), axis=0)
             moving |= jnp.max(jnp.abs(rest)) > _STILL * jnp.max(jnp.abs(values), initial=0.0)

@@ -31,21 +31,21 @@ _NEGATIVE = Failure("times must be non-negative", ValueError)
 
 
 def correlation(
-    motion: Lindblad, state: Any, A: Operator, B: Operator, times, *, left: Operator | None = None, solver: Integrator | None = None
+    generator: Lindblad, state: Any, A: Operator, B: Operator, times, *, left: Operator | None = None, solver: Integrator | None = None
 ):
     """The two-time correlation function <A(t) B(0)> of a state, at times t >= 0.
 
         <left(0) A(t) B(0)> = Tr[A e^{L t}(B rho left)]           (left = 1 where it is not given)
 
-    The operators stand in this order, and the later one is in the middle. So <B(0) A(t)> is `correlation(motion, state,
+    The operators stand in this order, and the later one is in the middle. So <B(0) A(t)> is `correlation(generator, state,
     A, space.identity, times, left=B)`, and in a stationary state <A(0) B(t)> = <A(-t) B(0)>. Photon coincidences
-    <a^dag(0) a^dag(t) a(t) a(0)> are `correlation(motion, state, a.dag @ a, a, times, left=a.dag)`.
+    <a^dag(0) a^dag(t) a(t) a(0)> are `correlation(generator, state, a.dag @ a, a, times, left=a.dag)`.
 
     B rho left may lie outside the sector of the state. It is split into its Hermitian and anti-Hermitian parts, and
     each moves as a real vector in the sector that its elements reach.
 
     Args:
-        motion: the generator.
+        generator: such as `Lindblad(...)`.
         state: a `State` from `steady_state`, or any state at time zero, in the forms that `evolve` takes.
         A, B, left: operators in the original basis, Hermitian or not [unit of each].
         times: array (n,) of non-negative times, in any order [1/rate].
@@ -67,31 +67,31 @@ def correlation(
         >>> import qdiff as qd
         >>> mode = qd.Space(mode=qd.Boson(30)).mode
         >>> bath = qd.BosonicBath(1.0, 0.1)
-        >>> motion = qd.Lindblad(mode.n, {"bath": qd.thermal_jumps(mode.a, 1.0, bath)})
-        >>> c = qd.correlation(motion, qd.steady_state(motion), mode.a.dag, mode.a, jnp.array([0.0, 2.0]))
+        >>> generator = qd.Lindblad(mode.n, {"bath": qd.thermal_jumps(mode.a, 1.0, bath)})
+        >>> c = qd.correlation(generator, qd.steady_state(generator), mode.a.dag, mode.a, jnp.array([0.0, 2.0]))
         >>> bool(jnp.allclose(c, 0.581977 * jnp.exp((1j - 0.05) * jnp.array([0.0, 2.0])), atol=1e-6))
         True
 
     Source:
         Lax, Phys. Rev. 129, 2342 (1963); Gardiner and Zoller, Quantum Noise (2004), Sec. 5.2.
     """
-    instance("motion", motion, Lindblad)
-    rho, times = _density(motion, state), _times(times)
-    kicked = _within(motion, B, "B") @ rho
+    instance("generator", generator, Lindblad)
+    rho, times = _density(generator, state), _times(times)
+    kicked = _within(generator, B, "B") @ rho
     if left is not None:
-        kicked = kicked @ _within(motion, left, "left")
-    A = _within(motion, A, "A")
+        kicked = kicked @ _within(generator, left, "left")
+    A = _within(generator, A, "A")
     if not kicked.pattern.nnz:
         return jnp.zeros(times.shape, complex)
-    sector = reach(motion, kicked.pattern)
+    sector = reach(generator, kicked.pattern)
     if solver is None:
         solver = choose(sector, False)
     if not isinstance(solver, Integrator):
         raise TypeError(f"solver must be Propagator(), Action(), Explicit() or Stiff(), but was {solver!r}")
-    return finite(_moving(motion, A, kicked, times, sector, solver), _CORRELATION)
+    return finite(_moving(generator, A, kicked, times, sector, solver), _CORRELATION)
 
 
-def spectrum(motion: Lindblad, state: Any, A: Operator, B: Operator, omegas):
+def spectrum(generator: Lindblad, state: Any, A: Operator, B: Operator, omegas):
     """The spectrum of a two-time correlation, the part of it that is a function of frequency.
 
         S(omega) = int_0^inf dt { [<A(t) B(0)> - <A><B>] e^{-i omega t} + [<A(0) B(t)> - <A><B>] e^{i omega t} },
@@ -101,7 +101,7 @@ def spectrum(motion: Lindblad, state: Any, A: Operator, B: Operator, omegas):
     one solve, -Tr[A (L -+ i omega)^-1 (...)], and stays finite through omega = 0.
 
     Args:
-        motion: the generator.
+        generator: such as `Lindblad(...)`.
         state: a `State` from `steady_state`, or any state at time zero, in the forms that `evolve` takes; then the mean
             values are <A> at late times with <B> at time zero in the first half, and the other way around in the second.
         A, B: operators in the original basis [unit of each].
@@ -125,21 +125,21 @@ def spectrum(motion: Lindblad, state: Any, A: Operator, B: Operator, omegas):
     Example:
         >>> import qdiff as qd
         >>> qubit = qd.Space(qubit=qd.Spin()).qubit
-        >>> motion = qd.Lindblad(0.5 * qubit.z, {"bath": [(0.3, qubit.minus), (0.1, qubit.plus)]})
-        >>> state = qd.steady_state(motion)
-        >>> s = qd.spectrum(motion, state, qubit.plus, qubit.minus, jnp.array([1.0, 1.2]))
+        >>> generator = qd.Lindblad(0.5 * qubit.z, {"bath": [(0.3, qubit.minus), (0.1, qubit.plus)]})
+        >>> state = qd.steady_state(generator)
+        >>> s = qd.spectrum(generator, state, qubit.plus, qubit.minus, jnp.array([1.0, 1.2]))
         >>> s.round(12).tolist()  # Lorentzian of half width 0.2 at omega = 1, area 2 pi <plus minus>
         [2.5, 1.25]
     """
     omegas = _real("omegas", omegas)
-    first, second = _halves(motion, state, A, B)
-    s = _at_frequencies(motion, first, omegas)
-    s = 2 * s.real if second is None else s + _at_frequencies(motion, second, -omegas)
+    first, second = _halves(generator, state, A, B)
+    s = _at_frequencies(generator, first, omegas)
+    s = 2 * s.real if second is None else s + _at_frequencies(generator, second, -omegas)
     return finite(s, _SPECTRUM)
 
 
-def zero_frequency_noise(motion: Lindblad, state: Any, A: Operator, B: Operator | None = None):
-    """The noise at zero frequency, `spectrum(motion, state, A, B, 0.0)` by real solves.
+def zero_frequency_noise(generator: Lindblad, state: Any, A: Operator, B: Operator | None = None):
+    """The noise at zero frequency, `spectrum(generator, state, A, B, 0.0)` by real solves.
 
         S(0) = int dt [<A(t) B(0)> - <A><B>] = -2 Re Tr[A L^D (B rho - rho <B>)]     for A = B^dag,
 
@@ -156,17 +156,17 @@ def zero_frequency_noise(motion: Lindblad, state: Any, A: Operator, B: Operator 
     Example:
         >>> import qdiff as qd
         >>> qubit = qd.Space(qubit=qd.Spin()).qubit
-        >>> motion = qd.Lindblad(0.5 * qubit.z, {"bath": [(0.3, qubit.minus), (0.1, qubit.plus)]})
-        >>> s = qd.zero_frequency_noise(motion, qd.steady_state(motion), qubit.up)  # 2 p (1 - p) / (0.3 + 0.1)
+        >>> generator = qd.Lindblad(0.5 * qubit.z, {"bath": [(0.3, qubit.minus), (0.1, qubit.plus)]})
+        >>> s = qd.zero_frequency_noise(generator, qd.steady_state(generator), qubit.up)  # 2 p (1 - p) / (0.3 + 0.1)
         >>> round(float(s), 12)
         0.9375
     """
-    instance("motion", motion, Lindblad)
-    first, second = _halves(motion, state, A, instance("A", A, Operator).dag if B is None else B)
+    instance("generator", generator, Lindblad)
+    first, second = _halves(generator, state, A, instance("A", A, Operator).dag if B is None else B)
     if second is None:
         # For a Hermitian A the anti-Hermitian part of B rho adds to the imaginary part only.
-        return finite(2 * _at_zero(motion, first, A.is_hermitian).real, _SPECTRUM)
-    return finite(_at_zero(motion, first, False) + _at_zero(motion, second, False), _SPECTRUM)
+        return finite(2 * _at_zero(generator, first, A.is_hermitian).real, _SPECTRUM)
+    return finite(_at_zero(generator, first, False) + _at_zero(generator, second, False), _SPECTRUM)
 
 
 def finite(values, failure: Failure):
@@ -193,21 +193,21 @@ def _times(times):
     return check(times, (negative, _NEGATIVE))
 
 
-def _within(motion: Lindblad, op: Operator, name: str) -> Operator:
+def _within(generator: Lindblad, op: Operator, name: str) -> Operator:
     """The operator in the generator's frame."""
     if not isinstance(op, Operator):
         raise TypeError(f"{name} must be an Operator, but was {type(op).__name__}")
-    if op.size != motion.H.size or (op.space and motion.space and op.space != motion.space):
-        raise ValueError(f"{name} must act on the generator's space {motion.space!r}, but acts on {op.space!r} (dimension {op.size})")
-    return motion.into_frame(op)
+    if op.size != generator.H.size or (op.space and generator.space and op.space != generator.space):
+        raise ValueError(f"{name} must act on the generator's space {generator.space!r}, but acts on {op.space!r} (dimension {op.size})")
+    return generator.into_frame(op)
 
 
-def _density(motion: Lindblad, state) -> Operator:
+def _density(generator: Lindblad, state) -> Operator:
     """The density matrix of a state in the generator's frame."""
     if isinstance(state, State):
-        state = state_of("state", instance("motion", motion, Lindblad), state)
-        return state.sector.operator(state.x, motion.space)
-    return motion.into_frame(density_matrix("state", state, motion.space, motion.H.size))
+        state = state_of("state", instance("generator", generator, Lindblad), state)
+        return state.sector.operator(state.x, generator.space)
+    return generator.into_frame(density_matrix("state", state, generator.space, generator.H.size))
 
 
 def _parts(M: Operator) -> tuple[Operator, Operator]:
@@ -227,9 +227,9 @@ def _covector(sector: Sector, A: Operator):
 
 
 @eqx.filter_jit
-def _moving(motion, A, kicked, times, sector, solver):
+def _moving(generator, A, kicked, times, sector, solver):
     """Tr[A e^{L t} kicked] at all times."""
-    flow, m, a = Flow(sector.values(motion), sector), _coordinates(sector, kicked), _covector(sector, A)
+    flow, m, a = Flow(sector.values(generator), sector), _coordinates(sector, kicked), _covector(sector, A)
     order = jnp.argsort(times)
 
     def read(x):
@@ -252,21 +252,21 @@ class _Half(eqx.Module):
     sector: Sector = eqx.field(static=True)
 
 
-def _halves(motion, state, A, B):
+def _halves(generator, state, A, B):
     """The two halves of a spectrum, as operator and coordinates; None for a second that is the first one's conjugate."""
-    instance("motion", motion, Lindblad)
-    rho = _density(motion, state)
-    A, B = _within(motion, A, "A"), _within(motion, B, "B")
-    end = state_of("state", motion, state) if isinstance(state, State) else None
+    instance("generator", generator, Lindblad)
+    rho = _density(generator, state)
+    A, B = _within(generator, A, "A"), _within(generator, B, "B")
+    end = state_of("state", generator, state) if isinstance(state, State) else None
     if end is None or isinstance(end, Snapshot):  # a state that moves, or may: what it becomes
-        end = steady_state(motion, initial=motion.out_of_frame(rho))
-    first = _prepared(motion, A, B @ rho, end)
-    return first, None if (A - B.dag).pattern.nnz == 0 else _prepared(motion, B, rho @ A, end)
+        end = steady_state(generator, initial=generator.out_of_frame(rho))
+    first = _prepared(generator, A, B @ rho, end)
+    return first, None if (A - B.dag).pattern.nnz == 0 else _prepared(generator, B, rho @ A, end)
 
 
-def _prepared(motion, read, kicked, end):
+def _prepared(generator, read, kicked, end):
     """What decays of a kicked state: all of it, less its trace times the stationary state."""
-    sector = reach(motion, kicked.pattern if kicked.pattern.nnz else None)  # nothing at all is zero in any sector
+    sector = reach(generator, kicked.pattern if kicked.pattern.nnz else None)  # nothing at all is zero in any sector
     if len(sector.classes) > 1:
         raise NotUnique(f"a spectrum needs one stationary state, but the sector of this correlation holds {len(sector.classes)}")
     m = _coordinates(sector, kicked)
@@ -280,9 +280,9 @@ def _alone(sector: Sector) -> bool:
 
 
 @jax.jit
-def _at_frequencies(motion, half, omegas):
+def _at_frequencies(generator, half, omegas):
     """The integral over t > 0 of what decays, times e^{-i omega t}."""
-    sector, a, values = half.sector, _covector(half.sector, half.read), half.sector.values(motion)
+    sector, a, values = half.sector, _covector(half.sector, half.read), half.sector.values(generator)
     if _alone(sector):
         return jnp.zeros(omegas.shape, complex)
 
@@ -293,9 +293,9 @@ def _at_frequencies(motion, half, omegas):
 
 
 @partial(jax.jit, static_argnums=2)
-def _at_zero(motion, half, one_part: bool):
+def _at_zero(generator, half, one_part: bool):
     """The same at omega = 0, by real solves; with `one_part` of the Hermitian part of m only."""
-    sector, values = half.sector, half.sector.values(motion)
+    sector, values = half.sector, half.sector.values(generator)
     if _alone(sector):
         return jnp.zeros((), complex)
 

@@ -54,13 +54,13 @@ class Relaxation(eqx.Module):
     final: State
 
 
-def relax(motion: Lindblad, initial=None, *, count: int = 4, tolerance: float = 1e-3) -> Relaxation:
+def relax(generator: Lindblad, initial=None, *, count: int = 4, tolerance: float = 1e-3) -> Relaxation:
     """How long until stationary: the gap and the slowest modes of the sector, and the time that a state needs.
 
         G v = -(rate + i frequency) v,    |rho(t) - rho(infinity)|_1 / 2 <= tolerance for t >= time
 
     Args:
-        motion: a constant generator.
+        generator: one that does not depend on time.
         initial: the state that relaxes, as in `evolve`; by default the maximally mixed one. In a system that never comes
             to rest it relaxes to its average over all times, or not at all: the time is then infinite.
         count: how many modes; fewer are returned if the sector has fewer.
@@ -85,22 +85,22 @@ def relax(motion: Lindblad, initial=None, *, count: int = 4, tolerance: float = 
         >>> round(float(found.gap), 12), round(float(found.time), 4)
         (0.5, 9.2103)
     """
-    if not isinstance(motion, Lindblad):
-        raise TypeError(f"motion must be a generator such as Lindblad(...), but was {type(motion).__name__}")
+    if not isinstance(generator, Lindblad):
+        raise TypeError(f"generator must be one such as Lindblad(...), but was {type(generator).__name__}")
     if not (isinstance(count, int) and count >= 1):
         raise ValueError(f"count must be a positive integer, but was {count!r}")
     if not 0 < float(tolerance) < 1:
         raise ValueError(f"tolerance must be between 0 and 1, but was {tolerance}")
     if initial is None:
-        rho = Operator(diagonal(motion.H.size), jnp.full(motion.H.size, 1 / motion.H.size), motion.space)
-        final = steady_state(motion)
+        rho = Operator(diagonal(generator.H.size), jnp.full(generator.H.size, 1 / generator.H.size), generator.space)
+        final = steady_state(generator)
     else:
-        rho = density_matrix("initial", initial, motion.space, motion.H.size)
-        final = steady_state(motion, initial=rho)
-    local = motion.into_frame(rho)
-    sector = reach(motion, local.pattern)
-    end = sector.coordinates(final.sector.operator(final.x, motion.space))
-    flow, start = Flow(sector.values(motion), sector), sector.coordinates(local)
+        rho = density_matrix("initial", initial, generator.space, generator.H.size)
+        final = steady_state(generator, initial=rho)
+    local = generator.into_frame(rho)
+    sector = reach(generator, local.pattern)
+    end = sector.coordinates(final.sector.operator(final.x, generator.space))
+    flow, start = Flow(sector.values(generator), sector), sector.coordinates(local)
     found = _relaxation(flow, start, end, count, float(tolerance), sector.nullity)
     return Relaxation(*found, final)
 

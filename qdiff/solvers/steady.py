@@ -34,10 +34,10 @@ class State(eqx.Module):
             may be amplified by 1/rcond.
         residual: largest entry of G x over the largest entry of G [1]. Small for every accepted state; the
             error is residual/rcond at most.
-        motion, sector: the generator and the sector it was solved in.
+        generator, sector: what was solved, and the sector it was solved in.
     """
 
-    motion: Lindblad
+    generator: Lindblad
     x: jax.Array
     rcond: jax.Array
     residual: jax.Array
@@ -46,7 +46,7 @@ class State(eqx.Module):
     @property
     def rho(self) -> Operator:
         """The density matrix as an `Operator` in the original basis."""
-        return self.motion.out_of_frame(self.sector.operator(self.x, self.motion.space))
+        return self.generator.out_of_frame(self.sector.operator(self.x, self.generator.space))
 
     def dense(self):
         """The density matrix, complex or real (dim, dim)."""
@@ -58,7 +58,7 @@ class State(eqx.Module):
 
     def expect(self, op: Operator):
         """Tr[op rho], a scalar, real for a Hermitian operator and complex otherwise [unit of op]."""
-        op = self.motion.into_frame(op)
+        op = self.generator.into_frame(op)
         if op.is_hermitian:
             return self.sector.covector(op) @ self.x
         real, imag = (op + op.dag) * 0.5, (op - op.dag) * -0.5j
@@ -83,7 +83,7 @@ class State(eqx.Module):
         levels over the largest energy; zero is a conical point, at which there is no derivative.
         """
         sector = self.sector
-        values = jnp.asarray(sector.values(self.motion))
+        values = jnp.asarray(sector.values(self.generator))
         conserving = matrix(sector, values) + jnp.diag(compensated.Conserving(sector, values).correction)
         singular = jnp.linalg.svd(conserving, compute_uv=False)
         out: dict[str, Any] = {
@@ -92,23 +92,23 @@ class State(eqx.Module):
             "stationary_states": jnp.sum(singular <= 1e-12 * singular[0]),
             "smallest_eigenvalue": jnp.min(eigenvalues(sector.operator(self.x, None))),
         }
-        space = self.motion.space
+        space = self.generator.space
         if space is not None:
             edges = {k: list(f.edges) for k, f in space.factors.items() if f.edges}
             out["edge_weight"] = {k: self.populations(k)[np.array(at)] for k, at in edges.items()}
-        if self.motion.splitting is not None:
-            out["splitting"] = self.motion.splitting
+        if self.generator.splitting is not None:
+            out["splitting"] = self.generator.splitting
         return out
 
 
-def steady_state(motion: Lindblad, solver: Solver | None = None, *, initial: Any = None) -> State:
+def steady_state(generator: Lindblad, solver: Solver | None = None, *, initial: Any = None) -> State:
     """The stationary state of a generator: L[rho] = 0 with Tr rho = 1.
 
     Solved in the real coordinates of the sector that the populations reach (or, with `initial`, that the
     initial state reaches).
 
     Args:
-        motion: the generator, such as `Lindblad(...)` or `secular(...)`.
+        generator: such as `Lindblad(...)` or `secular(...)`.
 
     Args, rarely needed:
         solver: `Dense()` or `BlockTridiagonal()`; by default chosen from the size and the width of the sector.
@@ -140,39 +140,39 @@ def steady_state(motion: Lindblad, solver: Solver | None = None, *, initial: Any
     """
     if solver is not None and not isinstance(solver, Solver):
         raise TypeError(f"solver must be Dense() or BlockTridiagonal(), but was {solver!r}")
-    if not isinstance(motion, Lindblad):
-        raise TypeError(f"motion must be a generator such as Lindblad(...), but was {type(motion).__name__}")
+    if not isinstance(generator, Lindblad):
+        raise TypeError(f"generator must be one such as Lindblad(...), but was {type(generator).__name__}")
     require_float64()
     if initial is None:
-        sector = reach(motion)
+        sector = reach(generator)
         if sector.closed:
-            raise NotUnique(_closed(motion))
+            raise NotUnique(_closed(generator))
         if len(sector.classes) > 1:
-            raise NotUnique(_several(motion, sector))
-        if more := hidden(motion, sector):
+            raise NotUnique(_several(generator, sector))
+        if more := hidden(generator, sector):
             raise NotUnique(_coherent(more))
-        x, rcond, residual = _solve(motion, sector, choose(sector) if solver is None else solver)
-        return State(motion, _checked(motion, x, rcond, residual, _NOT_UNIQUE), rcond, residual, sector)
-    local = motion.into_frame(density_matrix("initial", initial, motion.space, motion.H.size))
-    sector = reach(motion, local.pattern)
+        x, rcond, residual = _solve(generator, sector, choose(sector) if solver is None else solver)
+        return State(generator, _checked(generator, x, rcond, residual, _NOT_UNIQUE), rcond, residual, sector)
+    local = generator.into_frame(density_matrix("initial", initial, generator.space, generator.H.size))
+    sector = reach(generator, local.pattern)
     way = "unchanged" if sector.still else "averaged" if sector.closed else sector.nullity
     if way == 1:
-        x, rcond, residual = _solve(motion, sector, choose(sector) if solver is None else solver)
+        x, rcond, residual = _solve(generator, sector, choose(sector) if solver is None else solver)
     elif way == "averaged":
-        x, rcond, residual = averaged(motion.H, local, sector, sector.values(motion))
+        x, rcond, residual = averaged(generator.H, local, sector, sector.values(generator))
     else:
-        x, rcond, residual = _select(motion, local, sector, way)
-    return State(motion, _checked(motion, x, rcond, residual, _NOT_DEFINED), rcond, residual, sector)
+        x, rcond, residual = _select(generator, local, sector, way)
+    return State(generator, _checked(generator, x, rcond, residual, _NOT_DEFINED), rcond, residual, sector)
 
 
 @partial(jax.jit, static_argnums=(1, 2))
-def _solve(motion, sector, solver):
-    return null_vector(sector, sector.values(motion), solver)
+def _solve(generator, sector, solver):
+    return null_vector(sector, sector.values(generator), solver)
 
 
 @partial(jax.jit, static_argnums=(2, 3))
-def _select(motion, initial, sector, way):
-    values, start = sector.values(motion), sector.coordinates(initial)
+def _select(generator, initial, sector, way):
+    values, start = sector.values(generator), sector.coordinates(initial)
     return unchanged(values, start) if way == "unchanged" else selected(sector, values, start, way)
 
 
@@ -190,17 +190,17 @@ _NOT_DEFINED = Failure(
 _NOT_SOLVED = Failure("the steady state was not solved (residual above 1e-13): try solver=Dense(), or rates of more similar size")
 
 
-def _checked(motion, x, rcond, residual, several: Failure):
+def _checked(generator, x, rcond, residual, several: Failure):
     """Let no wrong state pass. A wrong rate is the cause where the solve failed, and does no harm where it did not."""
     infinite, flat, rough = ~jnp.all(jnp.isfinite(x)), rcond < UNIQUE, residual > RESIDUAL
     failed = infinite | flat | rough
-    causes = [(f.there & failed, f.failure) for f in refusals(motion)]
+    causes = [(f.there & failed, f.failure) for f in refusals(generator)]
     return check(x, *causes, (infinite, _NOT_FINITE), (flat, several), (rough, _NOT_SOLVED))
 
 
-def _closed(motion: Lindblad) -> str:
+def _closed(generator: Lindblad) -> str:
     return (
-        f"a closed system has no stationary state of its own: nothing decays, and there are {energies_apart(motion.H)} independent "
+        f"a closed system has no stationary state of its own: nothing decays, and there are {energies_apart(generator.H)} independent "
         "stationary operators. Give `initial`, a density matrix, for its average over all times, or a bath"
     )
 
@@ -212,9 +212,9 @@ def _coherent(more: int) -> str:
     )
 
 
-def _several(motion: Lindblad, sector: Sector) -> str:
+def _several(generator: Lindblad, sector: Sector) -> str:
     def name(index):
-        return motion.space.label(int(index)) if motion.space is not None else str(index)
+        return generator.space.label(int(index)) if generator.space is not None else str(index)
 
     def states(members):
         names = [name(sector.row[m]) for m in members[:3]]
@@ -222,7 +222,7 @@ def _several(motion: Lindblad, sector: Sector) -> str:
 
     sets = sector.classes
     shown = "; ".join(states(c) for c in sets[:4]) + (f"; ... {len(sets)} sets in all" if len(sets) > 4 else "")
-    basis = "states" if motion.frame is None else "eigenstates of H (numbered as the states they come from)"
+    basis = "states" if generator.frame is None else "eigenstates of H (numbered as the states they come from)"
     return (
         f"there are at least {len(sets)} stationary states: the populations of these sets of {basis} are conserved "
         f"once entered, {shown}. Give `initial`, a density matrix, to select one, or couple the sets"

@@ -49,14 +49,14 @@ def reached(strokes: Sequence[Stroke], initial: Operator | None = None) -> Coord
     """The coordinates that the populations, and an initial state, reach through all strokes."""
     frees = [s for s in strokes if isinstance(s, Free)]
     instants = [op for s in strokes if isinstance(s, Instant) for op in s.operators()]
-    mask = np.eye(frees[0].motion.H.size, dtype=bool)
+    mask = np.eye(frees[0].generator.H.size, dtype=bool)
     if initial is not None:
         mask[initial.pattern.row, initial.pattern.col] = mask[initial.pattern.col, initial.pattern.row] = True
-    elif len(frees) == 1 and frees[0].motion.frame is None:
-        # One motion, and what measures populations only: its own sector, which may lack real or imaginary parts.
+    elif len(frees) == 1 and frees[0].generator.frame is None:
+        # One generator, and what measures populations only: its own sector, which may lack real or imaginary parts.
         diagonal = all(np.all(op.pattern.row == op.pattern.col) and op.is_real for op in instants)
         if diagonal and not any(isinstance(s, Unitary) for s in strokes):
-            return reach(frees[0].motion)
+            return reach(frees[0].generator)
     before = None
     while before is None or not np.array_equal(before, mask):
         before = mask
@@ -85,9 +85,9 @@ def _reached(stroke: Stroke, mask: np.ndarray) -> np.ndarray:
     if isinstance(stroke, Instant):
         return np.any([image(op, mask) for op in stroke.operators()], axis=0)
     assert isinstance(stroke, Free)
-    frame = stroke.motion.frame
+    frame = stroke.generator.frame
     local = mask if frame is None else image(frame.dag, mask)
-    sector = reach(stroke.motion, _pattern(local))
+    sector = reach(stroke.generator, _pattern(local))
     out = np.zeros_like(mask)
     out[sector.row, sector.col] = out[sector.col, sector.row] = True
     return out if frame is None else image(frame, out)
@@ -103,8 +103,8 @@ def _sector(free: Free, coordinates: Coordinates) -> Sector:
         return coordinates
     mask = np.zeros((coordinates.dim,) * 2, bool)
     mask[coordinates.row, coordinates.col] = mask[coordinates.col, coordinates.row] = True
-    frame = free.motion.frame
-    return reach(free.motion, _pattern(mask if frame is None else image(frame.dag, mask)))
+    frame = free.generator.frame
+    return reach(free.generator, _pattern(mask if frame is None else image(frame.dag, mask)))
 
 
 @partial(jax.jit, static_argnums=(1, 2))
@@ -117,17 +117,17 @@ def _part(stroke: Stroke, coordinates: Coordinates, sector: Sector | None) -> Pa
     if isinstance(stroke, Instant):
         return Part(jnp.asarray(stroke.change(coordinates)))
     assert isinstance(stroke, Free) and sector is not None
-    motion = stroke.motion
-    values = jnp.asarray(sector.values(motion))
+    generator = stroke.generator
+    values = jnp.asarray(sector.values(generator))
     G = matrix(sector, values) + jnp.diag(lax.stop_gradient(Conserving(sector, values).correction))
     moved = passage(G, sector.trace_weights, stroke.time)
     if sector == coordinates:
         return FreePart(moved.change, moved, None, None, sector)
-    if motion.frame is None:
+    if generator.frame is None:
         into = _places(coordinates, sector)
         out = into.T
     else:
-        V = motion.frame.dense()
+        V = generator.frame.dense()
         into, out = congruence(V.conj().T, V.conj().T, coordinates, sector), congruence(V, V, sector, coordinates)
     return FreePart(jnp.asarray(out @ moved.change @ into), moved, into, out, sector)
 

@@ -28,20 +28,20 @@ class Free(Stroke):
     """Motion under a generator for a time.
 
     Args:
-        motion: a constant generator.
+        generator: one that does not depend on time.
         time: how long, above zero [1/rate].
 
     Raises:
         TypeError, ValueError: one of them is something else.
     """
 
-    motion: Lindblad
+    generator: Lindblad
     time: Any
 
-    def __init__(self, motion: Lindblad, time):
-        if not isinstance(motion, Lindblad):
-            raise TypeError(f"motion must be a generator such as Lindblad(...), but was {type(motion).__name__}")
-        self.motion, self.time = motion, real_number("time", time, low=0, open=True)
+    def __init__(self, generator: Lindblad, time):
+        if not isinstance(generator, Lindblad):
+            raise TypeError(f"generator must be one such as Lindblad(...), but was {type(generator).__name__}")
+        self.generator, self.time = generator, real_number("time", time, low=0, open=True)
 
 
 class SwapBaths(Stroke):
@@ -49,7 +49,7 @@ class SwapBaths(Stroke):
     other one touched, jump by jump in their order, and keeps its name. Every cycle begins with the baths as they were given.
 
     Raises:
-        ValueError: later, by `Cycle`: a motion has no such bath, or the two have different numbers of jumps.
+        ValueError: later, by `Cycle`: a generator has no such bath, or the two have different numbers of jumps.
     """
 
     first: str = eqx.field(static=True)
@@ -61,17 +61,17 @@ class SwapBaths(Stroke):
                 raise TypeError(f"{name} must be the name of a bath, but was {given!r}")
         self.first, self.second = first, second
 
-    def swapped(self, motion: Lindblad) -> Lindblad:
+    def swapped(self, generator: Lindblad) -> Lindblad:
         for name in (self.first, self.second):
-            if name not in motion.jumps:
-                raise ValueError(f"the baths that trade places must be two of {list(motion.jumps)}, but one was {name!r}")
-        a, b = motion.jumps[self.first], motion.jumps[self.second]
+            if name not in generator.jumps:
+                raise ValueError(f"the baths that trade places must be two of {list(generator.jumps)}, but one was {name!r}")
+        a, b = generator.jumps[self.first], generator.jumps[self.second]
         if len(a) != len(b) or any(j.groups is not None for j in (*a, *b)):
             raise ValueError(f"baths that trade places must have equally many single jumps, but {self.first!r} and {self.second!r} do not")
-        jumps: dict[str, tuple[Jump, ...]] = dict(motion.jumps)
+        jumps: dict[str, tuple[Jump, ...]] = dict(generator.jumps)
         jumps[self.first] = tuple(Jump(x.rate, y.operator) for x, y in zip(a, b, strict=True))
         jumps[self.second] = tuple(Jump(y.rate, x.operator) for x, y in zip(a, b, strict=True))
-        return eqx.tree_at(lambda m: m.jumps, motion, jumps, is_leaf=lambda x: x is motion.jumps)
+        return eqx.tree_at(lambda m: m.jumps, generator, jumps, is_leaf=lambda x: x is generator.jumps)
 
 
 class Instant(Stroke):

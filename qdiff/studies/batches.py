@@ -26,15 +26,15 @@ _COMPILER: dict[str, Any] = {"xla_backend_optimization_level": 1}
 _SHARE = 0.25
 
 
-def variables(model: Model, figures: tuple[str, ...], gradient: bool) -> Callable:
-    """The function of a model that returns, by variable name, figures and their derivatives.
+def variables(model: Model, merits: tuple[str, ...], gradient: bool) -> Callable:
+    """The function of a model that returns, by variable name, figures of merit and their derivatives.
 
-    A derivative is named d_FIGURE_d_PARAMETER; a complex figure becomes FIGURE_real and FIGURE_imag.
+    A derivative is named d_MERIT_d_PARAMETER; a complex figure of merit becomes MERIT_real and MERIT_imag.
     """
 
     def values(model):
         with failures("nan"), sharing():
-            return {name: as_number(name, getattr(model, name)()) for name in figures}
+            return {name: as_number(name, getattr(model, name)()) for name in merits}
 
     def real_scalars(model):
         found = values(model)
@@ -47,8 +47,8 @@ def variables(model: Model, figures: tuple[str, ...], gradient: bool) -> Callabl
             real, found = real_scalars(eqx.tree_at(lambda m: [getattr(m, n) for n in kept], model, list(kept.values())))
             return real or {"": jnp.zeros(())}, found  # JAX cannot differentiate nothing
 
-        # Forward mode costs a solve for each parameter, reverse mode one for each figure.
-        jacobian = jax.jacfwd if len(kept) <= len(figures) else jax.jacrev
+        # Forward mode costs a solve for each parameter, reverse mode one for each figure of merit.
+        jacobian = jax.jacfwd if len(kept) <= len(merits) else jax.jacrev
         slopes, found = jacobian(of, has_aux=True)(kept)
         return {**found, **{f"d_{f}_d_{p}": d for f, row in slopes.items() if f for p, d in row.items()}}
 
@@ -69,9 +69,9 @@ def _floats(model: Model) -> list[str]:
     return [name for name, about in type(model).parameters().items() if not about.static and getattr(model, name) is not None]
 
 
-def _order(name: str, figures: tuple[str, ...]) -> int:
-    """The place of a variable: figures as they were asked for, and then derivatives."""
-    return next((k for k, figure in enumerate(figures) if name in (figure, f"{figure}_real", f"{figure}_imag")), len(figures))
+def _order(name: str, merits: tuple[str, ...]) -> int:
+    """The place of a variable: figures of merit as they were asked for, and then derivatives."""
+    return next((k for k, merit in enumerate(merits) if name in (merit, f"{merit}_real", f"{merit}_imag")), len(merits))
 
 
 def shared_out(run: Callable, fixed: int, many: int, devices: list) -> tuple[Any, NamedSharding | None]:
@@ -96,10 +96,10 @@ def filled(x: np.ndarray, rows: int, sharding: NamedSharding | None) -> Any:
 
 
 class Batches:
-    """Figures of a model at many points, (points, names) -> variable -> (points, ...).
+    """Figures of merit of a model at many points, (points, names) -> variable -> (points, ...).
 
     Args:
-        model: the device. names: the parameters that vary. figures: names. gradient: whether to differentiate.
+        model: the device. names: the parameters that vary. merits: names. gradient: whether to differentiate.
         points: how many there will be in all. chunk: points in one call; by default what memory allows, which is read
             off the compiled program.
 
@@ -107,9 +107,9 @@ class Batches:
         chunk: points in one call. shapes: variable -> its shape at one point.
     """
 
-    def __init__(self, model: Model, names: tuple[str, ...], figures: tuple[str, ...], gradient: bool, points: int, chunk: int | None):
+    def __init__(self, model: Model, names: tuple[str, ...], merits: tuple[str, ...], gradient: bool, points: int, chunk: int | None):
         self._model, self._names = model, names
-        self._values = variables(model, figures, gradient)
+        self._values = variables(model, merits, gradient)
         self._devices = jax.local_devices()
         if chunk is None:
             most = _MOST.get(self._devices[0].platform, _MOST["gpu"])
@@ -117,7 +117,7 @@ class Batches:
         else:
             self._compile(min(points, chunk))
         found = {name: tuple(v.shape[1:]) for name, v in self._program.out_info.items()}
-        self.shapes = dict(sorted(found.items(), key=lambda v: _order(v[0], figures)))
+        self.shapes = dict(sorted(found.items(), key=lambda v: _order(v[0], merits)))
         if chunk is None and (allowed := self._allowed()) < self.chunk:
             self._compile(allowed)
 
@@ -155,10 +155,10 @@ class Reasons:
     Args: as of `Batches`. At most `most` points are asked again, one at a time.
     """
 
-    BY_ITSELF = "the figure is not a finite number at this point, though nothing failed"
+    BY_ITSELF = "the merit is not a finite number at this point, though nothing failed"
 
-    def __init__(self, model: Model, names: tuple[str, ...], figures: tuple[str, ...], most: int = 1000):
-        self._model, self._names, self._figures, self._left, self._most = model, names, figures, most, most
+    def __init__(self, model: Model, names: tuple[str, ...], merits: tuple[str, ...], most: int = 1000):
+        self._model, self._names, self._merits, self._left, self._most = model, names, merits, most, most
 
     def __call__(self, x: np.ndarray) -> str:
         """The reason at one point x (names,)."""
@@ -167,13 +167,13 @@ class Reasons:
         self._left -= 1
         try:
             model = self._model.replace(**dict(zip(self._names, x.tolist(), strict=True)))
-            told(_again, model, self._figures)
+            told(_again, model, self._merits)
         except (ValueError, SolveError, NotUnique) as error:
             return " ".join(str(error).split())
         return self.BY_ITSELF
 
 
 @partial(eqx.filter_jit)
-def _again(model, figures):
+def _again(model, merits):
     with failing("tell"), sharing():
-        return {name: getattr(model, name)() for name in figures}
+        return {name: getattr(model, name)() for name in merits}

@@ -54,7 +54,7 @@ def _on_active(function: Quadratic, limits: Limits, u: np.ndarray, scale: float)
         f, g, H = function(u)
         c, J, K = (x[active] for x in limits(u))
         if not (np.isfinite(f) and np.isfinite(g).all() and np.isfinite(H).all()):
-            return Polished(u, f, np.nan, False, "not converged: the figure or a derivative is not a number where the search ended")
+            return Polished(u, f, np.nan, False, "not converged: the merit or a derivative is not a number where the search ended")
         slope = g + J.T @ multipliers
         on = ~(((u <= 0) & (slope > 0)) | ((u >= 1) & (slope < 0)))
         n = int(on.sum())

@@ -42,7 +42,7 @@ def constraints_of(kind: type[Model], given: Iterable[str | Callable] | str | No
     """The constraints of a search.
 
     Args:
-        given: strings such as "x**2 + y**2 <= 1", of the model's parameters, entries such as J[1], figures, numbers, + - * / **,
+        given: strings such as "x**2 + y**2 <= 1", of the model's parameters, entries such as J[1], figures of merit, numbers, + - * / **,
             parentheses and the functions sqrt, exp, log, sin, cos, tan, tanh and abs; or functions of the model that must not
             be positive.
 

@@ -20,10 +20,10 @@ from ..results import failing, failures, told
 
 @runtime_checkable
 class Explained(Protocol):
-    """A model whose diagnostics come in two parts, of which the first joins the program of the figures."""
+    """A model whose diagnostics come in two parts, of which the first joins the program of the figures of merit."""
 
     def checks(self) -> dict:
-        """Numbers, traced like a figure."""
+        """Numbers, traced like a figure of merit."""
         ...
 
     def remarks(self, checks: dict) -> dict:
@@ -37,39 +37,39 @@ class Evaluation:
 
     Attributes:
         parameters: every parameter and setting by name, as Python numbers and words.
-        figures: the figures of merit by name, as NumPy scalars and arrays.
-        gradients: of every real scalar figure by name, its derivative with respect to every float parameter by
+        merits: the figures of merit by name, as NumPy scalars and arrays.
+        gradients: of every real scalar figure of merit by name, its derivative with respect to every float parameter by
             name (that of an array, an array); empty unless asked for. A parameter that is None has none.
         diagnostics: what the model says of the accuracy of its solutions.
     """
 
     parameters: dict[str, Any]
-    figures: dict[str, Any]
+    merits: dict[str, Any]
     gradients: dict[str, dict[str, Any]]
     diagnostics: dict[str, Any]
 
 
-def evaluate(model: Model, figures: Iterable[str] | str | None = None, *, gradient: bool = False) -> Evaluation:
+def evaluate(model: Model, merits: Iterable[str] | str | None = None, *, gradient: bool = False) -> Evaluation:
     """Figures of merit of a device, all in one compiled program that solves for each state once.
 
     Args:
         model: the device, with concrete values.
-        figures: names of figures of merit; all that the model declares if None.
-        gradient: whether to differentiate the real scalar figures with respect to every float parameter. In forward
+        merits: names of figures of merit; all that the model declares if None.
+        gradient: whether to differentiate the real scalar figures of merit with respect to every float parameter. In forward
             mode, all parameters in one batch: that compiles in about two thirds of the time of reverse mode.
 
     Returns:
-        `Evaluation`. A figure that is NaN or infinite by itself, such as the efficiency of a machine that does not
+        `Evaluation`. A figure of merit that is NaN or infinite by itself, such as the efficiency of a machine that does not
         move, is returned so.
 
     Raises:
-        ValueError: a name is not a figure of this model.
-        NotUnique, SolveError: a state that a figure needs could not be solved for.
+        ValueError: a name is not a figure of merit of this model.
+        NotUnique, SolveError: a state that a figure of merit needs could not be solved for.
 
     Example:
         >>> import qdiff as qd
         >>> found = qd.evaluate(qd.models.RotorEngine(beta2=0.01), ["efficiency", "angular_momentum"])
-        >>> {name: round(float(value), 6) for name, value in found.figures.items()}
+        >>> {name: round(float(value), 6) for name, value in found.merits.items()}
         {'efficiency': 0.156603, 'angular_momentum': 4.98575}
         >>> found.diagnostics["operating_mode"]
         'engine'
@@ -77,10 +77,10 @@ def evaluate(model: Model, figures: Iterable[str] | str | None = None, *, gradie
     if not isinstance(model, Model):
         raise TypeError(f"model must be a Model such as qdiff.models.RotorEngine(), but was {type(model).__name__}")
     if any(isinstance(leaf, Tracer) for leaf in jax.tree.leaves(model)):
-        raise TypeError("evaluate needs a model with concrete values; in a traced function call the figures' methods")
-    known = type(model).figures()
-    wanted = tuple(known) if figures is None else names_of("figures", figures)
-    names = tuple(known_name(name, known, "figure", type(model).__name__) for name in wanted)
+        raise TypeError("evaluate needs a model with concrete values; in a traced function call the merits' methods")
+    known = type(model).merits()
+    wanted = tuple(known) if merits is None else names_of("merits", merits)
+    names = tuple(known_name(name, known, "figure of merit", type(model).__name__) for name in wanted)
 
     explained = _explained(model)
     values, slopes, checks = _compiled()(model, names, gradient)
@@ -88,7 +88,7 @@ def evaluate(model: Model, figures: Iterable[str] | str | None = None, *, gradie
     _refuse_failed(model, tuple(name for name, value in values.items() if not np.all(np.isfinite(value))))
     return Evaluation(
         parameters={name: _plain(getattr(model, name)) for name in type(model).parameters()},
-        figures=values,
+        merits=values,
         gradients={name: _by_parameter(slopes[name]) for name in names if name in slopes},
         diagnostics=jax.tree.map(_plain, explained.remarks(checks) if explained else model.diagnostics()),
     )
@@ -125,7 +125,7 @@ def _explained(model: Model) -> Explained | None:
 
 
 def _refuse_failed(model, names):
-    """Raise SolveError, with its reason, if one of these figures is not finite because a solve failed."""
+    """Raise SolveError, with its reason, if one of these figures of merit is not finite because a solve failed."""
 
     @eqx.filter_jit
     def again(model):

@@ -1,4 +1,4 @@
-"""Formulas of a model's figures and parameters, as a user types them."""
+"""Formulas of a model's figures of merit and parameters, as a user types them."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def formula(kind: type[Model], node: ast.expr, owner: str, refusal: str) -> Call
     """The function of a model that a parsed expression stands for. Nothing is executed that is not in `ALLOWED`.
 
     Args:
-        kind: whose figures and continuous parameters the names are. node: the expression.
+        kind: whose figures of merit and continuous parameters the names are. node: the expression.
         owner: the argument it was given as, for messages. refusal: what to say of anything else.
 
     Raises:
@@ -77,12 +77,12 @@ def _read(kind: type[Model], node: ast.expr, owner: str, refusal: str) -> Callab
 
 
 def _named(kind: type[Model], name: str, owner: str) -> Callable[[Model], Any]:
-    figures, parameters = kind.figures(), kind.parameters()
-    known_name(name, [*figures, *parameters], "figure or parameter", kind.__name__)
-    if name in figures:
+    merits, parameters = kind.merits(), kind.parameters()
+    known_name(name, [*merits, *parameters], "figure of merit or parameter", kind.__name__)
+    if name in merits:
         return lambda model: getattr(model, name)()
     if parameters[name].static or parameters[name].is_array:
-        raise ValueError(f"{owner} must be of figures and of parameters that are numbers and vary continuously, but {name} is not")
+        raise ValueError(f"{owner} must be of merits and of parameters that are numbers and vary continuously, but {name} is not")
     return lambda model: getattr(model, name)
 
 

@@ -46,7 +46,7 @@ def code_of(model: Model | None, callables: Mapping[str, Callable]) -> dict[str,
     """The parts of the code of a model of one's own and of callables, part -> digest; empty where there are none.
 
     Args:
-        model: None for one that ships with qdiff. callables: role, such as "figure" -> the callable.
+        model: None for one that ships with qdiff. callables: role, such as "merit" -> the callable.
     """
     walk = _Walk()
     if model is not None:

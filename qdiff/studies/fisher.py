@@ -27,9 +27,9 @@ class Fisher:
         labels: of the coordinates, (n,): parameter names, and "name[k]" of arrays.
         information: I (n, n) [1 over the units of both parameters].
         bound: the least standard deviation of each parameter if the others are not known either (n,), infinite where
-            the measured figures do not determine it.
+            the measured figures of merit do not determine it.
         alone: the same if all others are known (n,).
-        undetermined: directions (k, n), in units of the parameters' sizes, that no measured figure depends on.
+        undetermined: directions (k, n), in units of the parameters' sizes, that no measured figure of merit depends on.
     """
 
     labels: tuple[str, ...]
@@ -52,19 +52,19 @@ class Fisher:
 def fisher_information(model: Model, measured: Mapping[str, float], parameters: Iterable[str] | str | None = None) -> Fisher:
     """The Fisher information of figures of merit that are measured with independent normal errors.
 
-    I_ij = sum over figures f of (df/dx_i)(df/dx_j)/sigma_f^2. By the Cramer-Rao inequality no unbiased estimate of x_i has
+    I_ij = sum over merits f of (df/dx_i)(df/dx_j)/sigma_f^2. By the Cramer-Rao inequality no unbiased estimate of x_i has
     a standard deviation below sqrt((I^-1)_ii).
 
     Args:
-        model: the device. measured: figure -> standard deviation sigma_f of its measurement, in the figure's unit.
+        model: the device. measured: merit -> standard deviation sigma_f of its measurement, in the merit's unit.
         parameters: names of the unknown parameters; by default all that vary continuously.
 
     Returns:
         `Fisher`.
 
     Raises:
-        ValueError: an unknown name, a figure that is no real number, a sigma that is not positive.
-        SolveError: a figure or its derivative is not a finite number here.
+        ValueError: an unknown name, a figure of merit that is no real number, a sigma that is not positive.
+        SolveError: a figure of merit or its derivative is not a finite number here.
 
     Example:
         >>> import qdiff as qd
@@ -76,13 +76,13 @@ def fisher_information(model: Model, measured: Mapping[str, float], parameters: 
         raise TypeError(f"model must be a Model such as qdiff.models.RotorEngine(), but was {type(model).__name__}")
     kind = type(model)
     if not isinstance(measured, Mapping) or not measured:
-        raise ValueError(f"measured must name at least one figure, name -> standard deviation, but was {measured!r}")
+        raise ValueError(f"measured must name at least one figure of merit, name -> standard deviation, but was {measured!r}")
     for name, error in measured.items():
-        known_name(name, kind.figures(), "figure", kind.__name__)
+        known_name(name, kind.merits(), "figure of merit", kind.__name__)
         if isinstance(error, bool) or not isinstance(error, (int, float, np.number)) or not math.isfinite(error) or error <= 0:
             raise ValueError(f"the standard deviation of {name} must be a positive number, but was {error!r}")
     flat = Flat.of(model, parameters)
-    functions = [flat.figure(name) for name in measured]
+    functions = [flat.merit(name) for name in measured]
     J = np.asarray(jax.jit(jax.jacfwd(lambda x: jnp.stack([f(x) for f in functions])))(flat.x0))
     if not np.isfinite(J).all():
         bad = [name for name, row in zip(measured, J, strict=True) if not np.isfinite(row).all()]

@@ -69,18 +69,18 @@ class Flat:
         """The model at x (n,), which may be traced."""
         return assigned(self.model, dict(zip(self.names, split(x, self.shapes), strict=True)))
 
-    def figure(self, name: str):
-        """The function x -> figure, NaN where it cannot be solved for.
+    def merit(self, name: str):
+        """The function x -> figure of merit, NaN where it cannot be solved for.
 
         Raises (while tracing):
-            ValueError: the figure is not a real number.
+            ValueError: the figure of merit is not a real number.
         """
 
         def of(x):
             with failures("nan"), sharing():
                 value = as_number(name, getattr(self.at(x), name)())
             if value.shape != () or not jnp.issubdtype(value.dtype, jnp.floating):
-                raise ValueError(f"figure must be a real number, but {name} has shape {value.shape} and type {value.dtype}")
+                raise ValueError(f"merit must be a real number, but {name} has shape {value.shape} and type {value.dtype}")
             return value
 
         return of

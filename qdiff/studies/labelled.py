@@ -32,7 +32,7 @@ class Layout:
 
     def __init__(self, model: Model, grid: Grid, shapes: dict[str, tuple[int, ...]], record: dict):
         self.grid, self.shapes = grid, shapes
-        parameters, figures = type(model).parameters(), type(model).figures()
+        parameters, merits = type(model).parameters(), type(model).merits()
         self.coordinates = {
             name: (dim, grid.values[name], _about(about.text, about.unit))
             for dim, axis in zip(grid.dims, grid.axes, strict=True)
@@ -41,12 +41,12 @@ class Layout:
         }
         self.variables: dict[str, tuple[tuple[str, ...], dict[str, str]]] = {}
         for name, shape in shapes.items():
-            figure, parameter = _parts(name, figures, parameters)
-            inner, attributes = parameter or figure, _about(figures[figure].text, figures[figure].unit)
-            attributes |= {"symbol": figures[figure].symbol, "source": figures[figure].source}
+            merit, parameter = _parts(name, merits, parameters)
+            inner, attributes = parameter or merit, _about(merits[merit].text, merits[merit].unit)
+            attributes |= {"symbol": merits[merit].symbol, "source": merits[merit].source}
             if parameter:
-                unit = f"({figures[figure].unit}) / ({parameters[parameter].unit})"
-                attributes = _about(f"derivative of {figure} with respect to {parameter}", unit)
+                unit = f"({merits[merit].unit}) / ({parameters[parameter].unit})"
+                attributes = _about(f"derivative of {merit} with respect to {parameter}", unit)
             self.variables[name] = grid.dims + tuple(f"{inner}_{k}" for k in range(len(shape))), attributes
         self.attributes = {"title": f"sweep of {record['model']}", "study": json.dumps(record), **versions()}
 
@@ -156,12 +156,12 @@ def _shape(index: tuple, shape: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(at.stop - at.start for at in index if isinstance(at, slice)) + shape[len(index) :]
 
 
-def _parts(name: str, figures: dict[str, Any], parameters: dict[str, Any]) -> tuple[str, str | None]:
-    """The figure that a variable belongs to, and of a derivative also the parameter."""
-    for figure in figures:
-        if name in (figure, f"{figure}_real", f"{figure}_imag"):
-            return figure, None
-        parameter = name.removeprefix(f"d_{figure}_d_")
+def _parts(name: str, merits: dict[str, Any], parameters: dict[str, Any]) -> tuple[str, str | None]:
+    """The figure of merit that a variable belongs to, and of a derivative also the parameter."""
+    for merit in merits:
+        if name in (merit, f"{merit}_real", f"{merit}_imag"):
+            return merit, None
+        parameter = name.removeprefix(f"d_{merit}_d_")
         if parameter != name and parameter in parameters:
-            return figure, parameter
+            return merit, parameter
     raise AssertionError(name)

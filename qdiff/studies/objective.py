@@ -8,7 +8,7 @@ from typing import Any
 
 import jax.numpy as jnp
 
-from ..models.base import Figure, Model, as_number, known_name
+from ..models.base import Merit, Model, as_number, known_name
 from .expressions import ALLOWED, formula, parsed, shortened
 from .fingerprint import Same
 
@@ -22,7 +22,7 @@ class Objective:
         given: whether it was given as a function.
     """
 
-    about: Figure
+    about: Merit
     key: Hashable
     function: Callable[[Model], Any]
     given: bool = False
@@ -36,7 +36,7 @@ class Objective:
         value = as_number(self.about.name, self.function(model))
         if value.shape != () or not jnp.issubdtype(value.dtype, jnp.floating):
             what = f"{self.about.name} has shape {value.shape} and type {value.dtype}"
-            raise ValueError(f"figure must be a real number to be optimized, but {what}")
+            raise ValueError(f"merit must be a real number to be optimized, but {what}")
         return value
 
 
@@ -44,29 +44,30 @@ def objective(kind: type[Model], given: str | Mapping[str, float] | Callable) ->
     """The objective of a search.
 
     Args:
-        given: the name of a figure; a formula of figures and parameters such as "0.3*rectification + 0.7*heat_flow"; weights,
-            name -> number, of a sum of figures; or a differentiable function of the model.
+        given: the name of a figure of merit; a formula of figures of merit and parameters such as
+            "0.3*rectification + 0.7*heat_flow"; weights, name -> number, of a sum of figures of merit;
+            or a differentiable function of the model.
 
     Raises:
         ValueError: an unknown name, or none of these.
     """
     if callable(given):
         name = getattr(given, "__name__", "objective")
-        return Objective(Figure(name, "F", "1", "", (given.__doc__ or "").partition("\n")[0]), Same(given), given, True)
+        return Objective(Merit(name, "F", "1", "", (given.__doc__ or "").partition("\n")[0]), Same(given), given, True)
     if isinstance(given, Mapping):
-        names = [known_name(name, kind.figures(), "figure", kind.__name__) for name in given]
+        names = [known_name(name, kind.merits(), "figure of merit", kind.__name__) for name in given]
         try:
             given = " + ".join(f"{float(weight)!r}*{name}" for name, weight in zip(names, given.values(), strict=True))
         except (TypeError, ValueError):
-            raise ValueError(f"figure must be weights, name -> number, if it is a dictionary, but was {given!r}") from None
+            raise ValueError(f"merit must be weights, name -> number, if it is a dictionary, but was {given!r}") from None
     shown = shortened(given) if isinstance(given, str) else given
-    what = f"figure must be a figure's name or a formula ({ALLOWED}), but was {shown!r}"
+    what = f"merit must be the name of a figure of merit or a formula ({ALLOWED}), but was {shown!r}"
     if not isinstance(given, str):
         raise ValueError(what)
     if given.isidentifier():
-        about = kind.figures()[known_name(given, kind.figures(), "figure", kind.__name__)]
+        about = kind.merits()[known_name(given, kind.merits(), "figure of merit", kind.__name__)]
         return Objective(about, given, lambda model: getattr(model, given)())
-    tree = parsed(given, "figure")
+    tree = parsed(given, "merit")
     if tree is None:
         raise ValueError(what)
-    return Objective(Figure(given, "F", "1", "", f"the formula {given}"), given, formula(kind, tree, "figure", what))
+    return Objective(Merit(given, "F", "1", "", f"the formula {given}"), given, formula(kind, tree, "merit", what))

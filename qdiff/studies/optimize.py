@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ..models.base import Figure, Model
+from ..models.base import Merit, Model
 from ..operators.checks import choice, truth
 from ..results import SolveError
 from .bounds import Box, followed, prepared, tied
@@ -25,7 +25,7 @@ from .recomputed import check_search
 from .record import model_record, roles
 from .search import Programs, Search, counted, rule, screened
 
-_LEAD = 1e3  # how much a constraint that is broken by one weighs, in spreads of the figure over the starts
+_LEAD = 1e3  # how much a constraint that is broken by one weighs, in spreads of the figure of merit over the starts
 _UNKNOWN: dict[str, Any] = {"verdict": "not examined: a quasi-Newton search knows no second derivatives", "eigenvalues": [], "flat": []}
 _STOPPED: dict[str, Any] = {"verdict": "not examined: the search was interrupted", "eigenvalues": [], "flat": []}
 _POLISHED = 4  # how many different candidates are taken to convergence
@@ -36,8 +36,8 @@ class Optimum:
     """What a search found.
 
     Attributes:
-        figure: what was optimized: its name, symbol and unit. minimize: whether the least value was sought.
-        value: the best value [the figure's unit].
+        merit: what was optimized: its name, symbol and unit. minimize: whether the least value was sought.
+        value: the best value [the merit's unit].
         parameters: the searched parameters there, by name [their units]; of an array, a list.
         ties: parameters that were kept equal to a searched one, name -> that one.
         model: the model with these parameters.
@@ -46,10 +46,10 @@ class Optimum:
         converged: whether this is a local optimum within the bounds, to rounding. message: if not, why.
         curvature: what the second derivatives say of the directions that no bound holds: "verdict", such as "maximum" or
             "saddle point"; "eigenvalues" of the Hessian with respect to parameters that run from 0 to 1, the most curved
-            first [the figure's unit]; "flat", the directions in which it does not curve, each label -> share.
-        gradient_norm: largest derivative of the figure, in the directions that no bound holds, with respect to
-            parameters that run from 0 to 1 between their bounds [the figure's unit].
-        evaluations: how many times the figure was computed.
+            first [the merit's unit]; "flat", the directions in which it does not curve, each label -> share.
+        gradient_norm: largest derivative of the figure of merit, in the directions that no bound holds, with respect to
+            parameters that run from 0 to 1 between their bounds [the merit's unit].
+        evaluations: how many times the figure of merit was computed.
         starts: where the starts began and ended: "begin" and "end", each name (or "name[k]") -> (starts,), and the values
             there, "first" and "best", (starts,); NaN for a start that met no finite value.
         trace: "values" (steps, starts) and "best" (steps,), the best value so far.
@@ -57,7 +57,7 @@ class Optimum:
         notes: what the model says of the neighbourhood of the optimum, such as between which kinks it lies.
     """
 
-    figure: Figure
+    merit: Merit
     minimize: bool
     value: float
     parameters: dict[str, Any]
@@ -78,7 +78,7 @@ class Optimum:
     def record(self) -> dict[str, Any]:
         """The result without its history, as plain numbers, words and dictionaries."""
         names = "value parameters ties at_bound active converged message curvature gradient_norm evaluations minimize bounds notes"
-        return {"figure": self.figure.name, **{name: getattr(self, name) for name in names.split()}}
+        return {"merit": self.merit.name, **{name: getattr(self, name) for name in names.split()}}
 
     def save(self, folder: str | os.PathLike):
         """Write result.json, trace.csv and picture.png into a folder, which is made if need be."""
@@ -90,7 +90,7 @@ class Optimum:
 @led
 def optimize(
     model: Model,
-    figure: str | Mapping[str, float] | Callable,
+    merit: str | Mapping[str, float] | Callable,
     over: Mapping[str, tuple[float, float]] | None = None,
     *,
     ties: Mapping[str, str] | None = None,
@@ -112,13 +112,13 @@ def optimize(
 
     Args:
         model: the device; parameters that are not searched keep its values.
-        figure: the name of one of its figures of merit, a real number; a formula of figures and parameters, such as
-            "0.3*rectification + 0.7*heat_flow"; weights of a sum of figures, name -> number; or a differentiable function
+        merit: the name of one of its figures of merit, a real number; a formula of figures of merit and parameters, such as
+            "0.3*rectification + 0.7*heat_flow"; weights of a sum of figures of merit, name -> number; or a differentiable function
             of the model.
         over: name -> (low, high) for each searched parameter, in its unit; by default the model's own search. Of an
             array every entry is searched, between the same bounds; "J[1]" is one entry.
         ties: name -> a searched parameter, or entry, that it is kept equal to.
-        constraints: inequalities such as "x**2 + y**2 <= 1" of parameters and figures (numbers, + - * / **, sqrt, exp,
+        constraints: inequalities such as "x**2 + y**2 <= 1" of parameters and figures of merit (numbers, + - * / **, sqrt, exp,
             log, sin, cos, tan, tanh, abs), or differentiable functions of the model whose value must not be positive.
         minimize: seek the least value.
         starts, steps: how many starts, and how many evaluations of each before the best are polished.
@@ -140,12 +140,12 @@ def optimize(
     Raises:
         KeyboardInterrupt: Ctrl-C. What was found is saved in `out` before, with `converged` False, and is the `best` of the
             exception, which says how to go on; nothing is compiled for it.
-        ValueError: an unknown figure or parameter, bounds or ties that make no sense, a figure that is not a number, a
+        ValueError: an unknown figure of merit or parameter, bounds or ties that make no sense, a figure of merit that is not a number, a
             folder with another search or an unfinished one.
         OSError: the disk is full or cannot be written; it says how many evaluations are kept, and where.
-        SolveError: the figure is NaN wherever the search looked.
+        SolveError: the figure of merit is NaN wherever the search looked.
 
-    The figure must be differentiable twice, in forward and reverse mode. The optimum is local: the best of what the
+    The figure of merit must be differentiable twice, in forward and reverse mode. The optimum is local: the best of what the
     starts found. At a kink (|.|, max) or a pole, which have no gradient, the value is what the search reached, and
     `converged` is False with `message` saying so.
 
@@ -155,7 +155,7 @@ def optimize(
         ...     x: float = qd.parameter(0.0)
         ...     y: float = qd.parameter(0.0)
         ...
-        ...     @qd.figure(symbol="h", unit="1", source="a paraboloid")
+        ...     @qd.merit(symbol="h", unit="1", source="a paraboloid")
         ...     def height(self):
         ...         "Height of the hill."
         ...         return 3 - (self.x - 0.25) ** 2 + self.y
@@ -166,7 +166,7 @@ def optimize(
     if not isinstance(model, Model):
         raise ValueError(f"model must be a qdiff.Model, but was {model!r}")
     kind = type(model)
-    sought = objective(kind, figure)
+    sought = objective(kind, merit)
     model = prepared(model, over)
     box = Box.of(model, over)
     ties = tied(model, box, ties)
@@ -179,7 +179,7 @@ def optimize(
     record = {
         "study": "optimize",
         **model_record(model, roles(sought, limits=limits)),
-        "figure": sought.about.name,
+        "merit": sought.about.name,
         "over": {name: list(pair) for name, pair in box.bounds.items()},
         "ties": ties,
         "constraints": [limit.text for limit in limits],
@@ -204,7 +204,7 @@ def optimize(
         optimum = optimum.replace(**followed(optimum, ties))
         held = programs.limits(best.u)[0] > -1e-9 if ended else []
         return Optimum(
-            figure=sought.about,
+            merit=sought.about,
             minimize=minimize,
             value=sign * best.value + 0.0,  # no -0
             parameters=parameters,

@@ -65,7 +65,7 @@ def picture(optimum: Optimum, path: str | os.PathLike):
     from matplotlib.layout_engine import ConstrainedLayoutEngine
     from matplotlib.ticker import MaxNLocator
 
-    about, trace, units = optimum.figure, optimum.trace, type(optimum.model).parameters()
+    about, trace, units = optimum.merit, optimum.trace, type(optimum.model).parameters()
     label = symbol(about) + unit_text(about.unit, "  ")
     best = by_label(optimum.parameters)
     rows = max(2, math.ceil(len(best) / 2))
@@ -122,7 +122,7 @@ def by_label(parameters) -> dict[str, Any]:
 
 
 def symbol(about) -> str:
-    """The figure's symbol as mathematics; its name, if matplotlib cannot draw the symbol."""
+    """The merit's symbol as mathematics; its name, if matplotlib cannot draw the symbol."""
     from matplotlib.mathtext import MathTextParser
 
     try:

@@ -53,14 +53,14 @@ def newton(function: Quadratic, u: np.ndarray, scale: float, iterations: int = 1
     u = np.asarray(u, float)
     f, g, H = _sane(function(u))
     if not np.isfinite(f) or np.isnan(g).any():
-        return Polished(u, f, np.nan, False, "not converged: the figure or its gradient is not a number where the search ended")
+        return Polished(u, f, np.nan, False, "not converged: the merit or its gradient is not a number where the search ended")
     first, radius, undefined = f, 0.1, False
     scale = scale or free_norm(u, g) or abs(f)
     for _ in range(iterations):
         small = GRADIENT * scale + 1e-14 * abs(f)
         norm = free_norm(u, g)
         if first - f > _POLE * scale:
-            return Polished(u, f, norm, False, "not converged: the figure grows without bound here, as at a pole")
+            return Polished(u, f, norm, False, "not converged: the merit grows without bound here, as at a pole")
         step = _step(u, g, H, radius)
         if norm <= small and _least_curvature(u, g, H) >= -FLAT * max(np.abs(H).max(), scale):
             new = _sane(function(u + step))
@@ -86,7 +86,7 @@ def newton(function: Quadratic, u: np.ndarray, scale: float, iterations: int = 1
         if ratio > 1e-3:
             u, (f, g, H) = u + step, new
         if radius < _STEP:
-            why = "the figure is not a number beyond this point" if undefined else "the figure has a kink here (|.| or max)"
+            why = "the merit is not a number beyond this point" if undefined else "the merit has a kink here (|.| or max)"
             return Polished(u, f, free_norm(u, g), False, f"not converged: the gradient does not vanish, yet no step is better; {why}")
     return Polished(u, f, free_norm(u, g), False, f"not converged: the gradient still changes after {iterations} Newton steps")
 
@@ -205,10 +205,10 @@ def _verified(function, u, f, g, H, scale) -> Polished:
             if there < f - _rounding(f, scale):
                 return Polished(u, f, norm, False, "not converged: the gradient vanishes, yet a point nearby is better; a kink or a jump")
             if not (np.isfinite(there) and np.isfinite(slope).all()):
-                return Polished(u, f, norm, False, "not converged: the figure is not a number right beside the optimum")
+                return Polished(u, f, norm, False, "not converged: the merit is not a number right beside the optimum")
             jump = np.abs(slope - g - H @ p)
             if u[i] in (0.0, 1.0) and slope[i] * side > -allowed * _PROBE:
                 jump[i] = 0  # a bound holds this variable, whatever the slope
             if np.any(jump > allowed):
-                return Polished(u, f, norm, False, "not converged: the optimum is a kink of the figure (|.| or max), which has no gradient")
+                return Polished(u, f, norm, False, "not converged: the optimum is a kink of the merit (|.| or max), which has no gradient")
     return Polished(u, f, norm, True, "converged")

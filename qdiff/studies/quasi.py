@@ -41,7 +41,7 @@ def quasi_newton(function: Callable, limits: Limits | None, u: np.ndarray, scale
     end = np.clip(found.x, 0, 1)
     f, g = function(end)
     if not (np.isfinite(f) and np.isfinite(g).all()):
-        return Polished(u, float(function(u)[0]), np.nan, False, "not converged: the figure or its gradient is not a number nearby")
+        return Polished(u, float(function(u)[0]), np.nan, False, "not converged: the merit or its gradient is not a number nearby")
     norm, kept = free_norm(end, g), True
     if limits is not None:
         c, J, _ = limits(end)

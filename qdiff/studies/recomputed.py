@@ -23,7 +23,7 @@ from .grid import Grid, boxes
 from .journal import Journal
 from .objective import Objective
 
-# Calls of another size, other devices and other compilers change a figure by some 1e-11 of its largest value.
+# Calls of another size, other devices and other compilers change a figure of merit by some 1e-11 of its largest value.
 _SAME = 1e-6
 # What is all rounding, or a difference of large numbers, changes by more: as much as when its inputs are moved by their own
 # rounding (three hundred times the effect of 1e-14, as a few inputs are moved and many are not).
@@ -39,11 +39,11 @@ def check_shards(folder: pathlib.Path, kept: tuple[int, dict[str, np.ndarray]] |
         raise ValueError(f"the unfinished study in {folder} must be the same as this one, but {found}")
 
 
-def check_file(path: pathlib.Path, model: Model, figures: tuple[str, ...], grid: Grid, chunk: int | None):
+def check_file(path: pathlib.Path, model: Model, merits: tuple[str, ...], grid: Grid, chunk: int | None):
     """Raises ValueError if points of a finished sweep have another value now."""
     import h5netcdf
 
-    batches = Batches(model, grid.names, figures, False, len(_MOVED) * _POINTS, chunk)
+    batches = Batches(model, grid.names, merits, False, len(_MOVED) * _POINTS, chunk)
     start = max(0, (grid.size - _SLAB) // 2)
     stop = min(start + _SLAB, grid.size)
     kept = {}

@@ -47,7 +47,7 @@ def _with_code(record: dict[str, Any], model: Model, code: dict[str, str]) -> di
 
 def roles(*sought: Objective, limits: Iterable[Constraint] = ()) -> dict[str, Callable]:
     """What each function given to a search is there for."""
-    named = [*zip(("figure", "other"), sought, strict=False), *((f"constraint {k}", limit) for k, limit in enumerate(limits, 1))]
+    named = [*zip(("merit", "other"), sought, strict=False), *((f"constraint {k}", limit) for k, limit in enumerate(limits, 1))]
     return {role: of.function for role, of in named if of.given}
 
 

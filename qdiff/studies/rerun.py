@@ -93,7 +93,7 @@ def _recorded(study: dict, model: type[Model] | None, path: str | os.PathLike) -
     if study.get("study") != "sweep":
         raise ValueError(f"it is of the study {study.get('study')!r}, not of a sweep")
     device = recorded_model(study, model)
-    names, grids, together = study.get("figures"), study.get("grids"), study.get("together")
+    names, grids, together = study.get("merits"), study.get("grids"), study.get("together")
     groups = together if isinstance(together, list) and all(isinstance(group, list) for group in together) else [None]
     words = [names, *groups] if isinstance(names, list) else [None]
     if not isinstance(grids, dict) or not all(isinstance(name, str) for some in words for name in some or [None]):
@@ -101,7 +101,7 @@ def _recorded(study: dict, model: type[Model] | None, path: str | os.PathLike) -
     for name in grids:  # before they are passed on as arguments
         place_of(type(device), name)
     grids = {name: _coordinate(path, name, values) if isinstance(values, dict) else values for name, values in grids.items()}
-    return device, {"figures": names, "together": together, "gradient": study.get("gradient") is True, **grids}
+    return device, {"merits": names, "together": together, "gradient": study.get("gradient") is True, **grids}
 
 
 def _coordinate(path: str | os.PathLike, name: str, about: dict) -> np.ndarray:

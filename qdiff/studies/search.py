@@ -274,7 +274,7 @@ class Search:
             values, gradients = slopes(us)
             good = np.isfinite(values) & np.isfinite(gradients).all(axis=1)
             if step == 0 and good.any() and (spread := np.ptp(values[good])) > 0:
-                unit = 2.0 ** np.floor(np.log2(spread))  # the steps do not depend on the figure's unit; a power of two rounds nothing
+                unit = 2.0 ** np.floor(np.log2(spread))  # the steps do not depend on the merit's unit; a power of two rounds nothing
             self._note(us, values, allowed(us) if allowed else True)
             report(step + 1, float(self.best.min()))
             move, state = update(np.where(good[:, None], gradients, 0.0) / unit, state, us)

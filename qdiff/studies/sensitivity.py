@@ -9,22 +9,22 @@ from typing import Any
 import jax
 import numpy as np
 
-from ..models.base import Figure, Model, known_name
+from ..models.base import Merit, Model, known_name
 from ..results import SolveError
 from .flat import Flat, by_label
 from .search import counted, second_order
 
-# Steps for one-sided slopes, relative to the parameter: the figures' 1e-11 then is 1e-7 of a slope.
+# Steps for one-sided slopes, relative to the parameter: the merits' 1e-11 then is 1e-7 of a slope.
 _STEP, _SHORTER = 1e-3, 8.0
 _POINTS = 256  # in one call of the compiled batch
 
 
 @dataclasses.dataclass(frozen=True)
 class Sensitivity:
-    """What `sensitivity` found of a figure F of the parameters x.
+    """What `sensitivity` found of a figure of merit F of the parameters x.
 
     Attributes:
-        figure: F's name, symbol and unit. value: F.
+        merit: F's name, symbol and unit. value: F.
         labels: of the coordinates, (n,): parameter names, and "name[k]" of arrays. at: their values (n,).
         derivative: dF/dx (n,). elasticity: (x/F) dF/dx (n,), NaN where F is zero.
         second: d2F/dx2 (n,). interaction: all second derivatives (n, n).
@@ -36,7 +36,7 @@ class Sensitivity:
         warning: why the model's results are to be taken with care at these parameters, None if there is no reason.
     """
 
-    figure: Figure
+    merit: Merit
     value: float
     labels: tuple[str, ...]
     at: np.ndarray
@@ -67,7 +67,7 @@ class Sensitivity:
         columns = {name: getattr(self, name) for name in ("at", "derivative", "elasticity", "second", "sigma", "share")}
         rows = [dict(zip(self.labels, row.tolist(), strict=True)) for row in self.interaction]
         return {
-            "figure": self.figure.name,
+            "merit": self.merit.name,
             "value": self.value,
             "parameters": {label: {name: float(v[k]) for name, v in columns.items()} for k, label in enumerate(self.labels)},
             "interaction": dict(zip(self.labels, rows, strict=True)),
@@ -79,7 +79,7 @@ class Sensitivity:
 
 def sensitivity(
     model: Model,
-    figure: str,
+    merit: str,
     parameters: Iterable[str] | str | None = None,
     *,
     uncertainty: Mapping[str, Any] | None = None,
@@ -93,7 +93,7 @@ def sensitivity(
     deviation is itself uncertain by 1/sqrt(2 samples) of it.
 
     Args:
-        model: the device. figure: the name of a figure of merit, a real number.
+        model: the device. merit: the name of a figure of merit, a real number.
         parameters: names of the parameters to look at; by default all that vary continuously. Arrays count by entry.
         uncertainty: name -> standard deviation in the parameter's unit (of an array: one, or one for each entry).
         samples, seed: of the sampled error bar.
@@ -104,8 +104,8 @@ def sensitivity(
         the parameter: a kink that is further away, or a jump of the slope below a thousandth of it, is not seen.
 
     Raises:
-        ValueError: an unknown name, a figure that is no real number, an uncertainty that is not positive.
-        SolveError: the figure itself cannot be solved for.
+        ValueError: an unknown name, a figure of merit that is no real number, an uncertainty that is not positive.
+        SolveError: the figure of merit itself cannot be solved for.
 
     Example:
         >>> import qdiff as qd
@@ -118,14 +118,14 @@ def sensitivity(
     if not isinstance(model, Model):
         raise TypeError(f"model must be a Model such as qdiff.models.RotorEngine(), but was {type(model).__name__}")
     kind = type(model)
-    about = kind.figures()[known_name(figure, kind.figures(), "figure", kind.__name__)]
+    about = kind.merits()[known_name(merit, kind.merits(), "figure of merit", kind.__name__)]
     counted(samples=samples, seed=seed)
     flat = Flat.of(model, parameters)
     sigma = by_label(flat, uncertainty, "uncertainty")
-    function = flat.figure(figure)
+    function = flat.merit(merit)
     value, slope, H = (np.asarray(v) for v in jax.jit(lambda x: second_order(function, x))(flat.x0))
     if not np.isfinite(value):
-        raise SolveError(f"{figure} is not a finite number at these parameters; `evaluate` says why")
+        raise SolveError(f"{merit} is not a finite number at these parameters; `evaluate` says why")
 
     batch = _batched(function, len(flat.x0))
     remarks = _remarks(flat, batch, float(value), slope, sigma)
@@ -141,7 +141,7 @@ def sensitivity(
         used = drawn.size
         spread, mean = (float(drawn.std(ddof=1)), float(drawn.mean())) if used > 1 else (np.nan, np.nan)
     return Sensitivity(
-        figure=about,
+        merit=about,
         value=float(value),
         labels=flat.labels,
         at=flat.x0,

@@ -35,7 +35,7 @@ _ASKED = 1000
 
 def sweep(
     model: Model,
-    figures: Iterable[str] | str,
+    merits: Iterable[str] | str,
     *,
     together: Iterable[Iterable[str]] = (),
     gradient: bool = False,
@@ -53,9 +53,9 @@ def sweep(
 
     Args:
         model: the device; parameters without a grid keep its values.
-        figures: names of figures of merit, numbers or arrays.
+        merits: names of figures of merit, numbers or arrays.
         together: groups of parameters whose grids run together along one axis; the others form a product.
-        gradient: also the derivatives of real scalar figures, d_FIGURE_d_PARAMETER, in all float parameters.
+        gradient: also the derivatives of real scalar figures of merit, d_MERIT_d_PARAMETER, in all float parameters.
         out: a file to write, a new one: NetCDF if it ends in .nc, CSV if in .csv (a row for each point, without what makes
             `rerun` possible). Results go to the folder `out`.parts as they come, at least every two seconds, and become
             the file at the end; memory stays flat.
@@ -90,11 +90,11 @@ def sweep(
     if not isinstance(model, Model):
         raise TypeError(f"model must be a Model such as qdiff.models.RotorEngine(), but was {type(model).__name__}")
     kind = type(model)
-    names = names_of("figures", figures)
+    names = names_of("merits", merits)
     if not names:
-        raise ValueError("figures must name at least one figure of merit, but were empty")
+        raise ValueError("merits must name at least one figure of merit, but were empty")
     for name in names:
-        known_name(name, kind.figures(), "figure", kind.__name__)
+        known_name(name, kind.merits(), "figure of merit", kind.__name__)
     if chunk is not None and (isinstance(chunk, bool) or not isinstance(chunk, (int, np.integer)) or chunk < 1):
         raise ValueError(f"chunk must be a positive integer, but was {chunk!r}")
     together = [tuple(group) for group in together]
@@ -102,7 +102,7 @@ def sweep(
     record = {
         "study": "sweep",
         **model_record(model),
-        "figures": list(names),
+        "merits": list(names),
         "gradient": bool(gradient),
         "grids": {name: numbers(values) for name, values in grid.values.items()},
         "together": [list(group) for group in together],

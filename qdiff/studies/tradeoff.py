@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ..models.base import Figure, Model
+from ..models.base import Merit, Model
 from ..results import SolveError
 from .bounds import Box, prepared, tied
 from .constrained import polished
@@ -35,14 +35,14 @@ class Tradeoff:
     """The curve of best compromises between two figures of merit.
 
     Attributes:
-        figures: the two. weights: alpha (n,), rising. values: of the two figures where alpha F + (1 - alpha) G is largest, (n, 2).
+        merits: the two. weights: alpha (n,), rising. values: of both where alpha F + (1 - alpha) G is largest, (n, 2).
         parameters: there, name -> (n,), of an array (n, entries). converged: whether each is a local optimum to rounding, (n,).
-        messages: what each polish says. efficient: which no other point of the curve surpasses in both figures, (n,).
+        messages: what each polish says. efficient: which no other point of the curve surpasses in both figures of merit, (n,).
         at_bound: of each, name -> "low" or "high". ties, bounds: of the search. model: whose other parameters stayed.
-        evaluations: how many times the figures were computed.
+        evaluations: how many times the figures of merit were computed.
     """
 
-    figures: tuple[Figure, Figure]
+    merits: tuple[Merit, Merit]
     weights: np.ndarray
     values: np.ndarray
     parameters: dict[str, np.ndarray]
@@ -58,7 +58,7 @@ class Tradeoff:
     def record(self) -> dict[str, Any]:
         """The curve as plain numbers, words and dictionaries."""
         names = "weights values parameters converged messages efficient at_bound ties bounds evaluations"
-        return {"figures": [about.name for about in self.figures], **{name: getattr(self, name) for name in names.split()}}
+        return {"merits": [about.name for about in self.merits], **{name: getattr(self, name) for name in names.split()}}
 
     def save(self, folder: str | os.PathLike):
         """Write result.json, curve.csv and picture.png into a folder, which is made if need be."""
@@ -70,7 +70,7 @@ class Tradeoff:
 @led
 def tradeoff(
     model: Model,
-    figure: str | Mapping[str, float] | Callable,
+    merit: str | Mapping[str, float] | Callable,
     other: str | Mapping[str, float] | Callable,
     over: Mapping[str, tuple[float, float]] | None = None,
     *,
@@ -93,7 +93,7 @@ def tradeoff(
 
     Args:
         model, over, ties, constraints, starts (of each alpha), seed, steps, optimizer, out, resume: as of `optimize`.
-        figure, other: F and G, as of `optimize`; to make one small, give a formula such as "-heat_flow".
+        merit, other: F and G, as of `optimize`; to make one small, give a formula such as "-heat_flow".
         weights: how many alpha, evenly from 0 to 1, or their values.
         callback: called after each step with the number of steps done and the best sum so far of any alpha.
 
@@ -102,7 +102,7 @@ def tradeoff(
 
     Raises:
         ValueError: as of `optimize`; weights outside 0 to 1.
-        SolveError: there is no point at which both figures are finite and nothing is forbidden.
+        SolveError: there is no point at which both figures of merit are finite and nothing is forbidden.
         KeyboardInterrupt: as of `optimize`, with a `Tradeoff` as `best`.
 
     Example:
@@ -110,12 +110,12 @@ def tradeoff(
         >>> class Ridge(qd.Model):
         ...     x: float = qd.parameter(0.0)
         ...
-        ...     @qd.figure(symbol="f", unit="1", source="a parabola")
+        ...     @qd.merit(symbol="f", unit="1", source="a parabola")
         ...     def left(self):
         ...         "Best at 0."
         ...         return 1 - self.x**2
         ...
-        ...     @qd.figure(symbol="g", unit="1", source="a parabola")
+        ...     @qd.merit(symbol="g", unit="1", source="a parabola")
         ...     def right(self):
         ...         "Best at 1."
         ...         return 1 - (self.x - 1) ** 2
@@ -126,7 +126,7 @@ def tradeoff(
     if not isinstance(model, Model):
         raise ValueError(f"model must be a qdiff.Model, but was {model!r}")
     kind = type(model)
-    sought = (objective(kind, figure), objective(kind, other))
+    sought = (objective(kind, merit), objective(kind, other))
     model = prepared(model, over)
     box = Box.of(model, over)
     ties = tied(model, box, ties)
@@ -139,7 +139,7 @@ def tradeoff(
     record = {
         "study": "tradeoff",
         **model_record(model, roles(*sought, limits=limits)),
-        "figures": [of.about.name for of in sought],
+        "merits": [of.about.name for of in sought],
         "over": {name: list(pair) for name, pair in box.bounds.items()},
         "ties": ties,
         "constraints": [limit.text for limit in limits],
@@ -161,7 +161,7 @@ def tradeoff(
     def result(ends: list[Polished], parts: np.ndarray) -> Tradeoff:
         columns = [box.named(end.u) for end in ends]
         return Tradeoff(
-            figures=(sought[0].about, sought[1].about),
+            merits=(sought[0].about, sought[1].about),
             weights=alpha,
             values=parts,
             parameters={name: np.array([column[name] for column in columns]) for name in box.names},
@@ -251,7 +251,7 @@ def _alphas(weights) -> np.ndarray:
 
 
 def _parts(programs: Programs, points: np.ndarray) -> np.ndarray:
-    """The two figures at points (m, n), at most as many as the batch has rows: (m, 2)."""
+    """Both merits at points (m, n), at most as many as the batch has rows: (m, 2)."""
     full = np.concatenate([points, np.broadcast_to(points[-1], (len(programs.weights) - len(points), points.shape[1]))])
     programs.slopes(full)
     return programs.parts[: len(points)]

@@ -23,8 +23,8 @@ FILES = ("result.json", "curve.csv", "picture.png")
 def save(curve: Tradeoff, folder: str | os.PathLike):
     """Write the three files into a folder, which is made if need be; files of the same names are replaced.
 
-    result.json: `Tradeoff.record`. curve.csv: a row for each alpha: alpha, the two figures, every parameter, converged.
-    picture.png: one figure against the other, and the parameters along the curve.
+    result.json: `Tradeoff.record`. curve.csv: a row for each alpha: alpha, the two figures of merit, every parameter, converged.
+    picture.png: one figure of merit against the other, and the parameters along the curve.
     """
     folder = results_folder("folder", folder)
     with disk("folder", folder, lambda: kept_evaluations(folder)), made(folder), whole(folder, FILES) as paths:
@@ -35,7 +35,7 @@ def _write(curve: Tradeoff, result: pathlib.Path, table: pathlib.Path, drawing: 
     columns = columns_of(curve)
     with open(table, "w", newline="") as file:
         write = csv.writer(file)
-        write.writerow(["alpha", *(about.name for about in curve.figures), *columns, "converged"])
+        write.writerow(["alpha", *(about.name for about in curve.merits), *columns, "converged"])
         rows = zip(
             curve.weights.tolist(), curve.values.tolist(), zip(*columns.values(), strict=True), curve.converged.tolist(), strict=True
         )
@@ -62,7 +62,7 @@ def picture(curve: Tradeoff, columns: dict[str, np.ndarray], path: str | os.Path
     FigureCanvasAgg(fig)
     grid = fig.add_gridspec(1, 2, width_ratios=(1.2, 1))
     left = fig.add_subplot(grid[0])
-    labels = [symbol(about) + unit_text(about.unit, "  ") for about in curve.figures]
+    labels = [symbol(about) + unit_text(about.unit, "  ") for about in curve.merits]
     x, y = curve.values.T
     left.plot(x, y, color="0.8", lw=1.2, zorder=1)
     shown = left.scatter(x, y, c=curve.weights, cmap="cividis", vmin=0, vmax=1, s=34, zorder=3)
@@ -72,7 +72,7 @@ def picture(curve: Tradeoff, columns: dict[str, np.ndarray], path: str | os.Path
         left.legend(loc="best", fontsize=9)
     left.set(xlabel=labels[0], ylabel=labels[1], title="best compromises")
     left.margins(0.07)
-    fig.colorbar(shown, ax=left, label=r"$\alpha$, the weight of " + symbol(curve.figures[0]), location="top", shrink=0.8)
+    fig.colorbar(shown, ax=left, label=r"$\alpha$, the weight of " + symbol(curve.merits[0]), location="top", shrink=0.8)
     right = grid[1].subgridspec(len(columns), 1)
     units, axis = type(curve.model).parameters(), None
     for k, (name, values) in enumerate(columns.items()):

@@ -19,11 +19,11 @@ Of = str | Operator | Sequence
 _DEFINITE = 1e-10
 
 
-def carried(motion: Lindblad, bath: str, of: Of = "energy"):
+def carried(generator: Lindblad, bath: str, of: Of = "energy"):
     """How much each jump of a bath brings into the system, as the counting statistics define it.
 
     Args:
-        motion: the generator.
+        generator: such as `Lindblad(...)`.
         bath: its name.
         of: "energy" or "quanta", as the jumps declare it (`thermal_jumps`, `secular`, `Jump(energy=, quanta=)`);
             or a charge, a Hermitian `Operator` O in the original basis with [O, A] = q A for every jump operator A
@@ -35,9 +35,9 @@ def carried(motion: Lindblad, bath: str, of: Of = "energy"):
     Raises:
         ValueError: a jump does not carry a definite amount, or there are not as many numbers as jumps.
     """
-    jumps = motion.jumps[bath]
+    jumps = generator.jumps[bath]
     if isinstance(of, Operator):
-        charge = motion.into_frame(of)
+        charge = generator.into_frame(of)
         if not charge.is_hermitian:
             raise ValueError("of must be a Hermitian operator, but differs from its adjoint")
         amounts = [_change(charge, j, k, bath) for k, j in enumerate(jumps)]

@@ -23,7 +23,7 @@ from ..solvers.steady import Solver, steady_state
 from .carried import Of, carried
 
 
-def cumulants(motion: Lindblad, state: Any, bath: str, of: Of = "energy", *, order: int = 4, solver: Solver | None = None):
+def cumulants(generator: Lindblad, state: Any, bath: str, of: Of = "energy", *, order: int = 4, solver: Solver | None = None):
     """The growth rates of the cumulants of what a bath has brought into the system, N(t), for long times.
 
         c_n = lim d/dt <<N(t)^n>> = d^n/dchi^n lambda(chi) at chi = 0,
@@ -37,7 +37,7 @@ def cumulants(motion: Lindblad, state: Any, bath: str, of: Of = "energy", *, ord
     so that `order` - 1 solves with one factorisation give them all.
 
     Args:
-        motion: the generator.
+        generator: such as `Lindblad(...)`.
         state: its stationary state from `steady_state`; None to have it solved here. Any other state stands for the
             stationary one that it relaxes to.
         bath: the name of the bath whose jumps are counted.
@@ -59,7 +59,7 @@ def cumulants(motion: Lindblad, state: Any, bath: str, of: Of = "energy", *, ord
         NotUnique: there are several stationary states, between which N(t) has no long-time limit of this form.
         SolveError: at run time, if a solve failed.
 
-    The mean is `heat_current(motion, state, bath, H0)` wherever every jump changes H0 by the energy it carries: the
+    The mean is `heat_current(generator, state, bath, H0)` wherever every jump changes H0 by the energy it carries: the
     generator's H for `secular`, the uncoupled one for local baths. It is `current` of a charge that is counted.
 
     Differentiable in everything, forward, reverse and to any order; `of="quanta"` of `secular` is constant but where a
@@ -72,35 +72,35 @@ def cumulants(motion: Lindblad, state: Any, bath: str, of: Of = "energy", *, ord
         >>> import qdiff as qd
         >>> qubit = qd.Space(qubit=qd.Spin()).qubit
         >>> baths = {"source": qd.Jump(2.0, qubit.plus, quanta=1), "drain": (2.0, qubit.minus)}
-        >>> motion = qd.Lindblad(qubit.z, baths)  # resonant level far from equilibrium: noise/mean = 1/2
-        >>> qd.cumulants(motion, qd.steady_state(motion), "source", "quanta", order=3).tolist()
+        >>> generator = qd.Lindblad(qubit.z, baths)  # resonant level far from equilibrium: noise/mean = 1/2
+        >>> qd.cumulants(generator, qd.steady_state(generator), "source", "quanta", order=3).tolist()
         [1.0, 0.5, 0.25]
 
     Source:
         Flindt, Novotny, Braggio, Jauho, Phys. Rev. B 82, 155407 (2010), for the recursion.
     """
-    if not isinstance(motion, Lindblad):
-        raise TypeError(f"motion must be a generator such as Lindblad(...), but was {type(motion).__name__}")
-    if bath not in motion.jumps:
-        raise ValueError(f"bath must be one of {list(motion.jumps)}, but was {bath!r}")
+    if not isinstance(generator, Lindblad):
+        raise TypeError(f"generator must be one such as Lindblad(...), but was {type(generator).__name__}")
+    if bath not in generator.jumps:
+        raise ValueError(f"bath must be one of {list(generator.jumps)}, but was {bath!r}")
     if isinstance(order, bool) or not isinstance(order, int) or order < 1:
         raise ValueError(f"order must be a positive integer, but was {order!r}")
     if solver is not None and not isinstance(solver, Solver):
         raise TypeError(f"solver must be Dense() or BlockTridiagonal(), but was {solver!r}")
-    amounts = carried(motion, bath, of)
+    amounts = carried(generator, bath, of)
     if state is None:
-        state = steady_state(motion, solver)
+        state = steady_state(generator, solver)
     else:
-        state = state_of("state", motion, state)
+        state = state_of("state", generator, state)
         if isinstance(state, Snapshot):
-            state = steady_state(motion, solver, initial=state.rho)
-    sector = reach(motion, counted=bath)
+            state = steady_state(generator, solver, initial=state.rho)
+    sector = reach(generator, counted=bath)
     if len(sector.classes) > 1:  # the given one of several stationary states has a sector of its own
-        sector = reach(motion, state.sector.elements, counted=bath)
+        sector = reach(generator, state.sector.elements, counted=bath)
     if len(sector.classes) > 1:
         raise NotUnique(f"the statistics of long times need one stationary state, but there are {len(sector.classes)}; couple them")
     x = sector.adopted(state.sector, state.x)
-    out = _cumulants(motion, x, amounts, sector, choose(sector) if solver is None else solver, bath, order)
+    out = _cumulants(generator, x, amounts, sector, choose(sector) if solver is None else solver, bath, order)
     return finite(out, _NOT_FINITE)
 
 
@@ -134,9 +134,9 @@ def uncertainty_ratio(mean, noise, entropy_production):
 
 
 @partial(jax.jit, static_argnums=(3, 4, 5, 6))
-def _cumulants(motion, x, amounts, sector, solver, bath, order):
-    values = sector.values(motion)
-    target, source, jump, gain = sector.gains(motion, bath)
+def _cumulants(generator, x, amounts, sector, solver, bath, order):
+    values = sector.values(generator)
+    target, source, jump, gain = sector.gains(generator, bath)
     amount, w = amounts[jump], sector.trace_weights
     fixed = lax.stop_gradient(x)
     alone = sector.size == 1  # a state that the jumps leave as it is: independent events

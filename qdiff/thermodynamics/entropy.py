@@ -128,14 +128,14 @@ def _atanh_ratio(square, rest):
     return jnp.where(small, series, (jnp.log1p(r) - jnp.log(jnp.where(small, 0.5, rest)) / 2) / r)
 
 
-def entropy_production(motion: Lindblad, state: Any, fixed_points: Mapping):
+def entropy_production(generator: Lindblad, state: Any, fixed_points: Mapping):
     """Spohn's entropy production, sum_b Tr[ln(pi_b) L_b rho], a scalar [rate].
 
     Non-negative when each L_b is a Lindblad generator with L_b pi_b = 0, and rho is stationary. For a thermal bath of a global
     equation pi_b is the Gibbs state, ln pi_b = -beta_b H up to a number, and its term is -beta_b times the heat current.
 
     Args:
-        motion: the generator.
+        generator: such as `Lindblad(...)`.
         state: its stationary state, or any state in the forms that `evolve` takes, of which the entropy of the system itself
             is then not counted.
         fixed_points: for every bath b the state pi_b that it alone would lead to (the state itself, not its logarithm), as
@@ -156,46 +156,46 @@ def entropy_production(motion: Lindblad, state: Any, fixed_points: Mapping):
         >>> import qdiff as qd
         >>> q = qd.Space(q=qd.Spin()).q
         >>> baths = {b: qd.thermal_jumps(q.minus, 2.0, qd.BosonicBath(beta, 0.1)) for b, beta in (("hot", 0.5), ("cold", 1.5))}
-        >>> motion = qd.Lindblad(q.z, baths)
-        >>> state = qd.steady_state(motion)
-        >>> sigma = qd.entropy_production(motion, state, {"hot": qd.gibbs(q.z, 0.5), "cold": 1.5})
-        >>> abs(float(sigma + 0.5 * qd.heat_current(motion, state, "hot") + 1.5 * qd.heat_current(motion, state, "cold"))) < 1e-15
+        >>> generator = qd.Lindblad(q.z, baths)
+        >>> state = qd.steady_state(generator)
+        >>> sigma = qd.entropy_production(generator, state, {"hot": qd.gibbs(q.z, 0.5), "cold": 1.5})
+        >>> abs(float(sigma + 0.5 * qd.heat_current(generator, state, "hot") + 1.5 * qd.heat_current(generator, state, "cold"))) < 1e-15
         True
 
     Source:
         Spohn, J. Math. Phys. 19, 1227 (1978).
     """
-    instance("motion", motion, Lindblad)
+    instance("generator", generator, Lindblad)
     if not isinstance(fixed_points, Mapping):
         raise TypeError(f"fixed_points must map the name of each bath to a state, but was {type(fixed_points).__name__}")
-    if set(fixed_points) != set(motion.jumps):
-        raise ValueError(f"fixed_points must name the baths {sorted(motion.jumps)}, but names {sorted(map(str, fixed_points))}")
-    state = state_of("state", motion, state)
+    if set(fixed_points) != set(generator.jumps):
+        raise ValueError(f"fixed_points must name the baths {sorted(generator.jumps)}, but names {sorted(map(str, fixed_points))}")
+    state = state_of("state", generator, state)
     total = jnp.zeros(())
     for bath, given in fixed_points.items():
-        total = total + moved(motion, state, _logarithm(motion, bath, given), True)[bath]
+        total = total + moved(generator, state, _logarithm(generator, bath, given), True)[bath]
     return total
 
 
-def _logarithm(motion: Lindblad, bath: str, given) -> Operator:
+def _logarithm(generator: Lindblad, bath: str, given) -> Operator:
     """ln pi of a bath's fixed point, up to a number, in the generator's frame."""
     name = f"the fixed point of {bath!r}"
     if is_number(given):
-        return motion.H * -jnp.asarray(real_number(name, given))
+        return generator.H * -jnp.asarray(real_number(name, given))
     if isinstance(given, tuple) and len(given) == 2 and isinstance(given[1], Operator):
-        return motion.into_frame(hermitian(given[1], f"the Hamiltonian of {name}") * -jnp.asarray(real_number(name, given[0])))
-    space = motion.space
+        return generator.into_frame(hermitian(given[1], f"the Hamiltonian of {name}") * -jnp.asarray(real_number(name, given[0])))
+    space = generator.space
     if isinstance(given, Mapping) and space is not None and given:
         out = space.identity * 0.0
         for factor, part in given.items():
             small = space.keep(factor)
             out = out + getattr(space, factor).operator(_of_state(name, {factor: part}, small, small.dim))
-        return motion.into_frame(out)
+        return generator.into_frame(out)
     if isinstance(given, Operator) and given.space is not None and space is not None and given.space != space:
         if len(given.space.factors) == 1 and (factor := next(iter(given.space.factors))) in space.factors:
             small = space.keep(factor)
-            return motion.into_frame(getattr(space, factor).operator(_of_state(name, given, small, small.dim)))
-    return motion.into_frame(_of_state(name, given, space, motion.H.size))
+            return generator.into_frame(getattr(space, factor).operator(_of_state(name, given, small, small.dim)))
+    return generator.into_frame(_of_state(name, given, space, generator.H.size))
 
 
 def _of_state(name: str, given, space: Space | None, dim: int) -> Operator:

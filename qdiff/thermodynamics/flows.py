@@ -17,11 +17,11 @@ from ..solvers.evolution import state_of
 from ..solvers.steady import State
 
 
-def currents(motion: Lindblad, state: Any, observable: Operator) -> dict[str, jax.Array]:
+def currents(generator: Lindblad, state: Any, observable: Operator) -> dict[str, jax.Array]:
     """How fast each bath changes an observable: Tr[O L_b rho] for every bath b.
 
     Args:
-        motion: the generator.
+        generator: such as `Lindblad(...)`.
         state: a state of it, from `steady_state`, or any state in the forms that `evolve` takes.
         observable: an operator O, such as a Hamiltonian (heat), a part of it, or a number operator.
 
@@ -35,18 +35,18 @@ def currents(motion: Lindblad, state: Any, observable: Operator) -> dict[str, ja
 
     Differentiable in everything. Accuracy: see `steady_state`.
     """
-    state = _of(motion, state)
-    observable = motion.into_frame(observable)
-    return moved(motion, state, observable, observable.is_hermitian)
+    state = _of(generator, state)
+    observable = generator.into_frame(observable)
+    return moved(generator, state, observable, observable.is_hermitian)
 
 
-def current(motion: Lindblad, state: Any, observable: Operator, bath: str):
+def current(generator: Lindblad, state: Any, observable: Operator, bath: str):
     """Tr[O L_b rho] of one bath, a scalar; see `currents`."""
-    state = _of(motion, state)
-    return currents(motion, state, observable)[_bath(motion, bath)]
+    state = _of(generator, state)
+    return currents(generator, state, observable)[_bath(generator, bath)]
 
 
-def heat_current(motion: Lindblad, state: Any, bath: str, H: Operator | None = None):
+def heat_current(generator: Lindblad, state: Any, bath: str, H: Operator | None = None):
     """The heat Tr[H L_b rho] that a bath brings into the system per unit time, a scalar [energy times rate].
 
     Args:
@@ -56,8 +56,8 @@ def heat_current(motion: Lindblad, state: Any, bath: str, H: Operator | None = N
     Raises:
         ValueError: there is no such bath; H is not Hermitian or acts on another space.
     """
-    state = _of(motion, state)
-    return moved(motion, state, _hamiltonian(motion, H, "H"), True)[_bath(motion, bath)]
+    state = _of(generator, state)
+    return moved(generator, state, _hamiltonian(generator, H, "H"), True)[_bath(generator, bath)]
 
 
 class Ledger(eqx.Module):
@@ -74,7 +74,7 @@ class Ledger(eqx.Module):
     imbalance: jax.Array
 
 
-def ledger(motion: Lindblad, state: Any, H0: Operator | None = None) -> Ledger:
+def ledger(generator: Lindblad, state: Any, H0: Operator | None = None) -> Ledger:
     """All heat and work flows of a state: the first law, bath by bath.
 
     Args:
@@ -83,19 +83,19 @@ def ledger(motion: Lindblad, state: Any, H0: Operator | None = None) -> Ledger:
     Raises:
         ValueError: H0 is not Hermitian or acts on another space.
     """
-    state = _of(motion, state)
-    counted = _hamiltonian(motion, H0, "H0")
-    heat = moved(motion, state, counted, True)
-    work = {b: jnp.zeros(()) for b in heat} if H0 is None else moved(motion, state, motion.H - counted, True)
+    state = _of(generator, state)
+    counted = _hamiltonian(generator, H0, "H0")
+    heat = moved(generator, state, counted, True)
+    work = {b: jnp.zeros(()) for b in heat} if H0 is None else moved(generator, state, generator.H - counted, True)
     return Ledger(heat, work, sum(heat.values(), jnp.zeros(())) + sum(work.values(), jnp.zeros(())))
 
 
-def moved(motion: Lindblad, state: State, op: Operator, is_hermitian: bool) -> dict[str, jax.Array]:
+def moved(generator: Lindblad, state: State, op: Operator, is_hermitian: bool) -> dict[str, jax.Array]:
     """`currents` of an observable that is given in the generator's frame."""
     sector = state.sector
     parts = [op] if is_hermitian else [(op + op.dag) * 0.5, (op - op.dag) * -0.5j]
     weights = [sector.covector(part) for part in parts]
-    terms = sector.terms(motion)
+    terms = sector.terms(generator)
 
     def of(label):
         # Each bath by itself, so that a program computes only what it returns.
@@ -106,23 +106,23 @@ def moved(motion: Lindblad, state: State, op: Operator, is_hermitian: bool) -> d
     return {label: of(label) for label in sector.labels}
 
 
-def _hamiltonian(motion: Lindblad, H: Operator | None, name: str) -> Operator:
+def _hamiltonian(generator: Lindblad, H: Operator | None, name: str) -> Operator:
     """H in the generator's frame; the generator's own if it is None."""
     if H is None:
-        return motion.H
+        return generator.H
     if not isinstance(H, Operator):
         raise TypeError(f"{name} must be an Operator, but was {type(H).__name__}")
-    return motion.into_frame(hermitian(H, name))
+    return generator.into_frame(hermitian(H, name))
 
 
-def _of(motion: Lindblad, state) -> State:
-    if not isinstance(motion, Lindblad):
-        raise TypeError(f"motion must be a generator such as Lindblad(...), but was {type(motion).__name__}")
-    return state_of("state", motion, state)
+def _of(generator: Lindblad, state) -> State:
+    if not isinstance(generator, Lindblad):
+        raise TypeError(f"generator must be one such as Lindblad(...), but was {type(generator).__name__}")
+    return state_of("state", generator, state)
 
 
-def _bath(motion: Lindblad, bath: str) -> str:
-    if not isinstance(bath, str) or bath not in motion.jumps:
-        known = f"one of {list(motion.jumps)}" if motion.jumps else "that of a generator with baths, which this one is not"
+def _bath(generator: Lindblad, bath: str) -> str:
+    if not isinstance(bath, str) or bath not in generator.jumps:
+        known = f"one of {list(generator.jumps)}" if generator.jumps else "that of a generator with baths, which this one is not"
         raise ValueError(f"bath must be {known}, but was {bath!r}")
     return bath

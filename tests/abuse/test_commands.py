@@ -6,7 +6,7 @@ import re
 import pytest
 from commands import DEVICE, command, refused, sentence
 
-SWEEP = "sweep HILL --figure height --out a.nc"
+SWEEP = "sweep HILL --merit height --out a.nc"
 BEST = "optimize HILL height"
 FAST = "--starts 2 --steps 2"
 INTEGER = "Input should be a valid integer"
@@ -76,56 +76,56 @@ REFUSED = [
     ("evaluate HILL --preset low", "Hill has no preset 'low'", "It has high"),
     ("evaluate HILL --preset ''", "Hill has no preset ''"),
     ("evaluate rotor-engine --preset fig1", "RotorEngine has no preset 'fig1'"),
-    ("evaluate HILL --figure ''", "Hill has no figure ''"),
-    ("evaluate HILL --figure heigth", "Hill has no figure 'heigth'; did you mean 'height'?"),
-    ("evaluate HILL --figure __init__", "Hill has no figure '__init__'"),
-    ("evaluate HILL --figure x", "Hill has no figure 'x'"),
-    ("evaluate HILL --figure height+height", "Hill has no figure 'height+height'"),
+    ("evaluate HILL --merit ''", "Hill has no figure of merit ''"),
+    ("evaluate HILL --merit heigth", "Hill has no figure of merit 'heigth'; did you mean 'height'?"),
+    ("evaluate HILL --merit __init__", "Hill has no figure of merit '__init__'"),
+    ("evaluate HILL --merit x", "Hill has no figure of merit 'x'"),
+    ("evaluate HILL --merit height+height", "Hill has no figure of merit 'height+height'"),
     ("evaluate rotor-engine --set l_min=9 --set l_max=-9", "l_min must be below l_max, but l_min = 9 and l_max = -9"),
     ("evaluate spintronic-engine --set tau=-1", "tau must be", "but was -1.0"),
     ("evaluate active-particle --set T=0", "T must be", "but was 0.0"),
     ("evaluate raman-rectifier --set length=0", "length must be", "but was 0"),
     ("evaluate thermophoretic-lattice --set sites=1", "sites must be", "but was 1"),
-    # What is sought: figures and formulas
-    ("optimize HILL", "Missing argument 'FIGURE'"),
-    ("optimize HILL ''", "figure must be a figure's name or a formula"),
-    ("optimize HILL heigth", "Hill has no figure 'heigth'; did you mean 'height'?"),
-    ("optimize HILL 'height + heigth'", "Hill has no figure or parameter 'heigth'"),
-    ("optimize HILL 'height *'", "figure must be a figure's name or a formula", "but was 'height *'"),
-    ("optimize HILL '(height'", "figure must be a figure's name or a formula"),
-    ("optimize HILL height.__class__", "figure must be a figure's name or a formula", "'height.__class__'"),
-    ('optimize HILL \'__import__("os").system("touch bad")\'', "figure must be a figure's name or a formula"),
-    ("optimize HILL 'open(height)'", "figure must be a figure's name or a formula"),
-    ("optimize HILL 'height if x else y'", "figure must be a figure's name or a formula"),
-    ("optimize HILL 'lambda: height'", "figure must be a figure's name or a formula"),
-    ("optimize HILL '[height]'", "figure must be a figure's name or a formula"),
-    ("optimize HILL 'height; x'", "figure must be a figure's name or a formula"),
-    ("optimize HILL '(h := height)'", "figure must be a figure's name or a formula"),
-    ("optimize HILL 'sqrt(height, 2)'", "figure must be a figure's name or a formula"),
-    ("optimize HILL 'sqrt(x=height)'", "figure must be a figure's name or a formula"),
-    ("optimize HILL 'height % 2'", "figure must be a figure's name or a formula"),
-    ("optimize HILL 'height @ x'", "figure must be a figure's name or a formula"),
-    ("optimize HILL \"'height'\"", "figure must be a figure's name or a formula"),
-    ("optimize HILL 'f\"{height}\"'", "figure must be a figure's name or a formula"),
-    ("optimize HILL '1j*height'", "figure must be a figure's name or a formula"),
-    ("optimize HILL 'True + height'", "figure must be a figure's name or a formula"),
-    ("optimize HILL True", "Hill has no figure 'True'"),
-    ("optimize HILL __class__", "Hill has no figure '__class__'"),
-    ("optimize HILL 'height + kind'", "figure must be of figures and of parameters that are numbers", "but kind is not"),
+    # What is sought: figures of merit and formulas
+    ("optimize HILL", "Missing argument 'MERIT'"),
+    ("optimize HILL ''", "merit must be the name of a figure of merit or a formula"),
+    ("optimize HILL heigth", "Hill has no figure of merit 'heigth'; did you mean 'height'?"),
+    ("optimize HILL 'height + heigth'", "Hill has no figure of merit or parameter 'heigth'"),
+    ("optimize HILL 'height *'", "merit must be the name of a figure of merit or a formula", "but was 'height *'"),
+    ("optimize HILL '(height'", "merit must be the name of a figure of merit or a formula"),
+    ("optimize HILL height.__class__", "merit must be the name of a figure of merit or a formula", "'height.__class__'"),
+    ('optimize HILL \'__import__("os").system("touch bad")\'', "merit must be the name of a figure of merit or a formula"),
+    ("optimize HILL 'open(height)'", "merit must be the name of a figure of merit or a formula"),
+    ("optimize HILL 'height if x else y'", "merit must be the name of a figure of merit or a formula"),
+    ("optimize HILL 'lambda: height'", "merit must be the name of a figure of merit or a formula"),
+    ("optimize HILL '[height]'", "merit must be the name of a figure of merit or a formula"),
+    ("optimize HILL 'height; x'", "merit must be the name of a figure of merit or a formula"),
+    ("optimize HILL '(h := height)'", "merit must be the name of a figure of merit or a formula"),
+    ("optimize HILL 'sqrt(height, 2)'", "merit must be the name of a figure of merit or a formula"),
+    ("optimize HILL 'sqrt(x=height)'", "merit must be the name of a figure of merit or a formula"),
+    ("optimize HILL 'height % 2'", "merit must be the name of a figure of merit or a formula"),
+    ("optimize HILL 'height @ x'", "merit must be the name of a figure of merit or a formula"),
+    ("optimize HILL \"'height'\"", "merit must be the name of a figure of merit or a formula"),
+    ("optimize HILL 'f\"{height}\"'", "merit must be the name of a figure of merit or a formula"),
+    ("optimize HILL '1j*height'", "merit must be the name of a figure of merit or a formula"),
+    ("optimize HILL 'True + height'", "merit must be the name of a figure of merit or a formula"),
+    ("optimize HILL True", "Hill has no figure of merit 'True'"),
+    ("optimize HILL __class__", "Hill has no figure of merit '__class__'"),
+    ("optimize HILL 'height + kind'", "merit must be of merits and of parameters that are numbers", "but kind is not"),
     ("optimize HILL 'height + several'", "but several is not"),
-    ("optimize HILL '9**9**9**9'", "figure must be of finite numbers, but 9 ** 9 ** 9 is none"),
-    ("optimize HILL 'height + 1/0'", "figure must be of finite numbers, but 1 / 0 is none"),
-    ("optimize HILL '1e999*height'", "figure must be of finite numbers"),
-    ("optimize HILL 'height*(-1)**0.5'", "figure must be of finite numbers, but (-1) ** 0.5 is none"),
-    ("optimize HILL 'height*log(0)'", "figure must be of finite numbers, but log(0) is none"),
-    (["optimize", "HILL", "9" * 400 + "*height"], "figure must be of finite numbers, but 999"),
-    (["optimize", "HILL", "height" + "+1" * 200], "figure must be nested at most 100 deep, but 'height+1+1"),
-    (["optimize", "HILL", "height" + "+1" * 30000], "figure must be nested at most 100 deep"),
-    (["optimize", "HILL", "(" * 5000 + "height" + ")" * 5000], "figure must be"),
-    (["optimize", "HILL", "sqrt(" * 150 + "height" + ")" * 150], "figure must be nested at most 100 deep, but 'sqrt(sqrt("),
-    (["optimize", "HILL", "height" + "**2" * 150], "figure must be nested at most 100 deep"),
-    (f"optimize HILL vector {FAST}", "figure must be a real number to be optimized, but vector has shape (2,)"),
-    (f"optimize HILL imaginary {FAST}", "figure must be a real number to be optimized, but imaginary has", "complex128"),
+    ("optimize HILL '9**9**9**9'", "merit must be of finite numbers, but 9 ** 9 ** 9 is none"),
+    ("optimize HILL 'height + 1/0'", "merit must be of finite numbers, but 1 / 0 is none"),
+    ("optimize HILL '1e999*height'", "merit must be of finite numbers"),
+    ("optimize HILL 'height*(-1)**0.5'", "merit must be of finite numbers, but (-1) ** 0.5 is none"),
+    ("optimize HILL 'height*log(0)'", "merit must be of finite numbers, but log(0) is none"),
+    (["optimize", "HILL", "9" * 400 + "*height"], "merit must be of finite numbers, but 999"),
+    (["optimize", "HILL", "height" + "+1" * 200], "merit must be nested at most 100 deep, but 'height+1+1"),
+    (["optimize", "HILL", "height" + "+1" * 30000], "merit must be nested at most 100 deep"),
+    (["optimize", "HILL", "(" * 5000 + "height" + ")" * 5000], "merit must be"),
+    (["optimize", "HILL", "sqrt(" * 150 + "height" + ")" * 150], "merit must be nested at most 100 deep, but 'sqrt(sqrt("),
+    (["optimize", "HILL", "height" + "**2" * 150], "merit must be nested at most 100 deep"),
+    (f"optimize HILL vector {FAST}", "merit must be a real number to be optimized, but vector has shape (2,)"),
+    (f"optimize HILL imaginary {FAST}", "merit must be a real number to be optimized, but imaginary has", "complex128"),
     # Where it is sought
     (f"{BEST} --over ''", "--over must be followed by NAME=LOW:HIGH", "but was ''"),
     (f"{BEST} --over x", "--over must be followed by NAME=LOW:HIGH", "but was 'x'"),
@@ -153,10 +153,10 @@ REFUSED = [
     (f"{BEST} --constraint 'x <= 1; import os'", "constraints must be inequalities"),
     (f"{BEST} --constraint 'x.real <= 1'", "constraints must be inequalities", "'x.real <= 1'"),
     (f"{BEST} --constraint 'exec(x) <= 1'", "constraints must be inequalities"),
-    (f"{BEST} --constraint '__builtins__ <= x'", "Hill has no figure or parameter '__builtins__'"),
+    (f"{BEST} --constraint '__builtins__ <= x'", "Hill has no figure of merit or parameter '__builtins__'"),
     (f"{BEST} --constraint 'x <= 9**9**9'", "constraints must be of finite numbers, but 9 ** 9 ** 9 is none"),
     (f"{BEST} --constraint 'x <= 0**-1'", "constraints must be of finite numbers, but 0 ** (-1) is none"),
-    (f"{BEST} --constraint 'kind <= 1'", "constraints must be of figures and of parameters", "but kind is not"),
+    (f"{BEST} --constraint 'kind <= 1'", "constraints must be of merits and of parameters", "but kind is not"),
     ([*BEST.replace("HILL", "device.py:Hill").split(), "--constraint", "x" + "*x" * 3000 + " <= 1"], "constraints must be nested at most"),
     (f"{BEST} --constraint 'vector <= 1' {FAST}", "constraints must be real numbers, but 'vector <= 1' has shape (2,)"),
     (f"{BEST} --constraint 'imaginary <= 1' {FAST}", "constraints must be real numbers", "complex128"),
@@ -181,8 +181,8 @@ REFUSED = [
     (f"{BEST} --polish Newton", 'polish must be "newton" or "quasi-newton", but was \'Newton\''),
     # Compromises
     ("tradeoff HILL height", "Missing argument 'OTHER'"),
-    ("tradeoff HILL height ''", "figure must be a figure's name or a formula"),
-    ("tradeoff HILL height x", "Hill has no figure 'x'"),
+    ("tradeoff HILL height ''", "merit must be the name of a figure of merit or a formula"),
+    ("tradeoff HILL height x", "Hill has no figure of merit 'x'"),
     ("tradeoff HILL height height --weights 1", "weights must be at least 2 values of alpha"),
     ("tradeoff HILL height height --weights -3", "weights must be at least 2 values of alpha"),
     ("tradeoff HILL height height --weights 1.5", "Invalid value for '--weights'", INTEGER),
@@ -190,14 +190,14 @@ REFUSED = [
     ("tradeoff HILL height height --weights 10000 --starts 10000", "weights must be so few that `starts` of each"),
     ("tradeoff HILL height height --over x=0:nan", "over['x'] must be finite"),
     ("tradeoff HILL height height --seed -1", "seed must be an integer of at least 0"),
-    ("tradeoff HILL height '1/0'", "figure must be of finite numbers, but 1 / 0 is none"),
+    ("tradeoff HILL height '1/0'", "merit must be of finite numbers, but 1 / 0 is none"),
     ("tradeoff HILL height height --constraint 'x <'", "constraints must be inequalities"),
     # Sensitivities
-    ("sensitivity HILL", "Missing argument 'FIGURE'"),
-    ("sensitivity HILL heigth", "Hill has no figure 'heigth'"),
-    ("sensitivity HILL 'height + x'", "Hill has no figure 'height + x'"),
-    ("sensitivity HILL vector", "figure must be a real number, but vector has shape (2,)"),
-    ("sensitivity HILL imaginary", "figure must be a real number, but imaginary has"),
+    ("sensitivity HILL", "Missing argument 'MERIT'"),
+    ("sensitivity HILL heigth", "Hill has no figure of merit 'heigth'"),
+    ("sensitivity HILL 'height + x'", "Hill has no figure of merit 'height + x'"),
+    ("sensitivity HILL vector", "merit must be a real number, but vector has shape (2,)"),
+    ("sensitivity HILL imaginary", "merit must be a real number, but imaginary has"),
     ("sensitivity HILL height --parameter ''", "Hill has no parameter ''"),
     ("sensitivity HILL height --parameter kind", "parameters must be ones that vary continuously, but kind is a setting"),
     ("sensitivity HILL height --parameter several", "parameters must be in use"),
@@ -215,8 +215,8 @@ REFUSED = [
     ("sensitivity HILL height --seed -1", "seed must be an integer of at least 0, but was -1"),
     # Grids
     (SWEEP, "Missing option '--grid'"),
-    ("sweep HILL --grid x=0:1:2 --out a.nc", "Missing option '--figure'"),
-    ("sweep HILL --grid x=0:1:2 --figure height", "Missing option '--out'"),
+    ("sweep HILL --grid x=0:1:2 --out a.nc", "Missing option '--merit'"),
+    ("sweep HILL --grid x=0:1:2 --merit height", "Missing option '--out'"),
     (f"{SWEEP} --grid ''", "--grid must be followed by NAME=START:STOP:COUNT or NAME=v1,v2,...", "but was ''"),
     (f"{SWEEP} --grid x", "--grid must be followed by", "but was 'x'"),
     (f"{SWEEP} --grid x=", "--grid must be followed by", "but was 'x='"),
@@ -239,7 +239,7 @@ REFUSED = [
     (f"{SWEEP} --grid out=1,2", "Hill has no parameter 'out'"),
     (f"{SWEEP} --grid x=0:1:2 --grid x=0:1:3", "x must have one grid"),
     (f"{SWEEP} --grid x=0:1:1000001 --grid y=0:1:1000001", "grids must have at most 1e+12 points in all, but have 1000001 x 1000001"),
-    (f"{SWEEP} --grid x=0:1:2 --figure x", "Hill has no figure 'x'"),
+    (f"{SWEEP} --grid x=0:1:2 --merit x", "Hill has no figure of merit 'x'"),
     (f"{SWEEP} --grid x=0:1:2 --together ''", "together must group parameters that have a grid", "has ''"),
     (f"{SWEEP} --grid x=0:1:2 --together x,x", "together must group parameters that have a grid, each once, but has 'x'"),
     (f"{SWEEP} --grid x=0:1:2 --together x,y", "together must group parameters that have a grid, each once, but has 'y'"),
@@ -287,8 +287,8 @@ REFUSED = [
     (f"{SWEEP.replace('a.nc', '/dev/full')} --grid x=0:1:2", "out must be a new file, but /dev/full exists"),
     (f"{SWEEP.replace('a.nc', 'device.py/a.nc')} --grid x=0:1:2", "out must be a folder, but device.py is a file"),
     (f"{SWEEP.replace('a.nc', 'a' * 300)} --grid x=0:1:2", "out (aaa", "cannot be written: File name too long"),
-    ("sweep HILL --figure height --grid x=0:1:2 --out ''", "Invalid value for '--out'", "was empty"),
-    ("sweep HILL --figure height --grid x=0:1:2 --out /proc/a.nc", "out (/proc/a.nc) cannot be written"),
+    ("sweep HILL --merit height --grid x=0:1:2 --out ''", "Invalid value for '--out'", "was empty"),
+    ("sweep HILL --merit height --grid x=0:1:2 --out /proc/a.nc", "out (/proc/a.nc) cannot be written"),
     ("figure rotor-4 --out device.py", "--out must be a folder, but device.py is a file"),
     ("figure rotor-4 --out device.py/deeper", "--out must be a folder, but device.py is a file"),
     ("figure rotor-4 --out ''", "Invalid value for '--out'"),
@@ -337,15 +337,15 @@ def test_constraints_that_leave_nothing(kind, counted):
 @pytest.mark.parametrize(
     ("line", "name"),
     [
-        ("--figure height --set x=1e308", "height"),
-        ("--figure height --set wide=1e-308", "height"),
-        ("--figure nowhere", "nowhere"),
-        ("--figure height --figure nowhere --json", "nowhere"),
-        ("--figure height --set x=1e153 --set wide=0.01 --gradient", "d height / d wide"),
+        ("--merit height --set x=1e308", "height"),
+        ("--merit height --set wide=1e-308", "height"),
+        ("--merit nowhere", "nowhere"),
+        ("--merit height --merit nowhere --json", "nowhere"),
+        ("--merit height --set x=1e153 --set wide=0.01 --gradient", "d height / d wide"),
     ],
 )
 def test_a_number_that_is_none_is_named(line, name, counted):
-    """A figure or a derivative that is not finite by itself is shown, with a word on standard error."""
+    """A figure of merit or a derivative that is not finite by itself is shown, with a word on standard error."""
     found = command(f"evaluate HILL {line}")
     said = [text for text in found.stderr.splitlines() if text.startswith("qdiff: ")]
     assert found.exit_code == 0 and said == [f"qdiff: {name} is not a finite number at these parameters, though nothing failed"]
@@ -353,7 +353,7 @@ def test_a_number_that_is_none_is_named(line, name, counted):
 
 
 def test_what_is_finite_is_not_named(counted):
-    found = command("evaluate HILL --figure height --set x=1e-300 --set wide=1e300 --gradient")
+    found = command("evaluate HILL --merit height --set x=1e-300 --set wide=1e300 --gradient")
     assert (found.exit_code, found.stderr) == (0, "")
     counted("abuse cases")
 
@@ -373,14 +373,14 @@ def test_huge_and_tiny_uncertainties(sigma, counted):
 
 
 def test_a_sweep_of_what_has_no_derivative(counted):
-    """Arrays and complex figures have no derivative variables, and a figure without a value has its reason."""
+    """Arrays and complex figures of merit have no derivative variables, and a figure of merit without a value has its reason."""
     import xarray
 
-    found = command("sweep HILL --figure vector --figure imaginary --figure nowhere --grid x=0:1:3 --gradient --out a.nc")
+    found = command("sweep HILL --merit vector --merit imaginary --merit nowhere --grid x=0:1:3 --gradient --out a.nc")
     assert found.exit_code == 0 and "3 of them without a value" in found.stdout and "not a finite number" in found.stdout
     with xarray.open_dataset("a.nc") as data:
         assert data.imaginary_imag.values.tolist() == [0, 0.5, 1] and "d_nowhere_d_x" in data and "d_vector_d_x" not in data
-    found = command("sweep HILL --figure vector --figure imaginary --grid x=0:1:3 --gradient --out b.nc")
+    found = command("sweep HILL --merit vector --merit imaginary --grid x=0:1:3 --gradient --out b.nc")
     assert found.exit_code == 0
     with xarray.open_dataset("b.nc") as data:
         assert data.vector.values.tolist() == [[0, 0], [0.5, 0.5], [1, 1]]
@@ -397,8 +397,8 @@ def test_links_to_nowhere(here, counted):
         (f"{BEST} --out gone", "--out must be a folder, but gone is a link to nowhere"),
         (f"{BEST} --out loop/deeper", "--out must be a folder, but loop is a link to nowhere"),
         ("figure rotor-4 --out loop", "--out must be a folder, but loop is a link to nowhere"),
-        ("sweep HILL --figure height --grid x=0,1 --out gone", "out must be a new file, but gone exists"),
-        ("sweep HILL --figure height --grid x=0,1 --out loop/a.nc", "out must be a folder, but loop is a link to nowhere"),
+        ("sweep HILL --merit height --grid x=0,1 --out gone", "out must be a new file, but gone exists"),
+        ("sweep HILL --merit height --grid x=0,1 --out loop/a.nc", "out must be a folder, but loop is a link to nowhere"),
         ("show loop.py:Hill", "there is no file 'loop.py'"),
         ("new Loop", "NAME must be one whose file is new, but loop.py exists"),
         ("rerun loop", "there is no file 'loop'"),
@@ -417,7 +417,7 @@ def test_a_folder_that_may_not_be_written(here, monkeypatch, counted):
     for line in (f"{BEST} --out mine", f"{BEST} --out mine/a", "tradeoff HILL height height --out mine", "figure rotor-4 --out mine"):
         refused(line, "--out must be a folder that can be written to, but mine cannot")
         counted("abuse cases")
-    refused("sweep HILL --figure height --grid x=0,1 --out mine/a.nc", "out must be a folder that can be written to, but mine cannot")
+    refused("sweep HILL --merit height --grid x=0,1 --out mine/a.nc", "out must be a folder that can be written to, but mine cannot")
     counted("abuse cases")
 
 

@@ -12,7 +12,7 @@ from commands import DEVICE, HILL, command, files, refused, sentence
 
 import qdiff as qd
 
-SWEEP = "sweep HILL --figure height --figure vector --grid x=0:1:6 --chunk 2 --out a.nc"
+SWEEP = "sweep HILL --merit height --merit vector --grid x=0:1:6 --chunk 2 --out a.nc"
 BEST = "optimize HILL height --starts 2 --steps 6 --out best"
 SHARD = "a.nc.parts/000000000002-000000000004.npz"
 WHOLE = "must be a whole output file of qdiff, but"
@@ -241,9 +241,9 @@ CHANGES = {
     "a parameter that is not physical": {"parameters": {"wide": -1.0}},
     "a parameter of words": {"parameters": {"x": "words"}},
     "a parameter of lists": {"parameters": {"x": [[1], [2]]}},
-    "no figures": {"figures": None},
-    "an unknown figure": {"figures": ["nothing"]},
-    "figures that are no words": {"figures": [1, {}]},
+    "no merits": {"merits": None},
+    "an unknown merit": {"merits": ["nothing"]},
+    "merits that are no words": {"merits": [1, {}]},
     "no grids": {"grids": None},
     "grids without names": {"grids": [1]},
     "an unknown grid": {"grids": {"z": [1.0]}},

@@ -4,7 +4,7 @@ import pytest
 from commands import DEVICE, command, refused
 
 HEAD = "import qdiff as qd\nclass Hill(qd.Model):\n    x: float = qd.parameter(1.0)\n"
-FIGURE = HEAD + "    @qd.figure(symbol='h', unit='1', source='none')\n    def height(self):\n        return "
+MERIT = HEAD + "    @qd.merit(symbol='h', unit='1', source='none')\n    def height(self):\n        return "
 # What the file has, and what `show` says.
 NOT_IMPORTED = {
     "another encoding": (b"x = '\xff\xfe'\n", "does not import: SyntaxError"),
@@ -46,28 +46,28 @@ NOT_EVALUATED = {
     "a default out of bounds": (HEAD.replace("1.0", "1.0, high=0"), "x must be at most 0, but was 1.0"),
     "a setting that is no integer": (HEAD + "    n: int = qd.setting(1.5)\n", "n must be an integer, but was 1.5"),
     "a setting that is no choice": (HEAD + "    n: str = qd.setting('c', choices=('a', 'b'))\n", "n must be one of 'a', 'b', but was 'c'"),
-    "a figure of nothing": (FIGURE + "None\n", "height must return a number or an array of numbers, but returned None"),
-    "a figure of words": (FIGURE + "'word'\n", "height must return a number or an array of numbers, but returned 'word'"),
-    "a figure of several things": (FIGURE + "{'a': 1}\n", "height must return a number or an array of numbers"),
-    "a figure of an object": (FIGURE + "object()\n", "height must return a number or an array of numbers"),
-    "a division by zero": (FIGURE + "1 / 0\n", "'mine.py' fails (line 6): ZeroDivisionError: division by zero"),
-    "an unknown name": (FIGURE + "nothing\n", "'mine.py' fails (line 6): NameError: name 'nothing' is not defined"),
-    "an unknown attribute": (FIGURE + "self.y\n", "'mine.py' fails (line 6): AttributeError"),
-    "a traced number as a Python one": (FIGURE + "float(self.x)\n", "'mine.py' fails (line 6): ConcretizationTypeError"),
-    "a traced number as a condition": (FIGURE + "1 if self.x > 0 else 2\n", "'mine.py' fails (line 6): TracerBoolConversionError"),
-    "a wrong argument": (FIGURE + "qd.heat_current(1, 2, 3)\n", "(line 6): TypeError: motion must be a generator"),
-    "a wrong value": (FIGURE + "qd.Boson(-1)\n", "levels must be"),
+    "a merit of nothing": (MERIT + "None\n", "height must return a number or an array of numbers, but returned None"),
+    "a merit of words": (MERIT + "'word'\n", "height must return a number or an array of numbers, but returned 'word'"),
+    "a merit of several things": (MERIT + "{'a': 1}\n", "height must return a number or an array of numbers"),
+    "a merit of an object": (MERIT + "object()\n", "height must return a number or an array of numbers"),
+    "a division by zero": (MERIT + "1 / 0\n", "'mine.py' fails (line 6): ZeroDivisionError: division by zero"),
+    "an unknown name": (MERIT + "nothing\n", "'mine.py' fails (line 6): NameError: name 'nothing' is not defined"),
+    "an unknown attribute": (MERIT + "self.y\n", "'mine.py' fails (line 6): AttributeError"),
+    "a traced number as a Python one": (MERIT + "float(self.x)\n", "'mine.py' fails (line 6): ConcretizationTypeError"),
+    "a traced number as a condition": (MERIT + "1 if self.x > 0 else 2\n", "'mine.py' fails (line 6): TracerBoolConversionError"),
+    "a wrong argument": (MERIT + "qd.heat_current(1, 2, 3)\n", "(line 6): TypeError: generator must be one such as"),
+    "a wrong value": (MERIT + "qd.Boson(-1)\n", "levels must be"),
     "shapes that do not fit": (
-        FIGURE + "self.x * __import__('jax').numpy.ones((2, 3)) @ __import__('numpy').ones(2)\n",
+        MERIT + "self.x * __import__('jax').numpy.ones((2, 3)) @ __import__('numpy').ones(2)\n",
         "(line 6): TypeError",
     ),
     "diagnostics that fail": (
-        FIGURE + "self.x\n    def diagnostics(self):\n        raise KeyError('q')\n",
+        MERIT + "self.x\n    def diagnostics(self):\n        raise KeyError('q')\n",
         "(line 8): KeyError: 'q'",
     ),
     "a constructor that fails": (HEAD + "    def __init__(self):\n        raise KeyError('q')\n", "(line 5): KeyError: 'q'"),
     "a check that fails": (HEAD + "    def __check_init__(self):\n        raise ValueError('x must be even')\n", "x must be even"),
-    "endless recursion": (FIGURE + "self.height()\n", "'mine.py' fails (line 6): RecursionError"),
+    "endless recursion": (MERIT + "self.height()\n", "'mine.py' fails (line 6): RecursionError"),
 }
 
 
@@ -95,16 +95,16 @@ def test_a_model_that_fails(here, what, counted):
 
 @pytest.mark.parametrize("line", ["optimize mine.py:Hill height --over x=0:1", "sensitivity mine.py:Hill height"])
 def test_every_command_says_where(here, line, counted):
-    (here / "mine.py").write_text(FIGURE + "1 / 0\n")
+    (here / "mine.py").write_text(MERIT + "1 / 0\n")
     refused(line, "'mine.py' fails (line 6): ZeroDivisionError")
-    (here / "mine.py").write_text(FIGURE + "None\n")
+    (here / "mine.py").write_text(MERIT + "None\n")
     refused(line, "height must return a number or an array of numbers, but returned None")
     counted("abuse cases", n=2)
 
 
 def test_a_sweep_says_where(here, counted):
-    (here / "mine.py").write_text(FIGURE + "1 / 0\n")
-    refused("sweep mine.py:Hill --figure height --grid x=0,1 --out a.nc", "'mine.py' fails (line 6): ZeroDivisionError")
+    (here / "mine.py").write_text(MERIT + "1 / 0\n")
+    refused("sweep mine.py:Hill --merit height --grid x=0,1 --out a.nc", "'mine.py' fails (line 6): ZeroDivisionError")
     counted("abuse cases")
 
 

@@ -51,15 +51,15 @@ def slowly(names, *slow):
 
 
 @pytest.mark.parametrize("name", slowly(MODELS, "active-particle"))
-def test_figures_of_models(name):
-    """Every figure that depends on a parameter, for every parameter."""
+def test_merits_of_models(name):
+    """Every figure of merit that depends on a parameter, for every parameter."""
     kind = getattr(qd.models, qd.models.NAMES[name].split(":")[1])
     flat = Flat.of(kind(**MODELS[name]), None)
 
     def values(x):
         with qd.failures("nan"), sharing():
             model = flat.at(x)
-            return {figure: as_number(figure, getattr(model, figure)()) for figure in kind.figures()}
+            return {merit: as_number(merit, getattr(model, merit)()) for merit in kind.merits()}
 
     assert silent(values, flat.x0) == []
 
@@ -124,13 +124,13 @@ def cycle(x):
 
 def counted(x):
     state = qd.steady_state(qubit(x))
-    return qd.cumulants(state.motion, state, "b", (-1.0, 1.0), order=2)
+    return qd.cumulants(state.generator, state, "b", (-1.0, 1.0), order=2)
 
 
 def thermodynamics(x):
     state = qd.steady_state(pair(x))
-    heat = qd.currents(state.motion, state, state.motion.hamiltonian)
-    return [*heat.values(), qd.entropy(state.rho), qd.ergotropy(state.rho, state.motion.hamiltonian)]
+    heat = qd.currents(state.generator, state, state.generator.hamiltonian)
+    return [*heat.values(), qd.entropy(state.rho), qd.ergotropy(state.rho, state.generator.hamiltonian)]
 
 
 def with_state(function):

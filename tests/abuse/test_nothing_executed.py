@@ -15,7 +15,7 @@ from qdiff.studies.constraints import constraints_of
 from qdiff.studies.objective import objective
 
 TOUCH = "__import__('pathlib').Path('executed').touch()"
-SWEEP = "sweep HILL --figure height --grid x=0:1:3 --out a.nc"
+SWEEP = "sweep HILL --merit height --grid x=0:1:3 --out a.nc"
 BEST = "optimize HILL height --starts 2 --steps 2 --out best"
 
 
@@ -87,8 +87,8 @@ def test_an_output_file(here, counted):
     for change in (
         {"model": "bomb.py:Hill"},
         {"model": f"{here}/bomb.py:Hill"},
-        {"figures": [TOUCH]},
-        {"figures": TOUCH},
+        {"merits": [TOUCH]},
+        {"merits": TOUCH},
         {"grids": {TOUCH: [1.0]}},
         {"grids": {"x": TOUCH}},
         {"together": [[TOUCH]]},
@@ -138,7 +138,7 @@ def test_a_journal(here, counted):
         pickle.dumps(Bomb()) + b"\n",
         TOUCH.encode() + b"\n",
         line(study=TOUCH),
-        line(study={**first, "figure": TOUCH}),
+        line(study={**first, "merit": TOUCH}),
         line(study=first) + line(at="slopes", found=[TOUCH]),
         line(study=first) + line(at="slopes", found=TOUCH),
         line(study=first) + line(at=[TOUCH], found=[]),
@@ -214,16 +214,16 @@ def test_a_formula_is_no_program(text, counted):
     from qdiff.cli.userfile import load_class
 
     kind = load_class("device.py:Hill")
-    for what, read in (("figure", objective), ("constraints", lambda kind, text: constraints_of(kind, f"{text} <= 1"))):
+    for what, read in (("merit", objective), ("constraints", lambda kind, text: constraints_of(kind, f"{text} <= 1"))):
         with pytest.raises(ValueError) as caught:
             read(kind, text)
         said = str(caught.value)
-        assert said.startswith((f"{what} must", "Hill has no figure", "Hill has no parameter")) and len(said) < 500, said
+        assert said.startswith((f"{what} must", "Hill has no figure of merit", "Hill has no parameter")) and len(said) < 500, said
         counted("abuse cases")
 
 
 def test_what_a_formula_may_be(counted):
-    """Everything that is allowed, against NumPy; names of figures in capitals of other alphabets are not mixed up."""
+    """Everything that is allowed, against NumPy; names of figures of merit in capitals of other alphabets are not mixed up."""
     from qdiff.cli.userfile import load_class
 
     kind = load_class("device.py:Hill")

@@ -40,10 +40,10 @@ def baths():
     return {"h": qd.thermal_jumps(a.minus, 2.0, bath(0.5)), "c": qd.thermal_jumps(b.minus, 1.0, bath(2.0))}
 
 
-MOTION = qd.Lindblad(H, baths())
-STATE = qd.steady_state(MOTION)
+GENERATOR = qd.Lindblad(H, baths())
+STATE = qd.steady_state(GENERATOR)
 RATES = qd.pauli(qd.Lindblad(a.z + b.z, baths()))
-CYCLE = qd.Cycle([qd.Free(MOTION, 1.0), qd.Measurement(a.z)])
+CYCLE = qd.Cycle([qd.Free(GENERATOR, 1.0), qd.Measurement(a.z)])
 THREE = qd.models.LambdaSystem()
 
 
@@ -53,7 +53,7 @@ class Hill(qd.Model):
     x: float = qd.parameter(0.1)
     y: float = qd.parameter(0.2, low=0)
 
-    @qd.figure(symbol="h", unit="1", source="none")
+    @qd.merit(symbol="h", unit="1", source="none")
     def height(self):
         """Height of the hill."""
         return 1 - (self.x - 0.25) ** 2 + self.y
@@ -84,37 +84,37 @@ CALLS = {
     "a jump": (lambda rate, operator: qd.Lindblad(H, {"h": [(rate, operator)]}), {"rate": 0.1, "operator": a.minus}),
     "secular": (qd.secular, {"H": H, "couplings": {"h": (a.x, bath())}, "negative": "odd"}),
     "Rates": (qd.Rates, {"energies": [0.0, 1.0], "jumps": {"h": qd.thermal_transitions(0, 1, 1.0, bath())}}),
-    "steady_state": (qd.steady_state, {"motion": MOTION, "solver": None, "initial": None}),
-    "current": (qd.current, {"motion": MOTION, "state": STATE, "observable": H, "bath": "h"}),
-    "currents": (qd.currents, {"motion": MOTION, "state": STATE, "observable": H}),
-    "heat_current": (qd.heat_current, {"motion": MOTION, "state": STATE, "bath": "h"}),
-    "ledger": (qd.ledger, {"motion": MOTION, "state": STATE, "H0": None}),
+    "steady_state": (qd.steady_state, {"generator": GENERATOR, "solver": None, "initial": None}),
+    "current": (qd.current, {"generator": GENERATOR, "state": STATE, "observable": H, "bath": "h"}),
+    "currents": (qd.currents, {"generator": GENERATOR, "state": STATE, "observable": H}),
+    "heat_current": (qd.heat_current, {"generator": GENERATOR, "state": STATE, "bath": "h"}),
+    "ledger": (qd.ledger, {"generator": GENERATOR, "state": STATE, "H0": None}),
     "entropy": (qd.entropy, {"rho": STATE.rho}),
     "free_energy": (qd.free_energy, {"rho": STATE.rho, "H": H, "T": 1.0}),
     "ergotropy": (qd.ergotropy, {"rho": STATE.rho, "H": H}),
     "gibbs": (qd.gibbs, {"H": H, "beta": 1.0}),
-    "evolve": (qd.evolve, {"motion": MOTION, "initial": np.eye(4) / 4, "times": [0.0, 1.0], "solver": None, "start": 0.0}),
-    "correlation": (qd.correlation, {"motion": MOTION, "state": STATE, "A": a.z, "B": a.z, "times": [0.0, 1.0]}),
-    "spectrum": (qd.spectrum, {"motion": MOTION, "state": STATE, "A": a.z, "B": a.z, "omegas": [0.0, 1.0]}),
-    "zero_frequency_noise": (qd.zero_frequency_noise, {"motion": MOTION, "state": STATE, "A": a.z, "B": None}),
-    "cumulants": (qd.cumulants, {"motion": MOTION, "state": STATE, "bath": "h", "of": "energy", "order": 2}),
-    "relax": (qd.relax, {"motion": MOTION, "initial": None, "count": 4, "tolerance": 1e-3}),
-    "pauli": (qd.pauli, {"motion": qd.Lindblad(a.z + b.z, baths())}),
+    "evolve": (qd.evolve, {"generator": GENERATOR, "initial": np.eye(4) / 4, "times": [0.0, 1.0], "solver": None, "start": 0.0}),
+    "correlation": (qd.correlation, {"generator": GENERATOR, "state": STATE, "A": a.z, "B": a.z, "times": [0.0, 1.0]}),
+    "spectrum": (qd.spectrum, {"generator": GENERATOR, "state": STATE, "A": a.z, "B": a.z, "omegas": [0.0, 1.0]}),
+    "zero_frequency_noise": (qd.zero_frequency_noise, {"generator": GENERATOR, "state": STATE, "A": a.z, "B": None}),
+    "cumulants": (qd.cumulants, {"generator": GENERATOR, "state": STATE, "bath": "h", "of": "energy", "order": 2}),
+    "relax": (qd.relax, {"generator": GENERATOR, "initial": None, "count": 4, "tolerance": 1e-3}),
+    "pauli": (qd.pauli, {"generator": qd.Lindblad(a.z + b.z, baths())}),
     "propagate": (qd.propagate, {"rates": RATES, "initial": [0.25] * 4, "times": [0.0, 1.0]}),
     "stationary_populations": (qd.stationary_populations, {"rates": RATES, "solver": "elimination"}),
-    "slowest_decay": (qd.slowest_decay, {"motion": RATES}),
+    "slowest_decay": (qd.slowest_decay, {"generator": RATES}),
     "failures": (lambda mode: qd.failures(mode).__enter__(), {"mode": "raise"}),
     "Measurement": (qd.Measurement, {"observable": a.z, "strength": 1.0}),
-    "Free": (qd.Free, {"motion": MOTION, "time": 1.0}),
+    "Free": (qd.Free, {"generator": GENERATOR, "time": 1.0}),
     "Unitary": (qd.Unitary, {"operator": a.z @ a.z}),
     "SwapBaths": (qd.SwapBaths, {"first": "h", "second": "c"}),
-    "Cycle": (qd.Cycle, {"strokes": [qd.Free(MOTION, 1.0), qd.Measurement(a.z)]}),
+    "Cycle": (qd.Cycle, {"strokes": [qd.Free(GENERATOR, 1.0), qd.Measurement(a.z)]}),
     "Run": (qd.Run, {"cycle": CYCLE, "initial": START}),
     "trajectories": (qd.trajectories, {"cycle": CYCLE, "key": 0, "cycles": 2, "count": 2, "initial": START}),
-    "evaluate": (qd.evaluate, {"model": THREE, "figures": "force"}),
+    "evaluate": (qd.evaluate, {"model": THREE, "merits": "force"}),
     "sweep": (
         lambda **given: qd.sweep(progress=False, **given),
-        {"model": THREE, "figures": "force", "together": (), "chunk": 2, "T1": [1.0]},
+        {"model": THREE, "merits": "force", "together": (), "chunk": 2, "T1": [1.0]},
     ),
     "rerun": (qd.rerun, {"path": "nothing.nc"}),
     "LambdaSystem": (lambda **given: qd.models.LambdaSystem(**given).imbalance(), {"omega1": 1.0, "distance": 1.0}),
@@ -128,7 +128,10 @@ CALLS = {
     "Explicit": (qd.Explicit, {"rtol": 1e-8, "atol": 1e-10, "gradient": "reverse", "max_steps": 10, "max_step": 0.5}),
     "Stiff": (qd.Stiff, {"rtol": 1e-8, "atol": 1e-10, "gradient": "reverse", "max_steps": 10, "max_step": 0.5}),
     "Action": (qd.Action, {"gradient": "reverse", "max_steps": 10}),
-    "entropy_production": (qd.entropy_production, {"motion": MOTION, "state": STATE, "fixed_points": {"h": STATE.rho, "c": STATE.rho}}),
+    "entropy_production": (
+        qd.entropy_production,
+        {"generator": GENERATOR, "state": STATE, "fixed_points": {"h": STATE.rho, "c": STATE.rho}},
+    ),
     "fano_factor": (qd.fano_factor, {"mean": 1.0, "noise": 1.0}),
     "uncertainty_ratio": (qd.uncertainty_ratio, {"mean": 1.0, "noise": 1.0, "entropy_production": 1.0}),
     "Channels": (qd.Channels, {"rates": {"bath": 1.0}, "weights": CHANNELS.weights, "modes": np.linspace(-1, 1, 5)}),
@@ -156,16 +159,16 @@ CALLS = {
     "fisher_information": (qd.fisher_information, {"model": HILL, "measured": {"height": 0.1}, "parameters": ["x"]}),
     "sensitivity": (
         qd.sensitivity,
-        {"model": HILL, "figure": "height", "parameters": ["x"], "uncertainty": {"x": 0.1}, "samples": 8, "seed": 0},
+        {"model": HILL, "merit": "height", "parameters": ["x"], "uncertainty": {"x": 0.1}, "samples": 8, "seed": 0},
     ),
     "optimize": (
         lambda **given: qd.optimize(**{**FEW, **given}),
-        {"model": HILL, "figure": "height", "over": BOX, "ties": {}, "constraints": (), "minimize": False, "seed": 0}
+        {"model": HILL, "merit": "height", "over": BOX, "ties": {}, "constraints": (), "minimize": False, "seed": 0}
         | {"starts": 2, "steps": 2, "optimizer": "adam", "polish": "newton", "resume": False},
     ),
     "tradeoff": (
         lambda **given: qd.tradeoff(**{**FEW, "weights": 2, **given}),
-        {"model": HILL, "figure": "height", "other": "-height", "over": BOX, "ties": {}, "constraints": (), "seed": 0}
+        {"model": HILL, "merit": "height", "other": "-height", "over": BOX, "ties": {}, "constraints": (), "seed": 0}
         | {"starts": 2, "steps": 2, "weights": 2, "optimizer": "adam", "resume": False},
     ),
     "a preset": (lambda name: qd.models.SpintronicEngine.preset(name), {"name": "fig6"}),

@@ -28,7 +28,7 @@ SOURCE = dedent(
         copies: int = qd.setting(2, low=1)
 
         @qd.structured
-        def motion(self):
+        def generator(self):
             qubit = qd.Space(qubit=qd.Spin()).qubit
             bath = qd.BosonicBath(self.beta, self.rate)
             return qd.Lindblad(self.gap / 2 * qubit.z, {"bath": qd.thermal_jumps(qubit.minus, self.gap, bath)})
@@ -36,29 +36,29 @@ SOURCE = dedent(
         @qd.shared
         def steady(self):
             print("traced")
-            return qd.steady_state(self.motion())
+            return qd.steady_state(self.generator())
 
-        @qd.figure(symbol="p", unit="1", source="two-level thermal state")
+        @qd.merit(symbol="p", unit="1", source="two-level thermal state")
         def excited(self):
             """Population of the upper level."""
-            return self.steady().expect(self.motion().space.qubit.up)
+            return self.steady().expect(self.generator().space.qubit.up)
 
-        @qd.figure(symbol="E", unit="energy", source="two-level thermal state")
+        @qd.merit(symbol="E", unit="energy", source="two-level thermal state")
         def energy(self):
             """Mean energy [of one copy]."""
-            return self.steady().expect(self.gap / 2 * self.motion().space.qubit.z)
+            return self.steady().expect(self.gap / 2 * self.generator().space.qubit.z)
 
-        @qd.figure(symbol="P", unit="1", source="two-level thermal state")
+        @qd.merit(symbol="P", unit="1", source="two-level thermal state")
         def populations(self):
             """Populations (2,)."""
             return self.steady().populations()
 
-        @qd.figure(symbol="a", unit="1", source="none")
+        @qd.merit(symbol="a", unit="1", source="none")
         def amplitude(self):
             """A complex number."""
             return jnp.exp(1j * self.gap)
 
-        @qd.figure(symbol="0/0", unit="1", source="none")
+        @qd.merit(symbol="0/0", unit="1", source="none")
         def undefined(self):
             """A ratio of zeros, which the state has no part in."""
             return (self.beta - self.beta) / (self.gap - self.gap)

@@ -9,10 +9,10 @@ import qdiff as qd
 
 def test_evaluate(qdiff):
     sets = ("--set", "dT=0.5", "--set", "spin_flips=false")
-    result = qdiff("evaluate", "active-particle", *sets, "--figure", "velocity", "--gradient", "--json")
+    result = qdiff("evaluate", "active-particle", *sets, "--merit", "velocity", "--gradient", "--json")
     assert result.exit_code == 0, result.stderr
     found = json.loads(result.stdout)
-    assert found["figures"]["velocity"] == pytest.approx(-0.0251289301660904, abs=1e-15)
+    assert found["merits"]["velocity"] == pytest.approx(-0.0251289301660904, abs=1e-15)
     assert found["gradients"]["velocity"]["dT"] == pytest.approx(-0.04684080943188174, abs=1e-14)
     assert found["parameters"]["spin_flips"] is False and found["parameters"]["bias_ratio"] is None
 
@@ -21,8 +21,8 @@ def test_evaluate(qdiff):
 @pytest.mark.parametrize(
     "command",
     [
-        ("evaluate", "--figure", "velocity"),
-        ("sweep", "--grid", "T=0.5:1:3", "--figure", "velocity", "--out", "grid.nc"),
+        ("evaluate", "--merit", "velocity"),
+        ("sweep", "--grid", "T=0.5:1:3", "--merit", "velocity", "--out", "grid.nc"),
         pytest.param(("sensitivity", "velocity", "--parameter", "T"), marks=pytest.mark.slow),
         pytest.param(("optimize", "velocity", "--minimize", "--over", "T=0.5:1", "--starts", "1", "--steps", "2"), marks=pytest.mark.slow),
     ],

@@ -35,10 +35,12 @@ def test_choice(qdiff):
     assert (result.exit_code, result.stderr) == (2, "qdiff: negative must be one of 'odd', 'drop', but was 'foo'\n")
 
 
-def test_figure(qdiff):
-    result = qdiff("evaluate", "rotor-engine", "--figure", "eficiency")
+def test_merit(qdiff):
+    result = qdiff("evaluate", "rotor-engine", "--merit", "eficiency")
     assert result.exit_code == 2
-    assert result.stderr.startswith("qdiff: RotorEngine has no figure 'eficiency'; did you mean 'efficiency'? It has heat_current_cold, ")
+    assert result.stderr.startswith(
+        "qdiff: RotorEngine has no figure of merit 'eficiency'; did you mean 'efficiency'? It has heat_current_cold, "
+    )
     assert result.stderr.count("\n") == 1
 
 

@@ -25,14 +25,14 @@ def test_user_model_as_json(qdiff, damped):
     assert result.stdout.count("\n") == 1
     assert "the file was run" in result.stderr
     found = json.loads(result.stdout)
-    assert list(found) == ["model", "parameters", "figures", "gradients", "diagnostics"]
+    assert list(found) == ["model", "parameters", "merits", "gradients", "diagnostics"]
     assert found["model"] == damped
     assert found["parameters"] == {"gap": 1.0, "beta": 2.0, "rate": 0.1, "form": "full", "copies": 2}
-    assert list(found["figures"]) == ["excited", "energy", "populations", "amplitude", "undefined"]
-    assert found["figures"]["excited"] == pytest.approx(EXCITED, rel=1e-14)
-    assert found["figures"]["populations"] == pytest.approx([EXCITED, 1 - EXCITED], rel=1e-14)
-    assert found["figures"]["amplitude"] == pytest.approx([np.cos(1), np.sin(1)], rel=1e-14)
-    assert found["figures"]["undefined"] is None
+    assert list(found["merits"]) == ["excited", "energy", "populations", "amplitude", "undefined"]
+    assert found["merits"]["excited"] == pytest.approx(EXCITED, rel=1e-14)
+    assert found["merits"]["populations"] == pytest.approx([EXCITED, 1 - EXCITED], rel=1e-14)
+    assert found["merits"]["amplitude"] == pytest.approx([np.cos(1), np.sin(1)], rel=1e-14)
+    assert found["merits"]["undefined"] is None
     assert set(found["gradients"]) == {"excited", "energy", "undefined"}
     assert set(found["gradients"]["excited"]) == {"gap", "beta", "rate"}
     assert found["gradients"]["excited"]["beta"] == pytest.approx(SLOPE, rel=1e-13)
@@ -41,10 +41,10 @@ def test_user_model_as_json(qdiff, damped):
     assert found["diagnostics"]["words"] == "full"
 
 
-def test_chosen_figures_and_parameters(qdiff, damped):
-    result = qdiff("evaluate", damped, "--json", "--set", "beta=1", "--set", "gap=2", "--figure", "excited", "--set", "gap=2.0")
+def test_chosen_merits_and_parameters(qdiff, damped):
+    result = qdiff("evaluate", damped, "--json", "--set", "beta=1", "--set", "gap=2", "--merit", "excited", "--set", "gap=2.0")
     found = json.loads(result.stdout)
-    assert found["figures"] == {"excited": pytest.approx(EXCITED, rel=1e-14)}
+    assert found["merits"] == {"excited": pytest.approx(EXCITED, rel=1e-14)}
     assert found["gradients"] == {}
     assert (found["parameters"]["beta"], found["parameters"]["gap"]) == (1.0, 2.0)
 
@@ -60,7 +60,7 @@ def test_tables(qdiff, damped):
 
 
 def test_failed_solve(qdiff, damped):
-    result = qdiff("evaluate", damped, "--json", "--set", "rate=0", "--figure", "excited")
+    result = qdiff("evaluate", damped, "--json", "--set", "rate=0", "--merit", "excited")
     assert (result.exit_code, result.stdout) == (3, "")
     assert result.stderr.splitlines()[-1].startswith("qdiff: the steady state is not")
 
@@ -72,11 +72,11 @@ def test_several_stationary_states(qdiff, write):
     class Uncoupled(qd.Model):
         gap: float = 1.0
 
-        @qd.figure(symbol="p", unit="1", source="none")
+        @qd.merit(symbol="p", unit="1", source="none")
         def excited(self):
             pair = qd.Space(one=qd.Spin(), two=qd.Spin())
-            motion = qd.Lindblad(self.gap * pair.one.z, {"bath": (1.0, pair.one.minus)})
-            return qd.steady_state(motion).expect(pair.two.up)
+            generator = qd.Lindblad(self.gap * pair.one.z, {"bath": (1.0, pair.one.minus)})
+            return qd.steady_state(generator).expect(pair.two.up)
     """
     result = qdiff("evaluate", write(source) + ":Uncoupled")
     assert (result.exit_code, result.stdout) == (3, "")
@@ -89,7 +89,7 @@ def test_error_in_a_users_model(qdiff, write):
     import qdiff as qd
 
     class Odd(qd.Model):
-        @qd.figure(symbol="x", unit="1", source="none")
+        @qd.merit(symbol="x", unit="1", source="none")
         def x(self):
             return nothing
     """
@@ -100,23 +100,23 @@ def test_error_in_a_users_model(qdiff, write):
 
 def test_rotor_engine_from_a_shell(process):
     sizes = ["--set", "l_min=-3", "--set", "l_max=4"]
-    result = process("evaluate", "rotor-engine", "--json", "--figure", "efficiency", "--figure", "rotor_populations", *sizes)
+    result = process("evaluate", "rotor-engine", "--json", "--merit", "efficiency", "--merit", "rotor_populations", *sizes)
     assert (result.returncode, result.stderr) == (0, "")
     found = json.loads(result.stdout)
     device = qd.models.RotorEngine(l_min=-3, l_max=4)
-    assert found["figures"]["efficiency"] == pytest.approx(float(device.efficiency()), rel=1e-11)
-    assert found["figures"]["rotor_populations"] == pytest.approx(np.asarray(device.rotor_populations()).tolist(), rel=1e-11)
+    assert found["merits"]["efficiency"] == pytest.approx(float(device.efficiency()), rel=1e-11)
+    assert found["merits"]["rotor_populations"] == pytest.approx(np.asarray(device.rotor_populations()).tolist(), rel=1e-11)
     assert found["diagnostics"]["operating_mode"] == "engine"
     assert found["diagnostics"]["stationary_states"] == 1
 
 
 def test_rotor_rectifier_gradient(qdiff):
     sets = ["l_min=-3", "l_max=4", "chi=0.3"]
-    result = qdiff("evaluate", "rotor-rectifier", "--json", "--gradient", "--figure", "performance", *(f"--set={s}" for s in sets))
+    result = qdiff("evaluate", "rotor-rectifier", "--json", "--gradient", "--merit", "performance", *(f"--set={s}" for s in sets))
     found = json.loads(result.stdout)
     device = configured(load_model("rotor-rectifier"), sets)
     value, slope = jax.value_and_grad(lambda d: d.performance())(device)
-    assert found["figures"]["performance"] == pytest.approx(float(value), rel=1e-11)
+    assert found["merits"]["performance"] == pytest.approx(float(value), rel=1e-11)
     expected = {name: float(getattr(slope, name)) for name in found["gradients"]["performance"]}
     assert len(expected) == 12
     assert found["gradients"]["performance"] == pytest.approx(expected, rel=1e-8)

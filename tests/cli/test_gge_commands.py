@@ -7,14 +7,14 @@ import pytest
 
 def test_evaluate(qdiff):
     result = qdiff(
-        "evaluate", "rashba-rectifier", "--set", "length=64", "--figure", "current", "--figure", "current_up", "--gradient", "--json"
+        "evaluate", "rashba-rectifier", "--set", "length=64", "--merit", "current", "--merit", "current_up", "--gradient", "--json"
     )
     assert result.exit_code == 0, result.stderr
     found = json.loads(result.stdout)
-    assert found["figures"]["current"] == pytest.approx(0.0971945, abs=1e-3)
+    assert found["merits"]["current"] == pytest.approx(0.0971945, abs=1e-3)
     assert set(found["gradients"]["current"]) == set(found["parameters"]) - {"length"}
     assert found["diagnostics"]["undetermined_modes"] == 0
-    result = qdiff("evaluate", "rashba-rectifier", "--set", "length=64", "--set", "drive=1", "--figure", "current")
+    result = qdiff("evaluate", "rashba-rectifier", "--set", "length=64", "--set", "drive=1", "--merit", "current")
     assert result.exit_code == 0 and "not unique: at drive = 1" in result.stdout and "diverges" in result.stdout
 
 
@@ -47,11 +47,11 @@ def test_searches_stay_where_it_is_physical(qdiff, over):
 
 def test_undetermined_is_a_failed_solve(qdiff):
     given = ("--set", "length=16", "--set", "drive=1", "--set", "dephasing_up=0.5", "--set", "alpha_z=0")
-    result = qdiff("evaluate", "rashba-rectifier", *given, "--figure", "current")
+    result = qdiff("evaluate", "rashba-rectifier", *given, "--merit", "current")
     assert result.exit_code == 3 and "qdiff: the steady ensemble was not found" in result.stderr
 
 
 def test_show(qdiff):
-    for name, figures in (("raman-rectifier", ("current", "lagrange_parameters")), ("rashba-rectifier", ("current_up", "band_energies"))):
+    for name, merits in (("raman-rectifier", ("current", "lagrange_parameters")), ("rashba-rectifier", ("current_up", "band_energies"))):
         result = qdiff("show", name)
-        assert result.exit_code == 0 and all(figure in result.stdout for figure in (*figures, "momenta", "occupations"))
+        assert result.exit_code == 0 and all(merit in result.stdout for merit in (*merits, "momenta", "occupations"))

@@ -14,7 +14,7 @@ from qdiff.studies.labelled import Layout
 from qdiff.studies.search import Search
 from qdiff.studies.sweep import Batches
 
-SWEEP = ["sweep", "lambda-system", "--grid", "T1=1:3:20", "--figure", "imbalance", "--chunk", "2", "--out", "run.nc"]
+SWEEP = ["sweep", "lambda-system", "--grid", "T1=1:3:20", "--merit", "imbalance", "--chunk", "2", "--out", "run.nc"]
 HILL = '''
 import qdiff as qd
 
@@ -24,11 +24,11 @@ class Hill(qd.Model):
     x: float = qd.parameter(0.0, search=(0, 1))
     y: float = qd.parameter(0.5, search=(0, 1))
 
-    @qd.figure(symbol="h", unit="1", source="none")
+    @qd.merit(symbol="h", unit="1", source="none")
     def height(self):
         return 3 - (self.x - 0.25) ** 2 - (self.y - self.x) ** 4
 
-    @qd.figure(symbol="g", unit="1", source="none")
+    @qd.merit(symbol="g", unit="1", source="none")
     def depth(self):
         return -self.x * self.y
 '''
@@ -117,7 +117,7 @@ def test_another_command(qdiff, monkeypatch):
         raise KeyboardInterrupt
 
     monkeypatch.setattr("qdiff.studies.evaluate.evaluate", stop)
-    result = qdiff("evaluate", "lambda-system", "--figure", "force")
+    result = qdiff("evaluate", "lambda-system", "--merit", "force")
     assert (result.exit_code, result.stderr) == (130, "qdiff: interrupted: nothing is kept\n")
 
 
@@ -131,7 +131,7 @@ class Hill(qd.Model):
 
     x: float = qd.parameter(0.0)
 
-    @qd.figure(symbol="h", unit="1", source="none")
+    @qd.merit(symbol="h", unit="1", source="none")
     def height(self):
         def callback(*_):
             gc.callbacks.remove(callback)
@@ -153,7 +153,7 @@ class Hill(qd.Model):
 
     x: float = qd.parameter(0.0)
 
-    @qd.figure(symbol="h", unit="1", source="none")
+    @qd.merit(symbol="h", unit="1", source="none")
     def height(self):
         def press():
             for wait in (0.2, 0.2):
@@ -176,11 +176,11 @@ AT_ONCE = "qdiff: {}; what was kept before is whole, and --resume goes on from t
     ],
 )
 def test_signals(write, tmp_path, source, said):
-    """One that is swallowed while a figure is traced is heard; a second one ends at once, in the middle of anything."""
+    """One that is swallowed while a figure of merit is traced is heard; a second one ends at once, in the middle of anything."""
     # A shell that started pytest in the background has Ctrl-C ignored by all below it.
     heard = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
     command = [sys.executable, "-c", f"{heard}; from qdiff.cli.app import main; main()", "sweep", write(dedent(source)) + ":Hill"]
-    command += ["--grid", "x=0:1:3", "--figure", "height", "--out", str(tmp_path / "run.nc")]
+    command += ["--grid", "x=0:1:3", "--merit", "height", "--out", str(tmp_path / "run.nc")]
     environment = {**os.environ, "QDIFF_CACHE_DIR": "off"}
     found = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=120)
     lines = [line for line in found.stderr.split("\n")[:-1] if "points/s" not in line]

@@ -22,7 +22,7 @@ def test_every_listed_model_exists():
         cls = getattr(package.models, name)
         assert issubclass(cls, package.Model)
         assert cls.__name__ == name
-        assert len(cls.figures()) > 0
+        assert len(cls.merits()) > 0
 
 
 def test_show(qdiff):
@@ -51,7 +51,7 @@ def test_no_jax_for_lists(arguments):
 
 
 def test_second_run_uses_the_cache(process, write, tmp_path):
-    arguments = ["evaluate", write() + ":Damped", "--figure", "excited", "--json"]
+    arguments = ["evaluate", write() + ":Damped", "--merit", "excited", "--json"]
     folder = tmp_path / "cache"
     first = process(*arguments, QDIFF_CACHE_DIR=str(folder))
     files = sorted(f for f in os.listdir(folder) if f.endswith("-cache"))

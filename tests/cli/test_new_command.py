@@ -12,7 +12,7 @@ def test_every_command_works_on_the_template(qdiff, tmp_path, monkeypatch):
     assert made.exit_code == 0 and "heat_valve.py:HeatValve" in made.stdout
     model = "heat_valve.py:HeatValve"
     assert "Heat per time from the hot bath" in qdiff("show", model).stdout
-    found = json.loads(qdiff("evaluate", model, "--json").stdout)["figures"]
+    found = json.loads(qdiff("evaluate", model, "--json").stdout)["merits"]
     # Two baths of equal strength: the mean of their Bose factors sets the population, their difference the current.
     hot, cold = (1 / (pow(2.718281828459045, b) - 1) for b in (0.5, 2.0))
     assert found["excited"] == pytest.approx((hot + cold) / (2 * (hot + cold) + 2), rel=1e-12)
@@ -21,7 +21,7 @@ def test_every_command_works_on_the_template(qdiff, tmp_path, monkeypatch):
     assert best["converged"] and best["value"] >= found["heat_current"]
     table = json.loads(qdiff("sensitivity", model, "heat_current", "--json").stdout)
     assert table["parameters"]["rate"]["elasticity"] == pytest.approx(1, rel=1e-12)
-    swept = json.loads(qdiff("sweep", model, "--grid", "gap=1:2:3", "--figure", "excited", "--out", "s.nc", "--json").stdout)
+    swept = json.loads(qdiff("sweep", model, "--grid", "gap=1:2:3", "--merit", "excited", "--out", "s.nc", "--json").stdout)
     assert swept["points"] == 3 and swept["failed"] == 0
 
 

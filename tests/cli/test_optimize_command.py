@@ -22,11 +22,11 @@ class Hill(qd.Model):
     wide: float = qd.parameter(1.0, low=0, open=True)
     kind: int = qd.setting(1)
 
-    @qd.figure(symbol="h", unit="energy^2", source="none")
+    @qd.merit(symbol="h", unit="energy^2", source="none")
     def height(self):
         return 3 - (self.x - 0.25) ** 2 / self.wide + self.y
 
-    @qd.figure(symbol="n", unit="1", source="none")
+    @qd.merit(symbol="n", unit="1", source="none")
     def nowhere(self):
         return self.x * jnp.nan
 '''
@@ -45,7 +45,7 @@ def test_json(qdiff, hill):
     assert result.exit_code == 0
     assert result.stdout.count("\n") == 1 and "the file was run" in result.stderr and "done: height = 5 " in result.stderr
     found = json.loads(result.stdout)
-    assert found["figure"] == "height" and found["value"] == 5.0
+    assert found["merit"] == "height" and found["value"] == 5.0
     assert found["parameters"] == {"x": 0.25, "y": 2.0}
     assert found["at_bound"] == {"y": "high"}
     assert found["converged"] is True and found["message"] == "converged" and found["gradient_norm"] <= 1e-7
@@ -90,7 +90,7 @@ def test_no_run_is_overwritten(qdiff, hill):
 @pytest.mark.parametrize(
     ("args", "message"),
     [
-        (["hight"], "Hill has no figure 'hight'; did you mean 'height'? It has height, nowhere"),
+        (["hight"], "Hill has no figure of merit 'hight'; did you mean 'height'? It has height, nowhere"),
         (["height", "--over", "z=0:1"], "Hill has no parameter 'z'. It has x, y, wide, kind"),
         (["height", "--over", "x"], "--over must be followed by NAME=LOW:HIGH, such as --over x=0:1, but was 'x'"),
         (["height", "--over", "x=0"], "--over must be followed by NAME=LOW:HIGH, such as --over x=0:1, but was 'x=0'"),
@@ -182,7 +182,7 @@ class Comb(qd.Model):
     def all_heights(self):
         return jnp.full(2, 0.5) if self.heights is None else self.heights
 
-    @qd.figure(symbol="F", unit="1", source="a test")
+    @qd.merit(symbol="F", unit="1", source="a test")
     def fit(self):
         return -jnp.sum((self.all_heights() - jnp.array([0.3, 3.0])) ** 2) - (self.slope - 0.2) ** 2 - (self.twin - 0.4) ** 2
 """

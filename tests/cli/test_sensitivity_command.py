@@ -46,7 +46,7 @@ class Hill(qd.Model):
     def caution(self):
         return "steep" if self.x > 0.4 else None
 
-    @qd.figure(symbol="h", unit="1", source="none")
+    @qd.merit(symbol="h", unit="1", source="none")
     def height(self):
         return 2 - jnp.abs(self.x - 0.5)
 """

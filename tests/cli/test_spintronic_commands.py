@@ -6,22 +6,22 @@ import pytest
 
 
 def test_a_preset(qdiff):
-    args = ("evaluate", "spintronic-engine", "--preset", "fig7", "--figure", "energy_increment", "--figure", "affinity")
+    args = ("evaluate", "spintronic-engine", "--preset", "fig7", "--merit", "energy_increment", "--merit", "affinity")
     result = qdiff(*args, "--json")
     assert result.exit_code == 0, result.stderr
     found = json.loads(result.stdout)
-    assert found["figures"]["energy_increment"] == pytest.approx(6.734127078446631e-4, rel=1e-12)
-    assert found["figures"]["affinity"] == pytest.approx(-0.6831968497067772, rel=1e-13)
+    assert found["merits"]["energy_increment"] == pytest.approx(6.734127078446631e-4, rel=1e-12)
+    assert found["merits"]["affinity"] == pytest.approx(-0.6831968497067772, rel=1e-13)
     assert found["parameters"]["boson_up"] == 0.0101 and abs(found["diagnostics"]["imbalance"]) < 1e-11
     again = json.loads(qdiff(*args, "--set", "tau=1", "--json").stdout)
-    assert again["figures"]["energy_increment"] == pytest.approx(0.6187099089322586, rel=1e-12)
+    assert again["merits"]["energy_increment"] == pytest.approx(0.6187099089322586, rel=1e-12)
 
 
 def test_without_bosons(qdiff):
-    result = qdiff("evaluate", "spintronic-engine", "--preset", "fig5", "--figure", "affinity", "--figure", "entropy_production", "--json")
+    result = qdiff("evaluate", "spintronic-engine", "--preset", "fig5", "--merit", "affinity", "--merit", "entropy_production", "--json")
     assert result.exit_code == 0, result.stderr
     found = json.loads(result.stdout)
-    assert found["figures"] == {"affinity": None, "entropy_production": 0.0}
+    assert found["merits"] == {"affinity": None, "entropy_production": 0.0}
     assert "undefined without bosons" in found["diagnostics"]["affinity"]
 
 
@@ -44,7 +44,7 @@ def test_show_lists_the_presets(qdiff):
     ],
 )
 def test_bad_input(qdiff, given, message):
-    result = qdiff("evaluate", "spintronic-engine", "--figure", "power", *given)
+    result = qdiff("evaluate", "spintronic-engine", "--merit", "power", *given)
     assert (
         result.exit_code == (3 if "gamma=0" in given else 2)
         and message in result.stderr.replace("\n", " ")

@@ -9,7 +9,7 @@ import xarray
 # A Lambda system is in equilibrium with each bath by itself: p_i goes as e^{omega_i / T_i}, the apex as one.
 IMBALANCE = (np.exp(1.0) - np.exp(0.5)) / (1 + np.exp(1.0) + np.exp(0.5))
 
-SWEEP = ["sweep", "lambda-system", "--grid", "T1=1:3:3", "--grid", "omega1=1,2", "--figure", "imbalance"]
+SWEEP = ["sweep", "lambda-system", "--grid", "T1=1:3:3", "--grid", "omega1=1,2", "--merit", "imbalance"]
 
 
 def test_a_grid_into_a_file_and_again(qdiff, tmp_path):
@@ -33,13 +33,13 @@ def test_a_grid_into_a_file_and_again(qdiff, tmp_path):
         (["--grid", "T9=1:3:2"], "LambdaSystem has no parameter 'T9'"),
         (["--grid", "T1=-1:1:3"], "the grid of T1 must stay where it is physical"),
         (["--grid", "T1=1:2:2", "--grid", "T1=3:4:2"], "T1 must have one grid"),
-        (["--grid", "T1=1:2:2", "--figure", "imbalence"], "did you mean 'imbalance'"),
+        (["--grid", "T1=1:2:2", "--merit", "imbalence"], "did you mean 'imbalance'"),
         (["--grid", "T1=1:2:2", "--grid", "T2=1:2:3", "--together", "T1,T2"], "together must group grids of one length"),
         (["--grid", "T1=1:2:2", "--chunk", "0"], "chunk must be a positive integer"),
     ],
 )
 def test_bad_input(qdiff, tmp_path, options, message):
-    result = qdiff("sweep", "lambda-system", "--figure", "imbalance", *options, "--out", str(tmp_path / "b.nc"))
+    result = qdiff("sweep", "lambda-system", "--merit", "imbalance", *options, "--out", str(tmp_path / "b.nc"))
     assert result.exit_code == 2 and message in result.stderr and list(tmp_path.iterdir()) == []
 
 
@@ -63,12 +63,12 @@ class Hill(qd.Model):
     def caution(self):
         return "steep" if self.x > 0.4 else None
 
-    @qd.figure(symbol="h", unit="1", source="none")
+    @qd.merit(symbol="h", unit="1", source="none")
     def height(self):
         return 2 - self.x**2
 """
 
 
 def test_the_models_warning_is_printed(qdiff, write, tmp_path):
-    result = qdiff("sweep", write(DEVICE) + ":Hill", "--grid", "x=0:1:3", "--figure", "height", "--out", str(tmp_path / "d.nc"))
+    result = qdiff("sweep", write(DEVICE) + ":Hill", "--grid", "x=0:1:3", "--merit", "height", "--out", str(tmp_path / "d.nc"))
     assert result.exit_code == 0 and "3 points in " in result.stdout and "warning: at 2 of 3 points: steep" in result.stdout.splitlines()

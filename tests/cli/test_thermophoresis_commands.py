@@ -8,11 +8,11 @@ TEN = "0.8,0.8,0.8,0.8,0.8,0.4,0.4,0.4,0.4,0.4"
 
 
 def test_a_profile(qdiff):
-    args = ("evaluate", "thermophoretic-lattice", "--set", "g=1.3", "--set", f"temperatures={TEN}", "--figure", "thermophoresis")
+    args = ("evaluate", "thermophoretic-lattice", "--set", "g=1.3", "--set", f"temperatures={TEN}", "--merit", "thermophoresis")
     result = qdiff(*args, "--gradient", "--json")
     assert result.exit_code == 0, result.stderr
     found = json.loads(result.stdout)
-    assert found["figures"]["thermophoresis"] == pytest.approx(0.1386786886486, abs=1e-12)
+    assert found["merits"]["thermophoresis"] == pytest.approx(0.1386786886486, abs=1e-12)
     assert found["parameters"]["T_left"] is None and len(found["parameters"]["temperatures"]) == 10
     assert len(found["gradients"]["thermophoresis"]["temperatures"]) == 10
     assert found["diagnostics"]["derivatives"] == "two-sided"
@@ -38,7 +38,7 @@ def test_bad_input(qdiff, given, message):
 
 
 def test_too_cold_is_a_failed_solve(qdiff):
-    result = qdiff("evaluate", "lambda-system", "--set", "T1=0.001", "--set", "T2=0.001", "--figure", "imbalance")
+    result = qdiff("evaluate", "lambda-system", "--set", "T1=0.001", "--set", "T2=0.001", "--merit", "imbalance")
     assert result.exit_code == 3 and "qdiff: the stationary populations are not unique: rates vanish" in result.stderr
 
 

@@ -18,11 +18,11 @@ class Ridge(qd.Model):
 
     x: float = qd.parameter(0.0, unit="length", search=(-1, 2))
 
-    @qd.figure(symbol="f", unit="energy", source="none")
+    @qd.merit(symbol="f", unit="energy", source="none")
     def left(self):
         return 1 - self.x**2
 
-    @qd.figure(symbol="g", unit="energy", source="none")
+    @qd.merit(symbol="g", unit="energy", source="none")
     def right(self):
         return 1 - (self.x - 1) ** 2
 '''
@@ -50,7 +50,7 @@ def test_json_and_table(qdiff, ridge):
 @pytest.mark.parametrize(
     ("args", "message"),
     [
-        (["left", "rigt"], "Ridge has no figure 'rigt'; did you mean 'right'? It has left, right"),
+        (["left", "rigt"], "Ridge has no figure of merit 'rigt'; did you mean 'right'? It has left, right"),
         (["left", "right", "--weights", "1"], "weights must be at least 2 values of alpha, or a list of them, but was 1"),
         (["left", "right", "--over", "x"], "--over must be followed by NAME=LOW:HIGH, such as --over x=0:1, but was 'x'"),
         (["left", "right", "--optimizer", "best"], "optimizer must be one of adabelief"),

@@ -22,35 +22,35 @@ SIZES = {
 }
 
 
-def read(motion):
-    """Density matrix, all heat currents, and a figure that mixes them."""
-    state = qd.steady_state(motion)
-    heat = qd.currents(motion, state, motion.hamiltonian)
-    flows = jnp.stack([heat[k] for k in motion.labels])
+def read(generator):
+    """Density matrix, all heat currents, and a figure of merit that mixes them."""
+    state = qd.steady_state(generator)
+    heat = qd.currents(generator, state, generator.hamiltonian)
+    flows = jnp.stack([heat[k] for k in generator.labels])
     return state.dense(), flows, flows[0] + jnp.real(state.dense()[0, 0])
 
 
 BUILD = {k: qd.structured(v[0]) for k, v in DEVICES.items()}
 COMPILED = {k: jax.jit(lambda x, b=b: read(b(*x))) for k, b in BUILD.items()}
-FIGURE = {k: (lambda x, b=b: read(b(*x))[2]) for k, b in BUILD.items()}
+MERIT = {k: (lambda x, b=b: read(b(*x))[2]) for k, b in BUILD.items()}
 
 
 def model_of(name):
-    """The device as a `Model` with its motion decorated."""
+    """The device as a `Model` with its generator decorated."""
     build, _, values = DEVICES[name]
     fields = [f"p{k}" for k in range(len(values))]
 
-    def motion(self):
+    def generator(self):
         return build(*(getattr(self, f) for f in fields))
 
     def population(self):
-        return read(self.motion())[2]
+        return read(self.generator())[2]
 
     body = {f: qd.parameter(v) for f, v in zip(fields, values, strict=True)} | {
         "__annotations__": {f: float for f in fields},
         "__module__": __name__,
-        "motion": qd.structured(motion),
-        "population": qd.figure(symbol="f", unit="1", source="-")(population),
+        "generator": qd.structured(generator),
+        "population": qd.merit(symbol="f", unit="1", source="-")(population),
     }
     return type(qd.Model)(name, (qd.Model,), body)()
 
@@ -77,9 +77,9 @@ def test_every_way_of_calling_gives_the_same(name):
 
     def sized(key, b):
         def run(*args):
-            motion = b(*args)
-            sizes[key] = qd.steady_state(motion).sector.size
-            return read(motion)
+            generator = b(*args)
+            sizes[key] = qd.steady_state(generator).sector.size
+            return read(generator)
 
         return run
 
@@ -92,7 +92,7 @@ def test_every_way_of_calling_gives_the_same(name):
         "vmap": [r[1] for r in jax.jit(jax.vmap(COMPILED[name]))(jnp.stack([x * 1.1, x]))],
     }
     model = model_of(name)
-    results["model"] = sized("model", type(model).motion)(model)
+    results["model"] = sized("model", type(model).generator)(model)
     for got in results.values():
         for g, w in zip(got, want, strict=True):
             close(g, w, 1e-12, max(1.0, float(np.abs(w).max())))
@@ -109,7 +109,7 @@ def test_gradients(name):
     First: truncation O(h^6) at h = 1e-2 and noise eps/h leave 1e-9. Second: differences of the exact gradient.
     """
     values = np.array(DEVICES[name][2])
-    f = FIGURE[name]
+    f = MERIT[name]
     grad = jax.jit(jax.grad(f))
     reverse = grad(jnp.array(values))
     close(reverse, derivative(lambda x: COMPILED[name](jnp.array(x))[2], values), 2e-9)
@@ -120,10 +120,10 @@ def test_gradients(name):
 
 
 def test_model_gradient_is_a_model():
-    """The derivatives of a figure of a user's Model carry the names of its parameters."""
+    """The derivatives of a figure of merit of a user's Model carry the names of its parameters."""
     model = model_of("fridge")
     got = jax.grad(lambda m: m.population())(model)
-    want = jax.jit(jax.grad(FIGURE["fridge"]))(jnp.array(DEVICES["fridge"][2]))
+    want = jax.jit(jax.grad(MERIT["fridge"]))(jnp.array(DEVICES["fridge"][2]))
     close(jnp.stack([getattr(got, f"p{k}") for k in range(7)]), want, 1e-10)
 
 
@@ -131,11 +131,11 @@ def test_a_tiny_drive_enlarges_the_sector():
     """A drive of 1e-12 breaks the phase symmetry of a damped qubit; it is not rounding and is not dropped."""
     q = qd.Space(q=qd.Spin()).q
 
-    def motion(drive):
+    def generator(drive):
         return qd.Lindblad(0.5 * q.z + drive * q.x, {"b": [(0.3, q.minus), (0.1, q.plus)]})
 
-    assert qd.steady_state(motion(0.0)).sector.size == 2
-    state = qd.steady_state(motion(1e-12))
+    assert qd.steady_state(generator(0.0)).sector.size == 2
+    state = qd.steady_state(generator(1e-12))
     assert state.sector.size == 4
     # First order: (i omega - G/2) c = i drive (p_up - p_down) with omega = 1, G = 0.4.
     close(state.dense()[0, 1], 1j * 1e-12 * (0.25 - 0.75) / (1j + 0.2), 1e-9)
@@ -185,7 +185,7 @@ def test_weak_coupling_of_the_local_equation_breaks_no_first_law():
     """The heat of all baths adds up to zero when the full Hamiltonian is counted."""
     _, flows, _ = COMPILED["oscillators"](jnp.array(DEVICES["oscillators"][2]))
     assert abs(float(flows.sum())) < 1e-13 * float(jnp.abs(flows).max()) * 100
-    motion = oscillators(*DEVICES["oscillators"][2])
-    book = qd.ledger(motion, qd.steady_state(motion), motion.space.left.n + 1.3 * motion.space.right.n)
+    generator = oscillators(*DEVICES["oscillators"][2])
+    book = qd.ledger(generator, qd.steady_state(generator), generator.space.left.n + 1.3 * generator.space.right.n)
     assert abs(float(book.imbalance)) < 1e-12 * float(np.abs(list(book.heat.values())).max())
     assert abs(float(sum(book.work.values()))) > 1e-3 * abs(float(book.heat["left"]))

@@ -211,4 +211,4 @@ def test_local_and_global_in_time():
 def test_three_levels_by_the_general_equation(kind):
     """The closed form's populations are the stationary state of the master equation of operators."""
     atom = kind(omega1=1.3, omega2=0.8, T1=2.0, T2=0.7)
-    close(qd.steady_state(atom.motion()).populations(), atom.populations(), 1e-12)
+    close(qd.steady_state(atom.generator()).populations(), atom.populations(), 1e-12)

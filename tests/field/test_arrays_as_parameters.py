@@ -32,17 +32,17 @@ class Chain(qd.Model):
         hops = [site.transition(a, b) for a, b in (("1", "2"), ("2", "3"), ("3", "1"))]
         return sum(J * (hop + hop.dag) for J, hop in zip(self.J, hops, strict=True))
 
-    @qd.figure(symbol="E", unit="energy", source="secular equation")
+    @qd.merit(symbol="E", unit="energy", source="secular equation")
     def top(self):
         """The largest energy."""
         return jnp.linalg.eigvalsh(self.hamiltonian().dense())[-1]
 
-    @qd.figure(symbol="m", unit="1", source="a paraboloid")
+    @qd.merit(symbol="m", unit="1", source="a paraboloid")
     def misfit(self):
         """Of the weights from 1, 1, 2, 2, plus that of the couplings from 1, 2, 30."""
         return jnp.sum((self.w - jnp.array([[1.0, 1.0], [2.0, 2.0]])) ** 2) + jnp.sum((self.J - jnp.array([1.0, 2.0, 30.0])) ** 2)
 
-    @qd.figure(symbol="v", unit="energy", source="itself")
+    @qd.merit(symbol="v", unit="energy", source="itself")
     def couplings(self):
         """The couplings."""
         return self.J
@@ -130,7 +130,7 @@ WRONG = {
     "looked at twice": (lambda: qd.sensitivity(Chain(), "top", ["J", "J[1]"]), "parameters must name each entry once, but have J[1] twice"),
     "an array in a formula": (
         lambda: qd.optimize(Chain(), "top + J", {"x": (0, 1)}),
-        "figure must be of figures and of parameters that are numbers and vary continuously, but J is not",
+        "merit must be of merits and of parameters that are numbers and vary continuously, but J is not",
     ),
 }
 
@@ -232,27 +232,27 @@ def test_shown():
     lines = command(["show", CHAIN]).stdout.splitlines()
     rows = {line.split()[1]: line for line in lines if line.startswith("\u2502") and len(line.split()) > 3}
     assert "3,4,0" in rows["J"] and "between 0 and 20, each" in rows["J"] and "1,2;3,4" in rows["w"]
-    assert "0.6, 0.8, 0.48" in command(["evaluate", CHAIN, "--figure", "top", "--gradient"]).stdout
+    assert "0.6, 0.8, 0.48" in command(["evaluate", CHAIN, "--merit", "top", "--gradient"]).stdout
 
 
 def test_set_and_evaluated():
     """Whole arrays, rows, entries, and entries of what a preset or another --set gives."""
-    assert said("evaluate", "--set", "J=6,8,0", "--figure", "top")["figures"]["top"] == pytest.approx(10.0, abs=1e-13)
-    assert said("evaluate", "--set", "J[1]=2", "--set", "J=1,2,3", "--figure", "couplings")["figures"]["couplings"] == [1, 2, 3]
-    assert said("evaluate", "--preset", "weak", "--set", "J[2]=0.7", "--figure", "couplings")["figures"]["couplings"] == [0.1, 0.2, 0.7]
-    found = said("evaluate", "--set", "w=1,2;3,5", "--set", "w[0,1]=7", "--figure", "misfit", "--gradient")
+    assert said("evaluate", "--set", "J=6,8,0", "--merit", "top")["merits"]["top"] == pytest.approx(10.0, abs=1e-13)
+    assert said("evaluate", "--set", "J[1]=2", "--set", "J=1,2,3", "--merit", "couplings")["merits"]["couplings"] == [1, 2, 3]
+    assert said("evaluate", "--preset", "weak", "--set", "J[2]=0.7", "--merit", "couplings")["merits"]["couplings"] == [0.1, 0.2, 0.7]
+    found = said("evaluate", "--set", "w=1,2;3,5", "--set", "w[0,1]=7", "--merit", "misfit", "--gradient")
     assert found["parameters"]["w"] == [[1, 7], [3, 5]] and found["gradients"]["misfit"]["w"] == [[0, 12], [2, 6]]
 
 
 def test_swept_searched_and_examined(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     grid = ("--grid", "w[0,1]=0:2:3", "--grid", "w[1,0]=0,1,2", "--together", "w[0,1],w[1,0]")
-    assert said("sweep", *grid, "--figure", "misfit", "--out", "a.csv")["points"] == 3
+    assert said("sweep", *grid, "--merit", "misfit", "--out", "a.csv")["points"] == 3
     table = np.loadtxt("a.csv", delimiter=",", skiprows=1, usecols=range(3))
     # a header's comma within a name is quoted
     assert pathlib.Path("a.csv").read_text().startswith('"w[0,1]","w[1,0]",misfit,failure\n')
     close(table[:, 2], [misfit(w=((1, k), (k, 4))) for k in (0, 1, 2)], 1e-14)
-    assert said("sweep", "--grid", "J[1]=0:4:3", "--figure", "top", "--out", "a.nc")["points"] == 3
+    assert said("sweep", "--grid", "J[1]=0:4:3", "--merit", "top", "--out", "a.nc")["points"] == 3
     assert command(["rerun", "a.nc", "--model", CHAIN]).exit_code == 0
     best = said(
         "optimize", "misfit", "--minimize", "--over", "J[0]=0:4", "--over", "w=-1:3", "--tie", "x=J[0]", "--starts", "2", "--steps", "5"
@@ -277,9 +277,9 @@ def test_swept_searched_and_examined(tmp_path, monkeypatch):
         ("evaluate --set x[0]=1", "x[0] must be an entry of an array, but x of Chain is none"),
         ("evaluate --set K[0]=1", "Chain has no parameter 'K'"),
         ("evaluate --set w=1,2;3", "w must be an array of numbers, but was"),
-        ("sweep --figure top --out a.csv --grid J=1,2", "J is an array: give grids of its entries, such as J[0]"),
-        ("sweep --figure top --out a.csv --grid w[0]=1,2", "w[0] must have 2 indices, because w has shape (2, 2)"),
-        ("sweep --figure top --out a.txt --grid x=1,2", "out must end in .nc, for NetCDF, or in .csv, but was 'a.txt'"),
+        ("sweep --merit top --out a.csv --grid J=1,2", "J is an array: give grids of its entries, such as J[0]"),
+        ("sweep --merit top --out a.csv --grid w[0]=1,2", "w[0] must have 2 indices, because w has shape (2, 2)"),
+        ("sweep --merit top --out a.txt --grid x=1,2", "out must end in .nc, for NetCDF, or in .csv, but was 'a.txt'"),
         ("optimize top --over J[9]=0:1", "J[9] must be an entry of J, but that has shape (3,)"),
         (
             "optimize top --over x=0:1 --out best.json",

@@ -27,8 +27,8 @@ def fermi(x):
 
 def level(lead, energy=0.7, spin=0):
     right = qd.lead_jumps(DOT.c, 0.7, qd.FermionicLead(1.0, 0.0, 0.3))
-    motion = qd.Lindblad(0.7 * DOT.n, {"left": qd.lead_jumps(DOT.c, energy, lead, spin), "right": right})
-    return qd.steady_state(motion).expect(DOT.n)
+    generator = qd.Lindblad(0.7 * DOT.n, {"left": qd.lead_jumps(DOT.c, energy, lead, spin), "right": right})
+    return qd.steady_state(generator).expect(DOT.n)
 
 
 def filled(into, out):
@@ -213,22 +213,22 @@ class Dots(qd.Model):
     energy: float = qd.parameter(0.7)
 
     @qd.structured
-    def motion(self):
+    def generator(self):
         s = qd.Space(left=qd.Fermions("c"), right=qd.Fermions("c"))
         hop, leads = s.left.c.dag @ s.right.c, zip(("left", "right"), (self.T_left, self.T_right), self.rates, strict=True)
         jumps = {k: qd.lead_jumps(getattr(s, k).c, self.energy, qd.FermionicLead(1 / T, 0.1, rate)) for k, T, rate in leads}
         return qd.Lindblad(self.energy * (s.left.n + s.right.n) + self.share * (hop + hop.dag), jumps)
 
     def plain(self):
-        motion = self.motion()
-        return qd.current(motion, qd.steady_state(motion), motion.space.left.n + motion.space.right.n, "left")
+        generator = self.generator()
+        return qd.current(generator, qd.steady_state(generator), generator.space.left.n + generator.space.right.n, "left")
 
-    @qd.figure(symbol="I", unit="rate", source="rate of hopping, coherences eliminated")
+    @qd.merit(symbol="I", unit="rate", source="rate of hopping, coherences eliminated")
     def current(self):
         """Electrons per time from the left lead."""
         return self.plain()
 
-    @qd.figure(symbol="c", unit="1", source="a comparison")
+    @qd.merit(symbol="c", unit="1", source="a comparison")
     def colder(self):
         """Which a parameter that is NaN would pass silently."""
         return jnp.where(self.T_left > self.T_right, 1.0, -1.0)
@@ -275,7 +275,7 @@ ONE = eqx.filter_jit(lambda model: model.current())
 WAYS = {
     "a model made before": lambda name, bad: ONE(moved(**{name: bad})),
     "its gradient": lambda name, bad: jax.jit(jax.grad(lambda m: m.current()))(moved(**{name: bad})),
-    "a method that is no figure": lambda name, bad: eqx.filter_jit(lambda x: Dots(**{name: x}).plain())(jnp.array(bad, float)),
+    "a method that is no merit": lambda name, bad: eqx.filter_jit(lambda x: Dots(**{name: x}).plain())(jnp.array(bad, float)),
     "a batch": lambda name, bad: jax.jit(jax.vmap(lambda x: Dots(**{name: x}).current()))(jnp.array([GOOD[name], bad], float)),
 }
 
@@ -290,7 +290,7 @@ def test_ways_into_a_compiled_function(way, name):
 
 
 def test_called_without_a_compiled_function():
-    """The figure itself, and its eager gradient: a `SolveError` of the same sentence."""
+    """The figure of merit itself, and its eager gradient: a `SolveError` of the same sentence."""
     for call in (lambda: moved(T_left=-1.0).current(), lambda: jax.grad(lambda T: Dots(T_left=T).current())(-1.0)):
         with pytest.raises(qd.SolveError) as error:
             call()
@@ -299,7 +299,7 @@ def test_called_without_a_compiled_function():
 
 
 def test_a_comparison_does_not_hide_it():
-    """NaN compares as smaller than nothing and larger than nothing: the figure is NaN nevertheless."""
+    """NaN compares as smaller than nothing and larger than nothing: the figure of merit is NaN nevertheless."""
     with qd.failures("nan"):
         found = jax.jit(jax.vmap(lambda T: Dots(T_left=T).colder()))(jnp.array([1.0, 0.25, -1.0]))
     assert found[:2].tolist() == [1.0, -1.0] and np.isnan(found[2])
@@ -338,12 +338,12 @@ class Cut(qd.Model):
 
     x: float = qd.parameter(2.0)
 
-    @qd.figure(symbol="p", unit="1", source="rates up and down")
+    @qd.merit(symbol="p", unit="1", source="rates up and down")
     def up(self):
         """Population of the upper level."""
         return qubit(qd.BosonicBath(1.0, qd.Ohmic(0.1, self.x - 1)))
 
-    @qd.figure(symbol="k", unit="rate", source="n(1) J(1)")
+    @qd.merit(symbol="k", unit="rate", source="n(1) J(1)")
     def absorption(self):
         """Of the bath at omega = 1: even in the cutoff, if that could be negative."""
         return qd.BosonicBath(1.0, qd.Ohmic(0.1, self.x - 1)).absorption(1.0) * jnp.exp(-((self.x - 1) ** 2) / 8)
@@ -358,7 +358,7 @@ def test_a_sweep_with_a_point_beyond():
 
 
 def test_a_search_with_starts_beyond():
-    """Half of the box is beyond, where the figure would be the larger if a negative cutoff counted as a positive one."""
+    """Half of the box is beyond, where the figure of merit would be the larger if a negative cutoff counted as a positive one."""
     # c^2/(1 + c^2) e^{-c^2/8} is largest where 1/(1 + s) = s/8, s = c^2
     s = brentq(lambda s: 8 - s * (1 + s), 0, 10)
     best = qd.optimize(Cut(), "absorption", {"x": (-3.0, 2.5)}, starts=8, steps=15)

@@ -25,10 +25,10 @@ TILTED = np.array([[0.7, 0.2 - 0.3j], [0.2 + 0.3j, 0.3]])
 TIMES = np.array([0.0, 0.7, 5.0])
 
 
-def liouville(motion):
+def liouville(generator):
     """The generator as a matrix on row-major vectors."""
-    H = np.asarray(motion.H.dense())
-    jumps = [j for b in motion.labels for j in motion.jumps[b]]
+    H = np.asarray(generator.H.dense())
+    jumps = [j for b in generator.labels for j in generator.jumps[b]]
     return unitary(H) + sum(
         (float(j.rate) * dissipator(j.operator.dense()) for j in jumps),
         np.zeros((len(H) ** 2,) * 2),
@@ -94,9 +94,9 @@ STATIONARY = {
 @pytest.mark.parametrize("what", STATIONARY)
 def test_the_state_that_it_relaxes_to(what):
     """That of the whole Liouville matrix, with a residual and a reciprocal condition that are numbers."""
-    motion, rho = STATIONARY[what]
-    state = qd.steady_state(motion, initial=rho)
-    close(state.dense(), average(liouville(motion), rho), 1e-12, 1.0)
+    generator, rho = STATIONARY[what]
+    state = qd.steady_state(generator, initial=rho)
+    close(state.dense(), average(liouville(generator), rho), 1e-12, 1.0)
     found = state.diagnostics()
     assert found["residual"] < 1e-15 and 0.01 < found["rcond"] <= 1.0 + 1e-9
     assert found["smallest_eigenvalue"] > -1e-15 and found["stationary_states"] >= 1
@@ -113,23 +113,23 @@ def test_the_state_that_it_relaxes_to(what):
 )
 def test_everything_else_that_is_asked_of_them(what):
     """Evolution against expm, correlations against the regression theorem, currents that are zero, times of relaxation."""
-    motion, rho = STATIONARY[what]
-    L, state = liouville(motion), qd.steady_state(motion, initial=rho)
+    generator, rho = STATIONARY[what]
+    L, state = liouville(generator), qd.steady_state(generator, initial=rho)
     want = np.stack([(scipy.linalg.expm(L * t) @ rho.ravel()).reshape(2, 2) for t in TIMES])
     for solver in (None, qd.Action(), qd.Explicit(rtol=1e-10, atol=1e-12)):
-        close(qd.evolve(motion, rho, TIMES, solver=solver).dense(), want, 1e-8, 1.0)
+        close(qd.evolve(generator, rho, TIMES, solver=solver).dense(), want, 1e-8, 1.0)
     kicked = Q.x.dense() @ np.asarray(state.dense())
     c = [
         np.trace(Q.y.dense() @ (scipy.linalg.expm(L * t) @ kicked.ravel()).reshape(2, 2))
         for t in TIMES
     ]
-    close(qd.correlation(motion, state, Q.y, Q.x, TIMES), np.array(c), 1e-12, 1.0)
-    assert set(qd.currents(motion, state, Q.z)) == set(motion.labels)
+    close(qd.correlation(generator, state, Q.y, Q.x, TIMES), np.array(c), 1e-12, 1.0)
+    assert set(qd.currents(generator, state, Q.z)) == set(generator.labels)
     assert (
-        all(abs(j) < 1e-15 for j in qd.currents(motion, state, Q.z).values())
-        and abs(qd.ledger(motion, state).imbalance) < 1e-15
+        all(abs(j) < 1e-15 for j in qd.currents(generator, state, Q.z).values())
+        and abs(qd.ledger(generator, state).imbalance) < 1e-15
     )
-    found = qd.relax(motion, rho)
+    found = qd.relax(generator, rho)
     at_rest = np.abs(L @ rho.ravel()).max() < 1e-15
     assert float(found.time) == (0.0 if at_rest else np.inf)
     assert np.all(np.isfinite(found.rates)) and not np.isnan(found.gap)
@@ -157,12 +157,12 @@ def test_a_closed_chain_of_many_levels():
     rng = np.random.default_rng(4)
     H, rho = random_hermitian(rng, 25), random_density(rng, 25)
     space = qd.Space(a=qd.Levels(25))
-    motion = qd.Lindblad(space.operator(H), {})
+    generator = qd.Lindblad(space.operator(H), {})
     U = scipy.linalg.expm(-2j * H)
     close(
-        qd.evolve(motion, rho, 2.0, solver=qd.Action()).dense()[0], U @ rho @ U.conj().T, 1e-11, 1.0
+        qd.evolve(generator, rho, 2.0, solver=qd.Action()).dense()[0], U @ rho @ U.conj().T, 1e-11, 1.0
     )
-    close(qd.steady_state(motion, initial=rho).dense(), blocks(H, rho), 1e-12, 1.0)
+    close(qd.steady_state(generator, initial=rho).dense(), blocks(H, rho), 1e-12, 1.0)
 
 
 def test_the_average_of_a_closed_system_has_derivatives():
@@ -193,8 +193,8 @@ def test_the_average_of_a_closed_system_has_derivatives():
 
     def energies(x):
         """sum_E P_E rho P_E of H = a Z + b X + c Y is rho along the field, of a qubit."""
-        motion = qd.Lindblad(x[0] * Q.z + x[1] * Q.x + x[2] * Q.y, {})
-        return qd.steady_state(motion, initial=TILTED).expect(Q.z)
+        generator = qd.Lindblad(x[0] * Q.z + x[1] * Q.x + x[2] * Q.y, {})
+        return qd.steady_state(generator, initial=TILTED).expect(Q.z)
 
     bloch = np.array([2 * TILTED[0, 0].real - 1, 2 * TILTED[0, 1].real, -2 * TILTED[0, 1].imag])
 
@@ -212,8 +212,8 @@ def test_derivatives_where_nothing_moves_are_zero_or_those_of_the_state():
     """A population that nothing changes: zero in H and the rate, one in the population itself."""
 
     def conserved(x):
-        motion = qd.Lindblad(x[0] * Q.z, {"d": (x[1], Q.z)})
-        return qd.steady_state(motion, initial=jnp.diag(jnp.stack([x[2], 1 - x[2]]))).expect(Q.up)
+        generator = qd.Lindblad(x[0] * Q.z, {"d": (x[1], Q.z)})
+        return qd.steady_state(generator, initial=jnp.diag(jnp.stack([x[2], 1 - x[2]]))).expect(Q.up)
 
     x = jnp.array([0.4, 0.2, 0.7])
     for slope in (jax.jit(jax.grad(conserved)), jax.jit(jax.jacfwd(conserved))):
@@ -227,18 +227,18 @@ def test_derivatives_where_nothing_moves_are_zero_or_those_of_the_state():
 
 def test_spectra_and_noise_of_a_state_that_stays():
     """From the ground state <X(t) X> = e^{(-2i - 0.15) t}: a line at -2 of half width 0.15; Z does not fluctuate at all."""
-    motion, rho = STATIONARY["a ground state under decay"]
-    state = qd.steady_state(motion, initial=rho)
+    generator, rho = STATIONARY["a ground state under decay"]
+    state = qd.steady_state(generator, initial=rho)
     omega = np.array([-2.2, -2.0, 0.5, 2.0])
     want = 0.3 / (0.15**2 + (omega + 2) ** 2)
     decayed = np.exp((-2j - 0.15) * TIMES)
-    close(qd.correlation(motion, state, Q.x, Q.x, TIMES), decayed, 1e-12)
-    close(qd.spectrum(motion, state, Q.x, Q.x, omega), want, 1e-12)
-    close(qd.zero_frequency_noise(motion, state, Q.x), 0.3 / (0.15**2 + 4), 1e-12)
+    close(qd.correlation(generator, state, Q.x, Q.x, TIMES), decayed, 1e-12)
+    close(qd.spectrum(generator, state, Q.x, Q.x, omega), want, 1e-12)
+    close(qd.zero_frequency_noise(generator, state, Q.x), 0.3 / (0.15**2 + 4), 1e-12)
     assert (
-        float(qd.zero_frequency_noise(motion, state, Q.z))
+        float(qd.zero_frequency_noise(generator, state, Q.z))
         == 0
-        == float(qd.spectrum(motion, state, Q.z, Q.z, 0.3))
+        == float(qd.spectrum(generator, state, Q.z, Q.z, 0.3))
     )
 
 
@@ -248,10 +248,10 @@ def test_counts_of_a_state_that_jumps_leave_as_it_is():
         ("an excited state under dephasing", 0.3),
         ("a ground state under decay", 0.0),
     ):
-        motion, rho = STATIONARY[what]
-        bath = motion.labels[0]
+        generator, rho = STATIONARY[what]
+        bath = generator.labels[0]
         close(
-            qd.cumulants(motion, qd.steady_state(motion, initial=rho), bath, [1.0], order=3),
+            qd.cumulants(generator, qd.steady_state(generator, initial=rho), bath, [1.0], order=3),
             [want] * 3,
             1e-14,
             1.0,
@@ -260,19 +260,19 @@ def test_counts_of_a_state_that_jumps_leave_as_it_is():
 
 def test_a_state_that_still_moves_stands_for_where_it_goes():
     """Spectra and counts of a `Snapshot` and of a ket are those of the stationary state; the first half of <A(t) B> starts from it."""
-    motion = qd.Lindblad(
+    generator = qd.Lindblad(
         Q.z, {"b": [qd.Jump(0.3, Q.minus, quanta=-1), qd.Jump(0.1, Q.plus, quanta=1)]}
     )
-    state = qd.steady_state(motion)
-    early = qd.evolve(motion, {"q": "up"}, [0.5])[0]
-    want = qd.cumulants(motion, state, "b", "quanta", order=2)
+    state = qd.steady_state(generator)
+    early = qd.evolve(generator, {"q": "up"}, [0.5])[0]
+    want = qd.cumulants(generator, state, "b", "quanta", order=2)
     for given in (early, np.array([1.0, 0.0])):
-        close(qd.cumulants(motion, given, "b", "quanta", order=2), want, 1e-13, 1.0)
+        close(qd.cumulants(generator, given, "b", "quanta", order=2), want, 1e-13, 1.0)
     # <Z(t) Z(0)> - <Z(late)> <Z(0)> = (z_0 (z - Z)) ...: with p(t) of rate 0.4 and B = Z on populations diag(p, 1 - p).
     p = 0.25 + 0.75 * np.exp(-0.4 * 0.5)
     kicked, late = np.array([p, -(1 - p)]), np.array([0.25, 0.75])
     rest = kicked - kicked.sum() * late
-    close(qd.spectrum(motion, early, Q.z, Q.z, 0.0), 2 * (rest[0] - rest[1]) / 0.4, 1e-12)
+    close(qd.spectrum(generator, early, Q.z, Q.z, 0.0), 2 * (rest[0] - rest[1]) / 0.4, 1e-12)
 
 
 def test_strokes_of_a_cycle_may_be_closed():
@@ -294,7 +294,7 @@ def test_strokes_of_a_cycle_may_be_closed():
 
 
 @pytest.mark.parametrize(
-    ("motion", "count"),
+    ("generator", "count"),
     [
         (qd.Lindblad(Q.z + Q.x, {}), 2),
         (qd.Lindblad(Q.z, {"v": (0.0, Q.minus)}), 2),
@@ -302,30 +302,30 @@ def test_strokes_of_a_cycle_may_be_closed():
         (qd.Lindblad(PAIR.a.z + PAIR.b.z, {}), 6),
     ],
 )
-def test_a_closed_system_has_no_stationary_state_of_its_own(motion, count):
+def test_a_closed_system_has_no_stationary_state_of_its_own(generator, count):
     """The number of independent stationary operators is the sum of the squared multiplicities of the energies."""
-    assert np.sum(np.linalg.svd(liouville(motion), compute_uv=False) < 1e-12) == count
+    assert np.sum(np.linalg.svd(liouville(generator), compute_uv=False) < 1e-12) == count
     for call in (qd.steady_state, qd.relax):
         with pytest.raises(
             qd.NotUnique,
             match=rf"^a closed system .* {count} independent stationary operators\. Give `initial`",
         ):
-            call(motion)
+            call(generator)
 
 
 def test_what_a_closed_system_has_no_bath_for():
-    motion = qd.Lindblad(Q.z + Q.x, {})
-    state = qd.steady_state(motion, initial=UP)
+    generator = qd.Lindblad(Q.z + Q.x, {})
+    state = qd.steady_state(generator, initial=UP)
     with pytest.raises(
         ValueError,
         match="bath must be that of a generator with baths, which this one is not, but was 'hot'",
     ):
-        qd.heat_current(motion, state, "hot")
-    assert reach(motion).act_by_label(motion, jnp.zeros(reach(motion).size)).shape == (
+        qd.heat_current(generator, state, "hot")
+    assert reach(generator).act_by_label(generator, jnp.zeros(reach(generator).size)).shape == (
         0,
-        reach(motion).size,
+        reach(generator).size,
     )
-    assert float(qd.entropy_production(motion, state, {})) == 0.0
+    assert float(qd.entropy_production(generator, state, {})) == 0.0
 
 
 def test_numbers_with_more_conserved_than_in_general_are_refused():
@@ -335,8 +335,8 @@ def test_numbers_with_more_conserved_than_in_general_are_refused():
         return qd.steady_state(qd.Lindblad(Q.z, {"v": (rate, Q.minus)}), initial=PLUS).expect(Q.z)
 
     def met(gap):
-        motion = qd.Lindblad(gap * Q.z, {})
-        return qd.steady_state(motion, initial=PLUS).expect(Q.x)
+        generator = qd.Lindblad(gap * Q.z, {})
+        return qd.steady_state(generator, initial=PLUS).expect(Q.x)
 
     for function, good in ((decayed, -1.0), (met, 0.0)):
         close(jax.jit(function)(0.3), good, 1e-13, 1.0)

@@ -40,8 +40,8 @@ def built(H0, H1, couplings):
 
 def heat(build):
     def f(x):
-        motion = build(x)
-        return qd.heat_current(motion, qd.steady_state(motion), "hot")
+        generator = build(x)
+        return qd.heat_current(generator, qd.steady_state(generator), "hot")
 
     return f
 

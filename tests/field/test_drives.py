@@ -29,10 +29,10 @@ def population(shape, solver=None, last=LAST):
     def f(p):
         pulse = shape(*p[:3])
 
-        def motion(t):
+        def generator(t):
             return qd.Lindblad(p[4] / 2 * q.z + pulse(t) * q.x, {"loss": (p[3], q.minus)})
 
-        return qd.evolve(motion, RHO, jnp.array([last]), expect=q.up, solver=solver).expectations[0]
+        return qd.evolve(generator, RHO, jnp.array([last]), expect=q.up, solver=solver).expectations[0]
 
     return f
 
@@ -134,8 +134,8 @@ def test_a_batch_is_a_loop():
 
     def f(p, last):
         pulse = qd.RaisedCosine(*p) + qd.GaussianPulse(p[0], p[1] + 20, p[2])
-        motion = lambda t: qd.Lindblad(0.2 * q.z + pulse(t) * q.x, {"l": (1e-2, q.minus)})  # noqa: E731
-        return qd.evolve(motion, {"q": "down"}, last, expect=q.up).expectations[0]
+        generator = lambda t: qd.Lindblad(0.2 * q.z + pulse(t) * q.x, {"l": (1e-2, q.minus)})  # noqa: E731
+        return qd.evolve(generator, {"q": "down"}, last, expect=q.up).expectations[0]
 
     one = jax.jit(jax.value_and_grad(f, argnums=(0, 1)), compiler_options=QUICK)
     many = jnp.array([[0.5, 3.0, 2.0], [0.0, 30.0, 1.0], [2.0, 10.0, 0.5]])
@@ -152,10 +152,10 @@ def test_a_batch_is_a_loop():
 def test_a_late_short_rectangle():
     """A pi pulse between t = 50 and 55 after rest, seen in one evolution that is otherwise at rest."""
 
-    def motion(t):
+    def generator(t):
         return qd.Lindblad(jnp.where((t > 50) & (t < 55), jnp.pi / 10, 0.0) * q.x, {"l": (1e-9, q.minus)})
 
-    run = qd.evolve(motion, {"q": "down"}, jnp.array([60.0]), expect=q.up)
+    run = qd.evolve(generator, {"q": "down"}, jnp.array([60.0]), expect=q.up)
     close(run.expectations, [1.0], 2e-8)  # damping takes 1e-8 of it
     assert run.solver == "Propagator"
 
@@ -176,8 +176,8 @@ def test_twenty_equal_bins(name):
     bins = BINS[name]
 
     def f(u):
-        motion = lambda t: qd.Lindblad(bins(t, u) * q.x, {"l": (0.0, q.minus)})  # noqa: E731
-        return qd.evolve(motion, {"q": "down"}, jnp.array([10.0]), expect=q.up).expectations[0]
+        generator = lambda t: qd.Lindblad(bins(t, u) * q.x, {"l": (0.0, q.minus)})  # noqa: E731
+        return qd.evolve(generator, {"q": "down"}, jnp.array([10.0]), expect=q.up).expectations[0]
 
     u = jnp.full(20, 0.1)
     value, slopes = jax.jit(jax.value_and_grad(f), compiler_options=QUICK)(u)
@@ -203,8 +203,8 @@ def test_bins_that_do_not_commute():
 
     def f(u, times):
         x, y = (qd.PiecewiseConstant(times, u[:, k]) for k in (0, 1))
-        motion = lambda t: qd.Lindblad(0.35 * q.z + x(t) * q.x + y(t) * q.y, {"loss": (0.1, q.minus)})  # noqa: E731
-        return qd.evolve(motion, RHO, 9.0, expect=q.up).expectations[0]
+        generator = lambda t: qd.Lindblad(0.35 * q.z + x(t) * q.x + y(t) * q.y, {"loss": (0.1, q.minus)})  # noqa: E731
+        return qd.evolve(generator, RHO, 9.0, expect=q.up).expectations[0]
 
     def complex_step(k, j):
         moved = u.astype(complex)
@@ -233,8 +233,8 @@ def test_a_periodic_train_and_a_square_wave():
 
     def f(shape, last):
         def of(a):
-            motion = lambda t: qd.Lindblad(shape(t, a) * q.x, {"l": (0.0, q.minus)})  # noqa: E731
-            return qd.evolve(motion, {"q": "down"}, last, expect=q.up).expectations[0]
+            generator = lambda t: qd.Lindblad(shape(t, a) * q.x, {"l": (0.0, q.minus)})  # noqa: E731
+            return qd.evolve(generator, {"q": "down"}, last, expect=q.up).expectations[0]
 
         return jax.jit(jax.value_and_grad(of), compiler_options=QUICK)
 
@@ -250,8 +250,8 @@ def test_times_of_a_pulse_have_derivatives():
     """The area of a rectangle grows by its height with its end, though no comparison has a derivative."""
 
     def f(first, last):
-        motion = lambda t: qd.Lindblad(jnp.where((t > first) & (t < last), 0.4, 0.0) * q.x, {"l": (0.0, q.minus)})  # noqa: E731
-        return qd.evolve(motion, {"q": "down"}, 10.0, expect=q.up).expectations[0]
+        generator = lambda t: qd.Lindblad(jnp.where((t > first) & (t < last), 0.4, 0.0) * q.x, {"l": (0.0, q.minus)})  # noqa: E731
+        return qd.evolve(generator, {"q": "down"}, 10.0, expect=q.up).expectations[0]
 
     slopes = jax.jit(jax.grad(f, argnums=(0, 1)), compiler_options=QUICK)(3.0, 4.5)
     close(slopes, 0.4 * np.sin(2 * 0.4 * 1.5) * np.array([-1.0, 1.0]), 1e-12)
@@ -262,8 +262,8 @@ def test_rates_that_are_switched_on():
 
     def f(heights):
         rate = qd.PiecewiseLinear(jnp.array([100.0, 101.0, 103.0]), heights) + 0.1 * qd.RaisedCosine(1.0, 500.0, 4.0)
-        motion = lambda t: qd.Lindblad(0.0 * q.z, {"loss": (rate(t), q.minus)})  # noqa: E731
-        return qd.evolve(motion, {"q": "up"}, jnp.array([600.0]), expect=q.up).expectations[0]
+        generator = lambda t: qd.Lindblad(0.0 * q.z, {"loss": (rate(t), q.minus)})  # noqa: E731
+        return qd.evolve(generator, {"q": "up"}, jnp.array([600.0]), expect=q.up).expectations[0]
 
     heights = np.array([0.2, 0.5, 0.1])
     value, slopes = jax.jit(jax.value_and_grad(f), compiler_options=QUICK)(heights)
@@ -293,8 +293,8 @@ def test_pulses_turn_by_their_areas(pulse, area):
         from scipy.interpolate import CubicSpline
 
         area = float(CubicSpline([500.0, 500.5, 501.0, 502.0, 503.0], SPLINE, bc_type="natural").integrate(500.0, 503.0))
-    motion = lambda t: qd.Lindblad(pulse(t) * q.x, {"l": (0.0, q.minus)})  # noqa: E731
-    run = qd.evolve(motion, {"q": "down"}, jnp.array([1000.0]), expect=q.up)
+    generator = lambda t: qd.Lindblad(pulse(t) * q.x, {"l": (0.0, q.minus)})  # noqa: E731
+    run = qd.evolve(generator, {"q": "down"}, jnp.array([1000.0]), expect=q.up)
     close(run.expectations, [np.sin(area) ** 2], 1e-6 if area == 0.875994 else 1e-8, 1.0)
 
 
@@ -304,12 +304,12 @@ def test_pulses_turn_by_their_areas(pulse, area):
 def test_what_is_too_narrow_to_be_seen_is_refused():
     """A smooth peak narrower than the grid: one sentence that names max_step; with it, the right value."""
 
-    def motion(t):
+    def generator(t):
         return qd.Lindblad(20.0 * jnp.exp(-(((t - 400.017) / 0.01) ** 2) / 2) * q.x, {"l": (1e-9, q.minus)})
 
     with pytest.raises(qd.SolveError, match="max_step"):
-        qd.evolve(motion, {"q": "down"}, 1000.0, expect=q.up)
-    run = qd.evolve(motion, {"q": "down"}, 1000.0, expect=q.up, solver=qd.Explicit(max_step=0.02))
+        qd.evolve(generator, {"q": "down"}, 1000.0, expect=q.up)
+    run = qd.evolve(generator, {"q": "down"}, 1000.0, expect=q.up, solver=qd.Explicit(max_step=0.02))
     close(run.expectations, [np.sin(20 * 0.01 * np.sqrt(2 * np.pi)) ** 2], 2e-6)
 
 
@@ -325,12 +325,12 @@ def test_jumps_that_cannot_be_read_off():
 
     height.defjvp(lambda t, dt: (height(*t), jnp.zeros(())))
 
-    def motion(t):
+    def generator(t):
         return qd.Lindblad(height(t) * q.x, {"l": (1e-9, q.minus)})
 
     with pytest.raises(qd.SolveError, match="`jumps`"):
-        qd.evolve(motion, {"q": "down"}, 10.0, expect=q.up)
-    run = qd.evolve(motion, {"q": "down"}, 10.0, expect=q.up, jumps=[7.0, 7.5])
+        qd.evolve(generator, {"q": "down"}, 10.0, expect=q.up)
+    run = qd.evolve(generator, {"q": "down"}, 10.0, expect=q.up, jumps=[7.0, 7.5])
     close(run.expectations, [np.sin(0.5) ** 2], 1e-8)
 
 
@@ -343,7 +343,7 @@ REFUSED = {
 
 @pytest.mark.parametrize("name", REFUSED)
 def test_what_is_not_made_of_jax_is_refused_in_one_sentence(name):
-    with pytest.raises(TypeError, match="motion must be made of JAX's operations, because the time is traced") as caught:
+    with pytest.raises(TypeError, match="generator must be made of JAX's operations, because the time is traced") as caught:
         qd.evolve(REFUSED[name], {"q": "up"}, 1.0)
     assert "\n" not in str(caught.value)
 
@@ -358,11 +358,11 @@ def test_what_is_not_made_of_jax_is_refused_in_one_sentence(name):
     ids=["straight", "curved", "for a while"],
 )
 def test_a_rate_that_turns_negative_names_bath_and_time(rate, when):
-    motion = lambda t: qd.Lindblad(q.z, {"calm": (0.1, q.plus), "storm": (rate(t), q.minus)})  # noqa: E731
+    generator = lambda t: qd.Lindblad(q.z, {"calm": (0.1, q.plus), "storm": (rate(t), q.minus)})  # noqa: E731
     with pytest.raises(qd.SolveError, match=rf"a rate of bath 'storm' is negative or not finite \(at t = {when}\)"):
-        qd.evolve(motion, {"q": "up"}, 20.0, expect=q.up)
+        qd.evolve(generator, {"q": "up"}, 20.0, expect=q.up)
     with qd.failures("nan"):
-        late = jax.jit(lambda last: qd.evolve(motion, {"q": "up"}, last, expect=q.up).expectations[0], compiler_options=QUICK)
+        late = jax.jit(lambda last: qd.evolve(generator, {"q": "up"}, last, expect=q.up).expectations[0], compiler_options=QUICK)
         assert np.isnan(late(20.0)) and np.isfinite(late(4.0))
 
 
@@ -374,8 +374,8 @@ def test_derivatives_at_rest(solver):
     """The ground state of a damped qubit is at rest; its response to a transverse field is not: coherences by closed form."""
 
     def f(p):
-        motion = qd.Lindblad(0.5 * q.z + p[0] * q.x, {"loss": (p[1], q.minus)})
-        return qd.evolve(motion, {"q": "down"}, jnp.array([30.0]), expect=q.x, solver=solver).expectations[0]
+        generator = qd.Lindblad(0.5 * q.z + p[0] * q.x, {"loss": (p[1], q.minus)})
+        return qd.evolve(generator, {"q": "down"}, jnp.array([30.0]), expect=q.x, solver=solver).expectations[0]
 
     slope = jax.jit(jax.grad(f), compiler_options=QUICK)(jnp.array([0.0, 0.05]))
     z = 1j - 0.025  # d<s->/dt = (+-i - g/2) <s-> + i p: to first order in p

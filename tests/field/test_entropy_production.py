@@ -76,27 +76,27 @@ FORMS = {
 @pytest.mark.parametrize("form", FORMS)
 def test_a_qubit_between_two_baths(form):
     """Every form of a fixed point gives -sum beta J, and the state may be any form of the stationary one."""
-    motion = qubit()
-    state = qd.steady_state(motion)
+    generator = qubit()
+    state = qd.steady_state(generator)
     fixed = {b: FORMS[form](Q.z, beta) for b, beta in BETAS.items()}
     want = qubit_in_numpy()
     assert 0.03 < want < 0.04
     for given in (state, state.rho, np.asarray(state.dense())):
-        close(qd.entropy_production(motion, given, fixed), want, 1e-13)
+        close(qd.entropy_production(generator, given, fixed), want, 1e-13)
 
 
 def test_logarithms_given_for_states_are_refused():
     """What was asked for before is no state: its trace is not one."""
-    motion = qubit()
-    state = qd.steady_state(motion)
+    generator = qubit()
+    state = qd.steady_state(generator)
     with pytest.raises(
         ValueError, match="the fixed point of 'hot' must have trace one, but has trace 0"
     ):
-        qd.entropy_production(motion, state, {"hot": -0.5 * Q.z, "cold": 1.5})
+        qd.entropy_production(generator, state, {"hot": -0.5 * Q.z, "cold": 1.5})
     with pytest.raises(
         ValueError, match="the fixed point of 'cold' must be positive, but has the eigenvalue -0.5"
     ):
-        qd.entropy_production(motion, state, {"hot": 0.5, "cold": np.diag([1.5, -0.5])})
+        qd.entropy_production(generator, state, {"hot": 0.5, "cold": np.diag([1.5, -0.5])})
 
 
 @pytest.mark.parametrize(
@@ -105,14 +105,14 @@ def test_logarithms_given_for_states_are_refused():
     ids=["a level", "a mapping", "a ket", "an array"],
 )
 def test_empty_levels_are_refused(pure):
-    motion = qubit()
-    state = qd.steady_state(motion)
+    generator = qubit()
+    state = qd.steady_state(generator)
     with pytest.raises(ValueError, match="the fixed point of 'hot' must have no empty level"):
-        qd.entropy_production(motion, state, {"hot": pure, "cold": 1.5})
+        qd.entropy_production(generator, state, {"hot": pure, "cold": 1.5})
     with qd.failures("nan"):
         bad = jax.jit(
             lambda p: qd.entropy_production(
-                motion, state, {"hot": jnp.diag(jnp.stack([1 - p, p])), "cold": 1.5}
+                generator, state, {"hot": jnp.diag(jnp.stack([1 - p, p])), "cold": 1.5}
             )
         )
         assert np.isnan(bad(0.0)) and np.isfinite(bad(0.3))
@@ -127,7 +127,7 @@ def test_global_equations_of_random_systems(seed):
     space = qd.Space(a=qd.Levels(3))
     couplings = {"hot": (space.operator(A), qd.BosonicBath(beta["hot"], qd.Ohmic(0.1, 3.0)))}
     couplings["cold"] = space.operator(B), qd.BosonicBath(beta["cold"], qd.Ohmic(0.2, 3.0))
-    motion = qd.secular(space.operator(H), couplings)
+    generator = qd.secular(space.operator(H), couplings)
     L = {
         b: davies(H, C, rates(beta[b], ohmic(s, 3.0))[0])
         for b, C, s in (("hot", A, 0.1), ("cold", B, 0.2))
@@ -135,13 +135,13 @@ def test_global_equations_of_random_systems(seed):
     rho = null_state(unitary(H) + sum(L.values()))
     want = spohn(L, {b: scipy.linalg.logm(thermal(H, beta[b])) for b in L}, rho)
     assert want > 1e-4
-    state = qd.steady_state(motion)
+    state = qd.steady_state(generator)
     for fixed in (
         beta,
         {b: thermal(H, beta[b]) for b in L},
         {b: (beta[b], space.operator(H)) for b in L},
     ):
-        close(qd.entropy_production(motion, state, fixed), want, 1e-9)
+        close(qd.entropy_production(generator, state, fixed), want, 1e-9)
 
 
 @pytest.mark.parametrize("g", [0.0, 0.05, 0.7])
@@ -151,7 +151,7 @@ def test_local_baths_of_two_qubits(g):
     parts = {b: gaps[b] * getattr(PAIR, b).up for b in gaps}
     hop = PAIR.left.plus @ PAIR.right.minus
     H = parts["left"] + parts["right"] + g * (hop + hop.dag)
-    motion = qd.Lindblad(
+    generator = qd.Lindblad(
         H,
         {
             b: qd.thermal_jumps(getattr(PAIR, b).minus, gaps[b], qd.BosonicBath(beta[b], 0.1))
@@ -168,7 +168,7 @@ def test_local_baths_of_two_qubits(g):
         "left": np.kron(scipy.linalg.logm(small["left"]), one),
         "right": np.kron(one, scipy.linalg.logm(small["right"])),
     }
-    want, state = spohn(L, logs, rho), qd.steady_state(motion)
+    want, state = spohn(L, logs, rho), qd.steady_state(generator)
     assert want > (0.0 if g else -1e-12)
     for fixed in (
         {b: {b: small[b]} for b in gaps},
@@ -179,7 +179,7 @@ def test_local_baths_of_two_qubits(g):
             "right": {"left": one / 2, "right": small["right"]},
         },
     ):
-        close(qd.entropy_production(motion, state, fixed), want, 1e-12, 1e-2)
+        close(qd.entropy_production(generator, state, fixed), want, 1e-12, 1e-2)
 
 
 def test_a_fixed_point_that_is_no_gibbs_state():
@@ -194,7 +194,7 @@ def test_a_fixed_point_that_is_no_gibbs_state():
     L["other"] = L["other"] + 0.03 * dissipator(A.T)
     pi = {b: null_state(X) for b, X in L.items()}
     H = 0.3 * np.eye(2)[::-1]
-    motion = qd.Lindblad(
+    generator = qd.Lindblad(
         SPACE.operator(H),
         {
             "squeezed": [
@@ -212,30 +212,30 @@ def test_a_fixed_point_that_is_no_gibbs_state():
         L, {b: scipy.linalg.logm(pi[b]) for b in L}, null_state(unitary(H) + sum(L.values()))
     )
     assert want > 1e-4 and abs(pi["squeezed"][0, 1]) > 1e-3
-    close(qd.entropy_production(motion, qd.steady_state(motion), pi), want, 1e-10)
+    close(qd.entropy_production(generator, qd.steady_state(generator), pi), want, 1e-10)
 
 
 def test_very_cold_baths_by_their_inverse_temperatures():
     """beta times the gap is 800, where the Gibbs state underflows: -sum beta J still, J = rate * gap * population above."""
     beta = {"hot": 1.0, "cold": 400.0}
-    motion = qubit(beta)
-    state = qd.steady_state(motion)
+    generator = qubit(beta)
+    state = qd.steady_state(generator)
     n = 1 / np.expm1(2.0)
     p = n / (2 + 2 * n)  # rates up 0.1 n, down 0.1 (1 + n) + 0.1
     want = 0.1 * p * 2 * (400.0 - 1.0)  # what the cold bath takes, times the difference
-    close(qd.entropy_production(motion, state, beta), want, 1e-12)
-    close(qd.entropy_production(motion, state, {"hot": 1.0, "cold": (400.0, Q.z)}), want, 1e-12)
+    close(qd.entropy_production(generator, state, beta), want, 1e-12)
+    close(qd.entropy_production(generator, state, {"hot": 1.0, "cold": (400.0, Q.z)}), want, 1e-12)
 
 
 def test_a_state_that_is_not_stationary():
     """One bath at its fixed point's temperature: minus the rate at which the relative entropy to it falls (Spohn), from |+>."""
-    motion = qubit({"b": 0.7})
+    generator = qubit({"b": 0.7})
     rho, pi = np.array([[0.4, 0.3], [0.3, 0.6]]), thermal(np.diag([1.0, -1.0]), 0.7)
     n = 1 / np.expm1(1.4)
     minus = np.array([[0, 0], [1, 0]])
     L = 0.1 * ((1 + n) * dissipator(minus) + n * dissipator(minus.T))
     close(
-        qd.entropy_production(motion, rho, {"b": pi}),
+        qd.entropy_production(generator, rho, {"b": pi}),
         spohn({"b": L}, {"b": scipy.linalg.logm(pi)}, rho),
         1e-13,
     )
@@ -304,9 +304,9 @@ def test_derivatives_of_the_production_in_every_parameter():
 
     def produced(x, number):
         betas = {"hot": x[1], "cold": x[2]}
-        motion = qubit(betas, x[0])
-        fixed = betas if number else {b: qd.gibbs(motion.H, betas[b]) for b in betas}
-        return qd.entropy_production(motion, qd.steady_state(motion), fixed)
+        generator = qubit(betas, x[0])
+        fixed = betas if number else {b: qd.gibbs(generator.H, betas[b]) for b in betas}
+        return qd.entropy_production(generator, qd.steady_state(generator), fixed)
 
     x = np.array([1.7, 0.6, 1.4])
     want = derivative(lambda x: qubit_in_numpy({"hot": x[1], "cold": x[2]}, x[0]), x, 1e-2)
@@ -334,10 +334,10 @@ def test_the_rotor_counts_what_its_currents_say():
     device = qd.models.RotorEngine(l_min=-2, l_max=2)
     state, s = device.steady(), device.space
     heat = (
-        qd.currents(state.motion, state, device.B1 * s.cold.z),
-        qd.currents(state.motion, state, device.B2 * s.hot.z),
+        qd.currents(state.generator, state, device.B1 * s.cold.z),
+        qd.currents(state.generator, state, device.B2 * s.hot.z),
     )
-    load = qd.current(state.motion, state, device.load_fixed_point(), "load")
+    load = qd.current(state.generator, state, device.load_fixed_point(), "load")
     want = -device.beta1 * heat[0]["cold"] - device.beta2 * heat[1]["hot"] + load
     close(device.entropy_production(), want, 1e-12)
     mixed = random_density(np.random.default_rng(0), 5)

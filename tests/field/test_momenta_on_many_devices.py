@@ -1,4 +1,4 @@
-"""A figure that is a mean over momenta, on one device, four, and two processes; and how many momenta a GPU takes at once.
+"""A figure of merit that is a mean over momenta, on one device, four, and two processes; and how many momenta a GPU takes at once.
 
 The system is a chain of two-level cells, H(k) = a sin(k) z + 0.3 x, with a jump down of rate 0.1 (1 + cos(k)^2) and one up of
 rate 0.03, weighted by exp(-cos(k) / T). The right values are sums over momenta in NumPy: the null vector of each 4 x 4
@@ -36,7 +36,7 @@ class Chain(qd.Model):
     T: float = qd.parameter(1.0, low=0, open=True)
     a: float = qd.parameter(1.3)
 
-    @qd.figure(symbol="v", unit="1", source="a test")
+    @qd.merit(symbol="v", unit="1", source="a test")
     def drift(self):
         k = jnp.linspace(-3, 3, 301)
         return qd.mean_velocity(qd.BlochModel(cell, {"a": self.a, "T": self.T}), k, lambda k, p: -jnp.cos(k) / p["T"])

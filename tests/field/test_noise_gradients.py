@@ -40,8 +40,8 @@ def mixed(c):
 
 def noise(a, b, x):
     """Of the operators with these shares of 1, of an excitation of the first qubit, and of hopping."""
-    motion = pair(x)
-    return jnp.real(qd.zero_frequency_noise(motion, qd.steady_state(motion), mixed(a), mixed(b)))
+    generator = pair(x)
+    return jnp.real(qd.zero_frequency_noise(generator, qd.steady_state(generator), mixed(a), mixed(b)))
 
 
 def dense(x):
@@ -149,9 +149,9 @@ def test_noise_of_a_conserved_number():
         gap, coupling, forth, back, dephasing, _ = x
         hop = PAIR.a.plus @ PAIR.b.minus
         H = gap * PAIR.a.up + 1.3 * gap * PAIR.b.up + coupling * (hop + hop.dag)
-        motion = qd.Lindblad(H, {"hop": [(forth, hop), (back, hop.dag)], "noise": (dephasing, PAIR.a.z)})
-        state = qd.steady_state(motion, initial=PAIR.state(a="up", b="down"))
-        return qd.zero_frequency_noise(motion, state, PAIR.a.up + PAIR.b.up)
+        generator = qd.Lindblad(H, {"hop": [(forth, hop), (back, hop.dag)], "noise": (dephasing, PAIR.a.z)})
+        state = qd.steady_state(generator, initial=PAIR.state(a="up", b="down"))
+        return qd.zero_frequency_noise(generator, state, PAIR.a.up + PAIR.b.up)
 
     with qd.failures("nan"):
         value, slope = jax.jit(jax.vmap(jax.value_and_grad(f)))(POINTS[:20])
@@ -178,11 +178,11 @@ def test_slopes_of_the_trace():
 def ladder(levels):
     """Rates of a damped mode: one coordinate for each level, whose generator is written down again with NumPy."""
     mode = qd.Space(mode=qd.Boson(levels)).mode
-    motion = qd.Lindblad(mode.n, {"bath": [(1.3, mode.a), (0.9, mode.a.dag)]})
-    sector = reach(motion)
+    generator = qd.Lindblad(mode.n, {"bath": [(1.3, mode.a), (0.9, mode.a.dag)]})
+    sector = reach(generator)
     n = np.arange(levels)
     W = np.diag(1.3 * n[1:], 1) + np.diag(0.9 * n[1:], -1)
-    return sector, sector.values(motion), W - np.diag(W.sum(axis=0))
+    return sector, sector.values(generator), W - np.diag(W.sum(axis=0))
 
 
 RIGHT = {

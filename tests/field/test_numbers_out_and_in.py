@@ -85,17 +85,17 @@ class Spring(qd.Model):
     x: float = qd.parameter(1.0)
     k: jax.Array = qd.parameter([1.0, 2.0, 3.0], low=0)
 
-    @qd.figure(symbol="E", unit="energy", source="Hooke")
+    @qd.merit(symbol="E", unit="energy", source="Hooke")
     def energy(self):
         """Of all."""
         return jnp.sum(self.k) * self.x**2 / 2
 
-    @qd.figure(symbol="F", unit="force", source="Hooke")
+    @qd.merit(symbol="F", unit="force", source="Hooke")
     def forces(self):
         """Of each."""
         return -self.k * self.x
 
-    @qd.figure(symbol="r", unit="1", source="a root")
+    @qd.merit(symbol="r", unit="1", source="a root")
     def root(self):
         """Not a number for x < 0.5."""
         return jnp.sqrt(self.x - 0.5)
@@ -105,9 +105,9 @@ def test_a_sweep_as_a_table(tmp_path):
     """CSV that pandas reads: a row a point, an empty cell and a reason where there is no value; what is returned is what NetCDF holds."""
     pandas = pytest.importorskip("pandas")
     grid = {"x": [0.25, 1.0], "k[1]": [0.0, 2.0, 0.1 + 0.2]}
-    figures = ["energy", "forces", "root"]
-    with qd.sweep(Spring(), figures, gradient=True, out=tmp_path / "a.csv", chunk=2, **grid) as data:
-        assert data.identical(qd.sweep(Spring(), figures, gradient=True, **grid))
+    merits = ["energy", "forces", "root"]
+    with qd.sweep(Spring(), merits, gradient=True, out=tmp_path / "a.csv", chunk=2, **grid) as data:
+        assert data.identical(qd.sweep(Spring(), merits, gradient=True, **grid))
     table = pandas.read_csv(tmp_path / "a.csv")
     names = ["x", "k[1]", "energy", "forces[0]", "forces[1]", "forces[2]", "root"]
     slopes = [f"d_{f}_d_{p}" for f in ("energy", "root") for p in ("x", "k[0]", "k[1]", "k[2]")]

@@ -25,7 +25,7 @@ from qdiff.studies.recomputed import _apart
 class Line(qd.Model):
     x: float = qd.parameter(0.0)
 
-    @qd.figure(symbol="p", unit="1", source="a test")
+    @qd.merit(symbol="p", unit="1", source="a test")
     def place(self):
         return self.x
 
@@ -44,8 +44,8 @@ def undrawn():
         yield
 
 
-def best(figure, out, **options):
-    found = qd.optimize(options.pop("model", Line()), figure, BOX, starts=2, steps=3, polish="quasi-newton", out=out, **options)
+def best(merit, out, **options):
+    found = qd.optimize(options.pop("model", Line()), merit, BOX, starts=2, steps=3, polish="quasi-newton", out=out, **options)
     assert found.converged
     return found.parameters["x"]
 
@@ -225,13 +225,13 @@ class Own(Base):
     @property
     def again(self):
         return {property}
-    @qd.figure(symbol="h", unit="1", source="{source}")
+    @qd.merit(symbol="h", unit="1", source="{source}")
     def height(self):
         "{doc}"
-        return {figure}
+        return {merit}
 """
 SAME = {"constant": 1.0, "helped": "x", "attribute": 1.0, "inner": "1.0", "scale": "linear", "shared": "0.5", "property": "1.0"}
-SAME |= {"source": "", "doc": "Height.", "figure": "C * helper(self.x) * self.factor * self.inner() * 2 * self.half() * self.again"}
+SAME |= {"source": "", "doc": "Height.", "merit": "C * helper(self.x) * self.factor * self.inner() * 2 * self.half() * self.again"}
 CLASSES = {
     "constant": (5.0, 5.0),
     "helped": ("3 * x", 3.0),
@@ -239,7 +239,7 @@ CLASSES = {
     "inner": ("7.0", 7.0),
     "shared": ("1.0", 2.0),
     "property": ("C + 5.0", 6.0),
-    "figure": ("self.x * 9", 9.0),
+    "merit": ("self.x * 9", 9.0),
 }
 
 
@@ -323,7 +323,7 @@ class Outside(qd.Model):
 
     x: float = qd.parameter(1.0)
 
-    @qd.figure(symbol="h", unit="1", source="a test")
+    @qd.merit(symbol="h", unit="1", source="a test")
     def height(self):
         return float(os.environ[FACTOR]) * self.x
 
@@ -426,7 +426,7 @@ table = np.linspace(0, 1, 5)
 class Device(qd.Model):
     x: float = qd.parameter(0.5)
 
-    @qd.figure(symbol="h", unit="1", source="a test")
+    @qd.merit(symbol="h", unit="1", source="a test")
     def height(self):
         return middle.scaled(self.x)
 

@@ -20,10 +20,10 @@ STANDING = unitary(0.7 * Z) + 0.1 * dissipator(MINUS)
 
 
 def population(drive, start, last, solver, jumps=()):
-    def motion(t):
+    def generator(t):
         return qd.Lindblad(0.7 * q.z + drive(t) * q.x, {"loss": (0.1, q.minus)})
 
-    run = qd.evolve(motion, RHO, last[None], expect=q.up, states=False, start=start, jumps=jumps, solver=solver)
+    run = qd.evolve(generator, RHO, last[None], expect=q.up, states=False, start=start, jumps=jumps, solver=solver)
     return run.expectations[0]
 
 

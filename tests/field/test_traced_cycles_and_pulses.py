@@ -42,8 +42,8 @@ def expected_second(s):
 
 def turned(pulse):
     """The population of up at t = 3 after a resonant pulse: sin^2 of its area."""
-    motion = lambda t: qd.Lindblad(pulse(t) * Q.x, LOSS)  # noqa: E731
-    return qd.evolve(motion, {"q": "down"}, jnp.array([3.0]), expect=Q.up).expectations[0]
+    generator = lambda t: qd.Lindblad(pulse(t) * Q.x, LOSS)  # noqa: E731
+    return qd.evolve(generator, {"q": "down"}, jnp.array([3.0]), expect=Q.up).expectations[0]
 
 
 AT_REST = 1 / (np.exp(0.6) + 1)
@@ -115,8 +115,8 @@ def test_no_outcome_where_there_is_none():
 @pytest.mark.parametrize("name", ["rtol", "atol", "max_step"])
 def test_settings_of_an_integrator(solver, name):
     def up(x):
-        motion = lambda t: qd.Lindblad(jnp.cos(t) * Q.x, LOSS)  # noqa: E731
-        return qd.evolve(motion, {"q": "down"}, jnp.array([1.0]), expect=Q.up, solver=solver(**{name: x})).expectations[0]
+        generator = lambda t: qd.Lindblad(jnp.cos(t) * Q.x, LOSS)  # noqa: E731
+        return qd.evolve(generator, {"q": "down"}, jnp.array([1.0]), expect=Q.up, solver=solver(**{name: x})).expectations[0]
 
     close(eqx.filter_jit(up)(jnp.asarray({"rtol": 1e-9, "atol": 1e-11, "max_step": 0.1}[name])), np.sin(np.sin(1.0)) ** 2, 1e-7)
     with pytest.raises(RAISED, match="did not reach the last time"):

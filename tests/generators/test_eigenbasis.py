@@ -19,8 +19,8 @@ def bath(which):
     return qd.BosonicBath(which[0], qd.Ohmic(which[1]))
 
 
-def heat(motion, name="hot"):
-    return qd.heat_current(motion, qd.steady_state(motion), name)
+def heat(generator, name="hot"):
+    return qd.heat_current(generator, qd.steady_state(generator), name)
 
 
 def reference(H, cold, hot):
@@ -107,9 +107,9 @@ def test_a_conical_point_is_no_number():
 
     def f(x):
         with qd.failures("nan"):
-            motion = qd.structured(exchange_pair)(*x)
-            state = qd.steady_state(motion)
-            return qd.heat_current(motion, state, "hot"), state.diagnostics()["splitting"]
+            generator = qd.structured(exchange_pair)(*x)
+            state = qd.steady_state(generator)
+            return qd.heat_current(generator, state, "hot"), state.diagnostics()["splitting"]
 
     both = jax.jit(jax.value_and_grad(f, has_aux=True))
     (value, splitting), slope = both(jnp.array([0.8, 0.8, 0.0]))
@@ -145,8 +145,8 @@ def test_generic_blocks_against_brute_force(n, real, negative):
         H = space.operator(H0) + t * space.operator(H1)
         return qd.secular(H, {"cold": (space.operator(A), bath(COLD)), "hot": (space.operator(B), bath(HOT))}, **kind)
 
-    motion = build(0.7)
-    state = qd.steady_state(motion)
+    generator = build(0.7)
+    state = qd.steady_state(generator)
     H = H0 + 0.7 * H1
     parts = {}
     for k, op, (beta, s) in (("cold", A, COLD), ("hot", B, HOT)):
@@ -154,7 +154,7 @@ def test_generic_blocks_against_brute_force(n, real, negative):
         parts[k] = davies(H, op, down) if hermitian else davies(H, op, down, up, negative)
     rho = null_state(unitary(H) + sum(parts.values()))
     close(state.dense(), rho, 1e-11, 1.0)
-    got = qd.currents(motion, state, motion.hamiltonian)
+    got = qd.currents(generator, state, generator.hamiltonian)
     close([got["cold"], got["hot"]], [flow(parts[k], rho, H) for k in ("cold", "hot")], 1e-10)
 
 
@@ -187,7 +187,7 @@ def heisenberg(J, K, *fields):
     return s, H
 
 
-def heisenberg_motion(J, K):
+def heisenberg_generator(J, K):
     s, H = heisenberg(J, K)
     baths = {"cold": (s.a.x + 0.3 * s.b.z, bath(COLD)), "hot": (s.c.z + 0.2 * s.a.x + 0.1 * s.b.y, bath(HOT))}
     return s, H, baths
@@ -199,10 +199,10 @@ def test_rotation_symmetric_chain_against_brute_force():
 
     @qd.structured
     def build(J, K):
-        _, H, baths = heisenberg_motion(J, K)
+        _, H, baths = heisenberg_generator(J, K)
         return qd.secular(H, baths)
 
-    _, H, baths = heisenberg_motion(*x)
+    _, H, baths = heisenberg_generator(*x)
     want, rho = reference(H.dense(), baths["cold"][0].dense(), baths["hot"][0].dense())
     f = jax.jit(lambda x: heat(build(*x)))
     close(f(x), want, 1e-9)
@@ -221,9 +221,9 @@ def test_identical_qubits_share_their_line():
     H = 0.8 * (PAIR.a.z + PAIR.b.z).dense()
     want, rho = reference(H, (PAIR.a.x + PAIR.b.x).dense(), PAIR.a.x.dense())
     assert abs(rho[1, 2]) > 1e-3
-    for motion in (build(0.8), jax.jit(build)(0.8)):
-        close(qd.steady_state(motion).dense(), rho, 1e-11, 1.0)
-        close(heat(motion), want, 1e-10)
+    for generator in (build(0.8), jax.jit(build)(0.8)):
+        close(qd.steady_state(generator).dense(), rho, 1e-11, 1.0)
+        close(heat(generator), want, 1e-10)
 
 
 # ---- things that must not be taken for structure ----------------------------------------------------------
@@ -250,8 +250,8 @@ def test_a_large_common_energy_does_not_hide_a_small_splitting(offset):
         hop = PAIR.a.plus @ PAIR.b.minus
         H = W * (PAIR.a.up + PAIR.b.up) + d * (PAIR.a.up - PAIR.b.up) + g * (hop + hop.dag)
         cold, hot = (qd.BosonicBath(b / W, qd.Ohmic(s)) for b, s in (COLD, HOT))
-        motion = qd.secular(H, {"cold": (PAIR.a.minus, cold), "hot": (PAIR.b.minus, hot)})
-        return qd.steady_state(motion).expect(hop + hop.dag)
+        generator = qd.secular(H, {"cold": (PAIR.a.minus, cold), "hot": (PAIR.b.minus, hot)})
+        return qd.steady_state(generator).expect(hop + hop.dag)
 
     # The rates depend on d/W only, so that the state is that of W = 1e5 to 1e-5.
     want = population(1e5, 0.2, 0.3)
@@ -299,8 +299,8 @@ def test_secular_refuses_what_is_not_hermitian():
 def test_secular_of_a_vanishing_hamiltonian():
     """H = 0: every element couples at zero frequency, and two baths in x and z mix the qubit completely."""
     q = qd.Space(q=qd.Spin()).q
-    motion = qd.secular(0.0 * q.z, {"cold": (q.x, bath(COLD)), "hot": (q.z, bath(HOT))})
-    close(qd.steady_state(motion).dense(), np.eye(2) / 2, 1e-12)
+    generator = qd.secular(0.0 * q.z, {"cold": (q.x, bath(COLD)), "hot": (q.z, bath(HOT))})
+    close(qd.steady_state(generator).dense(), np.eye(2) / 2, 1e-12)
 
 
 def test_secular_refuses_wrong_words_and_doubled_names():
@@ -317,13 +317,13 @@ def test_local_jumps_beside_a_global_bath():
     from helpers import dissipator
 
     H = 0.8 * PAIR.a.z + 0.5 * PAIR.b.z + 0.3 * PAIR.a.x @ PAIR.b.x
-    motion = qd.secular(H, {"hot": (PAIR.a.x, bath(HOT))}, {"leak": [(0.1, PAIR.b.minus), (0.02, PAIR.b.plus)]})
+    generator = qd.secular(H, {"hot": (PAIR.a.x, bath(HOT))}, {"leak": [(0.1, PAIR.b.minus), (0.02, PAIR.b.plus)]})
     Hd, leak = H.dense(), 0.1 * dissipator(PAIR.b.minus.dense()) + 0.02 * dissipator(PAIR.b.plus.dense())
     hot = davies(Hd, PAIR.a.x.dense(), rates(HOT[0], ohmic(HOT[1]))[0])
     rho = null_state(unitary(Hd) + hot + leak)
-    state = qd.steady_state(motion)
+    state = qd.steady_state(generator)
     close(state.dense(), rho, 1e-11, 1.0)
-    got = qd.currents(motion, state, motion.hamiltonian)
+    got = qd.currents(generator, state, generator.hamiltonian)
     close([got["hot"], got["leak"]], [flow(hot, rho, Hd), flow(leak, rho, Hd)], 1e-10)
 
 
@@ -338,7 +338,7 @@ def tilted_pair(B1, B2, J, one, two):
     return H, PAIR.a.x, PAIR.b.x + 0.4 * PAIR.a.x @ PAIR.b.z
 
 
-def tilted_motion(*x):
+def tilted_generator(*x):
     H, cold, hot = tilted_pair(*x)
     return qd.secular(H, {"cold": (cold, bath(COLD)), "hot": (hot, bath(HOT))}, {"leak": (0.05, PAIR.b.minus)})
 
@@ -349,13 +349,18 @@ def test_entries_that_vanish_at_the_generic_parameters_only(decorated):
 
     Which entries of the couplings vanish between sorted levels depends on that order, which the generic copies do not know.
     """
-    build = qd.structured(tilted_motion) if decorated else tilted_motion
+    build = qd.structured(tilted_generator) if decorated else tilted_generator
 
     @jax.jit
     def f(x):
-        motion = build(*x)
-        state = qd.steady_state(motion)
-        return state.dense(), qd.heat_current(motion, state, "hot"), state.expect(PAIR.a.x), qd.currents(motion, state, PAIR.b.x)["leak"]
+        generator = build(*x)
+        state = qd.steady_state(generator)
+        return (
+            state.dense(),
+            qd.heat_current(generator, state, "hot"),
+            state.expect(PAIR.a.x),
+            qd.currents(generator, state, PAIR.b.x)["leak"],
+        )
 
     from helpers import dissipator
 
@@ -378,7 +383,7 @@ def test_entries_that_vanish_at_the_generic_parameters_only(decorated):
 def test_whatever_the_generic_numbers_are(drawn, monkeypatch):
     """Three levels that cross freely stand in one of six orders: the copies need not have the one that is asked for."""
     monkeypatch.setattr(probe, "_count", itertools.count(drawn))
-    f = jax.jit(lambda x: qd.steady_state(tilted_motion(*x)).dense())
+    f = jax.jit(lambda x: qd.steady_state(tilted_generator(*x)).dense())
     from helpers import dissipator
 
     for fields in itertools.permutations((0.45, 0.63, 0.76)):
@@ -390,7 +395,7 @@ def test_whatever_the_generic_numbers_are(drawn, monkeypatch):
 
 def test_derivatives_beside_such_a_crossing():
     """At a distance of 0.1 on both sides: gradient and Hessian against differences."""
-    f = jax.jit(lambda x: heat(qd.structured(tilted_motion)(*x)))
+    f = jax.jit(lambda x: heat(qd.structured(tilted_generator)(*x)))
     grad, hessian = jax.jit(jax.grad(f)), jax.jit(jax.hessian(f))
     for x in ((0.8, 0.7, 0.25, 0.4, 0.9), (0.7, 0.8, 0.25, 0.4, 0.9)):
         x = np.array(x)

@@ -12,10 +12,10 @@ Q = qd.Space(q=qd.Spin()).q
 PAIR = qd.Space(a=qd.Spin(), b=qd.Spin())
 
 
-def count(motion):
+def count(generator):
     """Stationary operators inside the sector, by its structure, and outside of it."""
-    sector = reach(motion)
-    return len(sector.classes), hidden(motion, sector)
+    sector = reach(generator)
+    return len(sector.classes), hidden(generator, sector)
 
 
 def brute(H, jumps):
@@ -64,8 +64,8 @@ def test_traced_and_structured_parameters():
 
 def test_a_slow_decay_outside_is_a_decay():
     """A coherence that decays 1e-9 as fast as the fastest is not conserved."""
-    motion = qd.Lindblad(Q.x, {"a": [(0.3, Q.x), (1e-9, Q.z)]})
-    assert count(motion) == (1, 0)
+    generator = qd.Lindblad(Q.x, {"a": [(0.3, Q.x), (1e-9, Q.z)]})
+    assert count(generator) == (1, 0)
 
 
 def test_large_systems_are_left_alone():
@@ -78,17 +78,17 @@ def test_large_systems_are_left_alone():
 
 def test_the_sector_of_an_initial_state_counts_its_conserved_coherence():
     """With a coherence along x as the start there are two stationary operators in reach, with populations alone one."""
-    motion = qd.Lindblad(Q.x, {"a": (0.3, Q.x)})
+    generator = qd.Lindblad(Q.x, {"a": (0.3, Q.x)})
     both = Q.space.operator([[0.5, 0.25], [0.25, 0.5]])
-    assert reach(motion, both.pattern).nullity == 2
-    assert reach(motion, Q.up.pattern).nullity == 1 and reach(motion).nullity == 1
+    assert reach(generator, both.pattern).nullity == 2
+    assert reach(generator, Q.up.pattern).nullity == 1 and reach(generator).nullity == 1
 
 
 def test_the_steady_state_names_how_many():
     """It is not one but a plane of them, unless an initial state selects one."""
-    motion = qd.Lindblad(Q.x, {"a": (0.3, Q.x)})
+    generator = qd.Lindblad(Q.x, {"a": (0.3, Q.x)})
     with pytest.raises(qd.NotUnique, match="there are 2 independent stationary operators: coherences .* Give `initial`"):
-        qd.steady_state(motion)
+        qd.steady_state(generator)
     both = Q.space.operator([[0.5, 0.25], [0.25, 0.5]])
-    close(qd.steady_state(motion, initial=both).dense(), both.dense(), 1e-14)
-    close(qd.steady_state(motion, initial=Q.up).dense(), np.eye(2) / 2, 1e-14)
+    close(qd.steady_state(generator, initial=both).dense(), both.dense(), 1e-14)
+    close(qd.steady_state(generator, initial=Q.up).dense(), np.eye(2) / 2, 1e-14)

@@ -51,7 +51,7 @@ def test_the_whole_secular_equation_has_these_populations(N):
 def test_the_secular_builder_makes_this_generator(N):
     """`secular` of the lattice, seen by `pauli`: the same rates, bath by bath, up to the order of the levels."""
     model = lattice(N)
-    made, own = qd.pauli(model.motion()), model.rates()
+    made, own = qd.pauli(model.generator()), model.rates()
     assert made.labels == own.labels
     order = np.r_[np.arange(N), N + np.argsort(np.asarray(own.energies[N:]))]
     back = np.r_[np.arange(N), N + np.argsort(np.asarray(made.energies[N:]))]
@@ -74,8 +74,8 @@ def test_any_basis_of_the_ground_states(N):
     Q = np.eye(2 * N)
     Q[:N, :N] = np.linalg.qr(rng.normal(size=(N, N)))[0]
     space = qd.Space(lattice=qd.Levels(2 * N))
-    motion = model.motion()
-    H = Q.T @ np.asarray(motion.hamiltonian.dense()).real @ Q
+    generator = model.generator()
+    H = Q.T @ np.asarray(generator.hamiltonian.dense()).real @ Q
     H[np.abs(H) < 1e-14] = 0
     couplings = {}
     for k in range(N):
@@ -84,7 +84,7 @@ def test_any_basis_of_the_ground_states(N):
         bath = qd.BosonicBath(1 / model.profile()[k], model.rate)
         couplings[f"site {k + 1}"] = (qd.Operator.from_dense(Q.T @ A @ Q, space), bath)
     turned = qd.secular(qd.Operator.from_dense(H, space), couplings)
-    with pytest.raises(ValueError, match="motion must not couple populations to coherences"):
+    with pytest.raises(ValueError, match="generator must not couple populations to coherences"):
         qd.pauli(turned)
     rho = Q @ np.asarray(qd.steady_state(turned).dense()) @ Q.T
     state = model.steady()
@@ -109,8 +109,8 @@ def test_the_steady_state_of_the_whole_equation():
 def test_the_local_equation(N):
     """Its closed form is the stationary state of the master equation, for any hopping, and no heat flows."""
     model = lattice(N, g=0.3, master_equation="local")
-    motion = model.motion()
-    rho = np.asarray(qd.steady_state(motion).dense())
+    generator = model.generator()
+    rho = np.asarray(qd.steady_state(generator).dense())
     state = model.steady()
     close(np.diag(rho).real[:N], state.ground_populations, 1e-13)
     close(rho[N:, N:], float(state.level_populations[0]) * np.eye(N), 1e-13, scale=0.1)

@@ -37,8 +37,8 @@ SIZES = {
 
 @pytest.mark.parametrize("name", SIZES)
 def test_the_coordinates_that_populations_reach(name):
-    motion, size = SIZES[name]
-    sector = reach(motion)
+    generator, size = SIZES[name]
+    sector = reach(generator)
     assert sector.size == size and f"size={size}, nnz=" in repr(sector)
 
 

@@ -52,17 +52,17 @@ def test_the_reference_of_one_coupling_is_that_of_the_helpers():
     close(correlated(LOWERING[:2], np.eye(2), True), sum(davies(H, A, DOWN, UP) for A in LOWERING[:2]), 1e-12)
 
 
-def told(motion):
+def told(generator):
     """State, and the heat from the bath in question and from a leak beside it."""
-    state = qd.steady_state(motion)
-    heat = qd.currents(motion, state, motion.hamiltonian)
+    state = qd.steady_state(generator)
+    heat = qd.currents(generator, state, generator.hamiltonian)
     return state.dense(), jnp.stack([heat["bath"], heat["leak"]])
 
 
 LEAK = 0.2 * np.diag(np.ones(5), 1)
 
 
-def motion(couplings, **options):
+def generator(couplings, **options):
     return qd.secular(S.operator(H), {"bath": couplings}, {"leak": S.operator(LEAK)}, **options)
 
 
@@ -92,7 +92,7 @@ def test_state_and_currents_of_several_couplings(name, wave):
     matrices = LOWERING if wave else HERMITIAN
     couplings, correlation = CASES[name]([S.operator(A) for A in matrices])
     rho, heat = expected(correlated(matrices, correlation, wave))
-    got = told(motion(couplings))
+    got = told(generator(couplings))
     close(got[0], rho, 1e-11, 1.0)
     close(got[1], heat, 1e-10)
 
@@ -100,9 +100,9 @@ def test_state_and_currents_of_several_couplings(name, wave):
 def test_a_single_operator_in_a_list_is_that_operator():
     """[A] and A are the same coupling, and so is a list of one pair."""
     A = S.operator(HERMITIAN[0])
-    alone = told(motion((A, BATH)))[0]
-    close(told(motion(([A], BATH)))[0], alone, 1e-14, 1.0)
-    close(told(motion([(A, BATH)]))[0], alone, 1e-14, 1.0)
+    alone = told(generator((A, BATH)))[0]
+    close(told(generator(([A], BATH)))[0], alone, 1e-14, 1.0)
+    close(told(generator([(A, BATH)]))[0], alone, 1e-14, 1.0)
 
 
 @qd.structured
@@ -158,7 +158,7 @@ def test_correlations_that_are_none_are_refused():
         ([A, low], np.eye(2), "all be Hermitian"),
     ):
         with pytest.raises((ValueError, TypeError), match=said):
-            motion((operators, BATH, matrix))
+            generator((operators, BATH, matrix))
 
 
 def test_a_coupling_that_hides_its_hermiticity_is_not_counted_twice():
@@ -167,7 +167,7 @@ def test_a_coupling_that_hides_its_hermiticity_is_not_counted_twice():
     def f(A, symmetric):
         op = S.operator(A)
         with qd.failures("nan"):
-            return told(motion(((op + op.dag) * 0.5 if symmetric else op, BATH)))[1]
+            return told(generator(((op + op.dag) * 0.5 if symmetric else op, BATH)))[1]
 
     A = jnp.asarray(HERMITIAN[0])
     want = expected(davies(H, HERMITIAN[0], DOWN))[1]

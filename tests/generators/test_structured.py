@@ -262,8 +262,8 @@ def cascade(x, rates):
 def test_a_family_loses_the_entries_that_vanish():
     """The others keep their own rates."""
     build = qd.structured(lambda x: cascade(x, lambda n: jnp.array([0.1, 0.2, 0.3])))
-    motion = build(0.7)
-    assert motion.jumps["down"][0].groups == (0, 1)  # here the entry vanishes before the family is made
+    generator = build(0.7)
+    assert generator.jumps["down"][0].groups == (0, 1)  # here the entry vanishes before the family is made
     got = jax.jit(lambda x: qd.steady_state(build(x)).populations())(0.7)
     close(got, np.array([1, 0.05 / 0.1, 0.05 / 0.1 * 0.02 / 0.3]) / (1 + 0.5 + 0.5 / 15), 1e-13)
 

@@ -14,7 +14,7 @@ A = ATOM.atom
 
 
 def long_time(H, jumps, rho0, t=400.0):
-    """exp(L t) rho0 by brute force, averaged over nothing: for motions whose oscillations have decayed."""
+    """exp(L t) rho0 by brute force, averaged over nothing: for generators whose oscillations have decayed."""
     L = unitary(H) + sum(r * dissipator(J) for r, J in jumps)
     return (expm(t * L) @ np.asarray(rho0, complex).ravel()).reshape(H.shape)
 
@@ -30,15 +30,15 @@ def test_decoupled_parts_are_counted_and_named():
     s = qd.Space(atom=qd.Levels("a", "b", "c", "d"))
     t = s.atom.transition
     jumps = [(0.3, t("a", "b")), (0.1, t("b", "a")), (0.2, t("c", "d")), (0.5, t("d", "c"))]
-    motion = qd.Lindblad(s.atom.projector("b"), {"bath": jumps})
+    generator = qd.Lindblad(s.atom.projector("b"), {"bath": jumps})
     with pytest.raises(qd.NotUnique) as caught:
-        qd.steady_state(motion)
+        qd.steady_state(generator)
     text = str(caught.value)
     assert "2 stationary states" in text and "initial" in text
     for name in ("|a>", "|b>", "|c>", "|d>"):
         assert name in text
     rho0 = np.diag([0.1, 0.3, 0.2, 0.4])
-    got = qd.steady_state(motion, initial=s.operator(rho0)).populations()
+    got = qd.steady_state(generator, initial=s.operator(rho0)).populations()
     close(got, [0.4 * 0.75, 0.4 * 0.25, 0.6 * 0.2 / 0.7, 0.6 * 0.5 / 0.7], 1e-13)
 
 
@@ -90,11 +90,11 @@ def test_a_conserved_coherence_between_dark_states_is_kept():
 def test_decay_into_a_superposition_of_dark_states():
     """One jump into |d1> + |d2>: the emitted coherence stays; against the exact propagator."""
     jump = A.transition("d1", "e") + A.transition("d2", "e")
-    motion = qd.Lindblad(A.projector("e"), {"b": jump})
+    generator = qd.Lindblad(A.projector("e"), {"b": jump})
     rho0 = np.diag([0.1, 0.3, 0.6])
-    want = long_time(motion.H.dense(), [(1.0, jump.dense())], rho0)
+    want = long_time(generator.H.dense(), [(1.0, jump.dense())], rho0)
     assert abs(want[0, 1] - 0.3) < 1e-12
-    close(qd.steady_state(motion, initial=ATOM.operator(rho0)).dense(), want, 1e-12)
+    close(qd.steady_state(generator, initial=ATOM.operator(rho0)).dense(), want, 1e-12)
 
 
 def test_selection_of_a_larger_system_against_the_propagator():
@@ -106,13 +106,13 @@ def test_selection_of_a_larger_system_against_the_propagator():
     # sigma_x of q is conserved: turn it into the computational basis, where the two sets show in the structure.
     turn = np.kron(np.array([[1, 1], [1, -1]]) / 2**0.5, np.eye(6))
     H, jumps = s.operator(np.round(turn @ H.dense() @ turn, 14)), [(r, s.operator(np.round(turn @ J.dense() @ turn, 14))) for r, J in jumps]
-    motion = qd.Lindblad(H, {"b": jumps})
+    generator = qd.Lindblad(H, {"b": jumps})
     rng = np.random.default_rng(4)
     root = rng.normal(size=(12, 12)) + 1j * rng.normal(size=(12, 12))
     rho0 = root @ root.conj().T / np.trace(root @ root.conj().T)
     with pytest.raises(qd.NotUnique, match="2 stationary states"):
-        qd.steady_state(motion)
-    got = qd.steady_state(motion, initial=s.operator(rho0)).dense()
+        qd.steady_state(generator)
+    got = qd.steady_state(generator, initial=s.operator(rho0)).dense()
     want = long_time(H.dense(), [(r, J.dense()) for r, J in jumps], rho0, 300.0)
     close(got, want, 1e-9)
 
@@ -120,9 +120,9 @@ def test_selection_of_a_larger_system_against_the_propagator():
 def test_an_initial_state_must_be_normalised():
     """Selecting with an operator of trace 4 is refused, not returned as a state of trace 4."""
     s = qd.Space(a=qd.Spin(), b=qd.Spin())
-    motion = qd.Lindblad(s.a.z, {"b": s.a.minus})
+    generator = qd.Lindblad(s.a.z, {"b": s.a.minus})
     with pytest.raises(ValueError, match="initial must have trace one, but has trace 4: divide it by its trace"):
-        qd.steady_state(motion, initial=s.identity)
+        qd.steady_state(generator, initial=s.identity)
 
 
 def hidden(n):

@@ -15,7 +15,7 @@ Q = qd.Space(q=qd.Spin()).q
 PAIR = qd.Space(a=qd.Spin(), b=qd.Spin())
 
 
-def motion(rate):
+def generator(rate):
     return qd.Lindblad(Q.z, {"cold": (0.3, Q.x), "hot": [(rate, Q.minus), (2.0, Q.plus)]})
 
 
@@ -23,14 +23,14 @@ def motion(rate):
 def test_a_known_rate_is_refused_with_the_name_of_its_bath(rate):
     """Python, NumPy and JAX numbers; through `Jump`, pairs, and beside a secular bath."""
     with pytest.raises(ValueError, match=f"the rates of bath 'hot' must be finite and not negative, but one is {float(rate):g}"):
-        motion(rate)
+        generator(rate)
     with pytest.raises(ValueError, match="the rates of bath 'leak' must be finite"):
         qd.secular(Q.z, {"hot": (Q.x, qd.BosonicBath(1.0, qd.Ohmic(0.1)))}, {"leak": qd.Jump(rate, Q.minus)})
 
 
 def test_a_rate_of_zero_is_none():
     """The boundary belongs to what is allowed, with its derivative."""
-    slope = jax.grad(lambda r: qd.steady_state(motion(r)).expect(Q.up))(0.0)
+    slope = jax.grad(lambda r: qd.steady_state(generator(r)).expect(Q.up))(0.0)
     # up gains at 2 + 0.3 and loses at r + 0.3: p = 2.3 / (2.6 + r)
     close(slope, -2.3 / 2.6**2, 1e-12)
 
@@ -41,14 +41,14 @@ def test_a_traced_rate_becomes_nan_or_an_error(rate):
 
     def up(r):
         with qd.failures("nan"):
-            return qd.steady_state(motion(r)).expect(Q.up)
+            return qd.steady_state(generator(r)).expect(Q.up)
 
     got = jax.jit(jax.vmap(up))(jnp.array([1.0, rate, 0.5]))
     assert np.isnan(got[1])
     close(got[::2], [2.3 / 3.6, 2.3 / 3.1], 1e-12)
     assert np.isnan(jax.jit(jax.grad(up))(rate))
     with pytest.raises((eqx.EquinoxRuntimeError, jax.errors.JaxRuntimeError), match="negative|not finite"):
-        jax.block_until_ready(eqx.filter_jit(lambda r: qd.steady_state(motion(r)).expect(Q.up))(jnp.array(rate)))
+        jax.block_until_ready(eqx.filter_jit(lambda r: qd.steady_state(generator(r)).expect(Q.up))(jnp.array(rate)))
 
 
 def test_the_faulty_bath_is_named_at_run_time():
@@ -63,16 +63,16 @@ def test_the_faulty_bath_is_named_at_run_time():
     assert np.array_equal(jax.jit(faults)(0.1), [False, False])
     assert np.array_equal(jax.jit(faults)(-0.1), [True, False])
     assert np.array_equal(jax.jit(faults)(-2.0), [True, True])
-    sentences = [f.failure.sentence for f in refusals(motion(1.0))]
+    sentences = [f.failure.sentence for f in refusals(generator(1.0))]
     assert sentences == list(f"a rate of bath {b!r} is negative or not finite" for b in ("cold", "hot"))
 
 
 def test_every_use_of_the_generator_sees_it():
     """The generator's matrix itself is NaN, so that evolution and currents are, too."""
-    wrong = eqx.tree_at(lambda m: m.jumps["hot"][0].rate, motion(1.0), jnp.array(-1.0))
-    sector = reach(motion(1.0))
+    wrong = eqx.tree_at(lambda m: m.jumps["hot"][0].rate, generator(1.0), jnp.array(-1.0))
+    sector = reach(generator(1.0))
     assert np.isnan(np.asarray(sector.values(wrong))).any()
-    assert np.isfinite(np.asarray(sector.values(motion(1.0)))).all()
+    assert np.isfinite(np.asarray(sector.values(generator(1.0)))).all()
     assert np.isnan(sector.act_by_label(wrong, jnp.ones(sector.size))[1]).any()
     assert np.isfinite(sector.act_by_label(wrong, jnp.ones(sector.size))[0]).all()
 
@@ -96,13 +96,13 @@ def test_a_model_with_a_rate_that_turns_negative():
         rate: float = qd.parameter(1.0)
 
         @qd.structured
-        def motion(self):
-            return motion(self.rate)
+        def generator(self):
+            return generator(self.rate)
 
-        @qd.figure(symbol="p", unit="1", source="two rates")
+        @qd.merit(symbol="p", unit="1", source="two rates")
         def up(self):
             """Population."""
-            return qd.steady_state(self.motion()).expect(Q.up)
+            return qd.steady_state(self.generator()).expect(Q.up)
 
     close(Device(1.0).up(), 2.3 / 3.6, 1e-12)
     for call in (lambda: Device(-1.0).up(), lambda: qd.evaluate(Device(-1.0))):

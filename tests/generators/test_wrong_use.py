@@ -21,8 +21,8 @@ def family(rate=(0.1, 0.2), groups=(0, 1)):
     return qd.Jump(jnp.array(rate), PAIR.a.minus, groups)
 
 
-def bloch(motion):
-    return qd.bloch_steady_states(qd.BlochModel(lambda k, p: motion), jnp.linspace(-1, 1, 3))
+def bloch(generator):
+    return qd.bloch_steady_states(qd.BlochModel(lambda k, p: generator), jnp.linspace(-1, 1, 3))
 
 
 WRONG = {
@@ -82,8 +82,8 @@ def test_a_bloch_model_may_be_an_equation_of_operators():
 
 
 def test_equal_sectors_turn_as_one():
-    motion = qd.Lindblad(Q.z, {"hot": [(0.1, Q.minus), (0.2, Q.plus)]})
-    one, same, other = _Rotating(reach(motion)), _Rotating(reach(motion)), _Rotating(reach(motion, Q.x.pattern))
+    generator = qd.Lindblad(Q.z, {"hot": [(0.1, Q.minus), (0.2, Q.plus)]})
+    one, same, other = _Rotating(reach(generator)), _Rotating(reach(generator)), _Rotating(reach(generator, Q.x.pattern))
     assert one == same and hash(one) == hash(same) and one != other and one != 3
 
 

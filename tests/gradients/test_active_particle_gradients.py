@@ -15,21 +15,21 @@ PHONONS = ("phonon_coupling", "phonon_range")
 POINT = dict(epsilon=0.8, theta=0.9, d_x=0.3, d_z=-0.25, hopping=1.3, gamma_hot=0.3, gamma_cold=0.15, T=0.7, dT=0.4)
 MODEL = qd.models.ActiveParticle(**POINT, points=36, phonon_range=0.12, phonon_exponent=4, cells=512)
 
-# Differences of the figure at hand; phonons matter to the relaxed velocity only. Drift and diffusion of exponent 4 are smooth.
-FIGURES = [("velocity", NAMES), ("velocity_relaxed", NAMES + PHONONS), ("velocity_drift_diffusion", NAMES), ("velocity_fluctuation", NAMES)]
+# Differences of the figure of merit at hand; phonons matter to the relaxed velocity only. Drift and diffusion of exponent 4 are smooth.
+MERITS = [("velocity", NAMES), ("velocity_relaxed", NAMES + PHONONS), ("velocity_drift_diffusion", NAMES), ("velocity_fluctuation", NAMES)]
 
 
 @functools.cache
-def programs(figure, names):
+def programs(merit, names):
     def value(x):
-        return getattr(MODEL.replace(**dict(zip(names, x, strict=True))), figure)()
+        return getattr(MODEL.replace(**dict(zip(names, x, strict=True))), merit)()
 
     return jax.jit(value), jax.jit(jax.grad(value)), jax.jit(jax.jacfwd(value)), value
 
 
-@pytest.mark.parametrize(("figure", "names"), FIGURES, ids=[f for f, _ in FIGURES])
-def test_forward_reverse_and_differences(figure, names):
-    value, reverse, forward, _ = programs(figure, names)
+@pytest.mark.parametrize(("merit", "names"), MERITS, ids=[f for f, _ in MERITS])
+def test_forward_reverse_and_differences(merit, names):
+    value, reverse, forward, _ = programs(merit, names)
     x = np.array([float(getattr(MODEL, name)) for name in names])
     got = reverse(x)
     close(got, derivative(value, x, 4e-3), 1e-7)

@@ -17,7 +17,7 @@ TIMES = np.array([0.7, 3.0, 3.0, 11.0])
 
 
 @qd.structured
-def motion(w1, w2, g, k1, k2, k3):
+def generator(w1, w2, g, k1, k2, k3):
     swap = S.a.plus @ S.b.minus
     H = w1 * S.a.up + w2 * S.b.up + g * (swap + swap.dag)
     return qd.Lindblad(H, {"a": [(k1, S.a.minus), (0.4 * k1, S.a.plus)], "b": (k2, S.b.minus), "noise": (k3, S.b.z)})
@@ -28,7 +28,7 @@ def observed(x, times=TIMES, solver=None):
     initial = S.state(a=qd.Operator(DIAGONAL, jnp.stack([x[6], 1 - x[6]])), b="down")
     swap = 1j * (S.a.plus @ S.b.minus)
     asked = [swap + swap.dag, S.a.up]
-    seen = jnp.stack(qd.evolve(motion(*x[:6]), initial, times, solver=solver, expect=asked, states=False).expectations)
+    seen = jnp.stack(qd.evolve(generator(*x[:6]), initial, times, solver=solver, expect=asked, states=False).expectations)
     return jnp.sum(seen * jnp.cos(jnp.arange(seen.size)).reshape(seen.shape))
 
 
@@ -98,10 +98,10 @@ def test_generator_that_depends_on_time():
     q = qd.Space(q=qd.Spin()).q
 
     def f(x, solver):
-        def motion(t):
+        def generator(t):
             return qd.Lindblad(x[0] * jnp.cos(x[1] * t) * q.x + 0.4 * q.z, {"b": (x[2] * jnp.exp(-0.1 * t), q.minus)})
 
-        return qd.evolve(motion, {"q": "up"}, [1.0, 5.0], solver=solver, expect=q.z).expectations[-1]
+        return qd.evolve(generator, {"q": "up"}, [1.0, 5.0], solver=solver, expect=q.z).expectations[-1]
 
     x = np.array([0.5, 1.1, 0.2])
     tight = qd.Explicit(rtol=1e-10, atol=1e-12)

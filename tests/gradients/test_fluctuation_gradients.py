@@ -21,22 +21,22 @@ def driven(drive, gap, hot, cold):
 
 def correlations(theta):
     *given, t = theta
-    motion = driven(*given)
-    c = qd.correlation(motion, qd.steady_state(motion), QUBIT.plus, QUBIT.minus, jnp.stack([t, 3 * t, 0 * t]))
+    generator = driven(*given)
+    c = qd.correlation(generator, qd.steady_state(generator), QUBIT.plus, QUBIT.minus, jnp.stack([t, 3 * t, 0 * t]))
     return jnp.concatenate([c.real, c.imag])
 
 
 def spectra(theta):
     *given, omega = theta
-    motion = driven(*given)
-    state = qd.steady_state(motion)
-    s = qd.spectrum(motion, state, QUBIT.plus, QUBIT.z, jnp.stack([omega, 0 * omega]))
-    return jnp.concatenate([s.real, s.imag, qd.zero_frequency_noise(motion, state, QUBIT.plus)[None]])
+    generator = driven(*given)
+    state = qd.steady_state(generator)
+    s = qd.spectrum(generator, state, QUBIT.plus, QUBIT.z, jnp.stack([omega, 0 * omega]))
+    return jnp.concatenate([s.real, s.imag, qd.zero_frequency_noise(generator, state, QUBIT.plus)[None]])
 
 
 def counts(theta):
-    motion = driven(*theta)
-    return qd.cumulants(motion, qd.steady_state(motion), "hot", "energy", order=3)
+    generator = driven(*theta)
+    return qd.cumulants(generator, qd.steady_state(generator), "hot", "energy", order=3)
 
 
 POINT = np.array([0.4, 1.1, 0.3, 1.2])
@@ -105,8 +105,8 @@ def test_noise_of_a_rectified_current_at_rest():
     """With one bath switched off nothing flows: mean and noise vanish, and their derivatives in its rate are finite."""
 
     def flow(rate):
-        motion = qd.Lindblad(0.5 * QUBIT.z, {"a": [(rate, QUBIT.plus)], "b": (1.0, QUBIT.minus)})
-        return qd.cumulants(motion, qd.steady_state(motion), "a", (1.0,), order=3)
+        generator = qd.Lindblad(0.5 * QUBIT.z, {"a": [(rate, QUBIT.plus)], "b": (1.0, QUBIT.minus)})
+        return qd.cumulants(generator, qd.steady_state(generator), "a", (1.0,), order=3)
 
     close(compiled(flow)(0.0), [0.0, 0.0, 0.0], 1e-16, 1.0)
     # c_1 = r/(1 + r), and all cumulants start as those of independent events: slope one.
@@ -122,8 +122,8 @@ def test_an_ansatz_with_noise():
             "l": [qd.Jump(a, QUBIT.plus, quanta=1), qd.Jump(0.2, QUBIT.minus, quanta=-1)],
             "r": [(0.3, QUBIT.plus), (0.7, QUBIT.minus)],
         }
-        motion = qd.Lindblad(0.5 * QUBIT.z, jumps)
-        mean, noise = qd.cumulants(motion, qd.steady_state(motion), "l", "quanta", order=2)
+        generator = qd.Lindblad(0.5 * QUBIT.z, jumps)
+        mean, noise = qd.cumulants(generator, qd.steady_state(generator), "l", "quanta", order=2)
         return qd.uncertainty_ratio(mean, noise, mean * jnp.log(a * 0.7 / (0.2 * 0.3)))
 
     def closed(a):

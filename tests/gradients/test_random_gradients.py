@@ -26,14 +26,14 @@ def secular(name, x):
     return qd.secular(H, {"left": (left, cold), "right": (right, hot)})
 
 
-def figure(build, name):
+def merit(build, name):
     """The heat from the left bath, its noise, the entropy and a population, as one number."""
 
     def f(x):
-        motion = build(name, x)
-        state = qd.steady_state(motion)
-        counts = qd.cumulants(motion, state, "left", "energy" if build is secular else "quanta", order=2)
-        heat = qd.heat_current(motion, state, "left")
+        generator = build(name, x)
+        state = qd.steady_state(generator)
+        counts = qd.cumulants(generator, state, "left", "energy" if build is secular else "quanta", order=2)
+        heat = qd.heat_current(generator, state, "left")
         return heat + counts[1] + qd.entropy(state.rho) + 0.3 * state.dense()[0, 0].real
 
     return f
@@ -50,19 +50,19 @@ def rates(_, x):
     return qd.Rates(energies, jumps)
 
 
-def classical_figure(x):
+def classical_merit(x):
     equation = rates(None, x)
     p = qd.stationary_populations(equation)
     return equation.heat_currents(p)["left"] - jnp.sum(p * jnp.log(p)) + qd.propagate(equation, jnp.array([1.0, 0, 0, 0]), [0.7])[0, 2]
 
 
 CASES = {
-    "rates": classical_figure,
-    "local fermions": figure(local, "fermions"),
-    "local oscillators": figure(local, "oscillators"),
-    "secular crossing": figure(secular, "crossing"),
-    "secular identical": figure(secular, "identical"),
-    "secular levels": figure(secular, "levels"),
+    "rates": classical_merit,
+    "local fermions": merit(local, "fermions"),
+    "local oscillators": merit(local, "oscillators"),
+    "secular crossing": merit(secular, "crossing"),
+    "secular identical": merit(secular, "identical"),
+    "secular levels": merit(secular, "levels"),
 }
 
 

@@ -1,4 +1,4 @@
-"""Derivatives of every smooth figure of the rotor device: forward, reverse and second order, against differences."""
+"""Derivatives of every smooth figure of merit of the rotor device: forward, reverse and second order, against differences."""
 
 import equinox as eqx
 import jax
@@ -19,20 +19,20 @@ def names_of(kind):
 
 
 def vector_of(kind, leave=("ergotropy",)):
-    """All scalar figures (but those to `leave`) as one function of the vector of parameters, and their names.
+    """All scalar figures of merit (but those to `leave`) as one function of the vector of parameters, and their names.
 
     The ergotropy of the whole device has a kink wherever two of its hundreds of populations cross; it has a test of
     its own.
     """
     names, model = names_of(kind), kind(**SIZE)
-    figures = [n for n in kind.figures() if n not in ("qubit_populations", "rotor_populations", *leave)]
+    merits = [n for n in kind.merits() if n not in ("qubit_populations", "rotor_populations", *leave)]
 
     def f(theta):
         m = eqx.tree_at(lambda m: [getattr(m, n) for n in names], model, list(theta))
         with sharing():
-            return jnp.stack([getattr(m, n)() for n in figures])
+            return jnp.stack([getattr(m, n)() for n in merits])
 
-    return f, names, figures
+    return f, names, merits
 
 
 def differences(f, x, scale, step=2e-3):
@@ -58,7 +58,7 @@ def scale_of(x):
 
 
 def agree(derivative, numeric, scale, tolerance):
-    """Relative to the largest derivative of each figure, parameters counted in units of their size."""
+    """Relative to the largest derivative of each figure of merit, parameters counted in units of their size."""
     unit = np.max(np.abs(numeric * scale), axis=-1, keepdims=True)
     unit[unit < 1e-12] = 1  # zero all around, up to rounding, such as the ergotropy of a passive state
     return np.max(np.abs((derivative - numeric) * scale) / unit) < tolerance
@@ -66,9 +66,9 @@ def agree(derivative, numeric, scale, tolerance):
 
 @pytest.fixture(scope="module", params=[qd.models.RotorEngine, qd.models.RotorRectifier], ids=["engine", "rectifier"])
 def programs(request):
-    f, names, figures = vector_of(request.param)
+    f, names, merits = vector_of(request.param)
     forward = jax.jit(jax.jacfwd(f), compiler_options=QUICK)
-    return request.param, names, figures, jax.jit(f, compiler_options=QUICK), forward, f
+    return request.param, names, merits, jax.jit(f, compiler_options=QUICK), forward, f
 
 
 def point(kind, names, **changes):
@@ -78,7 +78,7 @@ def point(kind, names, **changes):
 
 @pytest.mark.parametrize("seed", [pytest.param(1, marks=pytest.mark.slow), 2])
 def test_first_order_at_random_parameters(programs, seed):
-    """Forward mode against differences, every figure in every parameter."""
+    """Forward mode against differences, every figure of merit in every parameter."""
     kind, names, _, value, forward, _ = programs
     x = point(kind, names) * np.random.default_rng(seed).uniform(0.8, 1.25, len(names))
     assert agree(np.asarray(forward(x)), differences(value, x, scale_of(x)), scale_of(x), 1e-8)
@@ -107,7 +107,7 @@ def test_at_degenerate_parameters(programs):
     At inertia 1, B1 = 4, B2 = 10 (the defaults) energies of uncoupled levels coincide by the dozen; at
     B1 = B2 two qubits are degenerate (and the qubits' ergotropy has a kink, left out).
     """
-    kind, names, figures, value, forward, _ = programs
+    kind, names, merits, value, forward, _ = programs
     for changes in (
         {"inertia": 1.0, "chi": 0.0},
         {"B1": 6.0, "B2": 6.0, "inertia": 1.0, "chi": 0.3},
@@ -117,7 +117,7 @@ def test_at_degenerate_parameters(programs):
         scale = scale_of(x)
         got, numeric = np.asarray(forward(x)), differences(value, x, scale)
         assert np.all(np.isfinite(got))
-        smooth = [k for k, n in enumerate(figures) if n != "ergotropy_qubits" or "B1" not in changes]
+        smooth = [k for k, n in enumerate(merits) if n != "ergotropy_qubits" or "B1" not in changes]
         assert agree(got[smooth], numeric[smooth], scale, 1e-7), changes
 
 
@@ -142,8 +142,8 @@ def test_at_a_narrow_avoided_crossing():
 def test_ergotropy_between_its_kinks():
     """The whole device's ergotropy against differences with steps that are shorter than the distance to a kink."""
     kind = qd.models.RotorEngine
-    f, names, figures = vector_of(kind, leave=())
-    which = figures.index("ergotropy")
+    f, names, merits = vector_of(kind, leave=())
+    which = merits.index("ergotropy")
     x = point(kind, names)
     value, forward = jax.jit(f, compiler_options=QUICK), jax.jit(jax.jacfwd(f), compiler_options=QUICK)
     got = np.asarray(forward(x))[which : which + 1]

@@ -32,8 +32,8 @@ def agree(programs, x, h, first=1e-8, second=1e-7):
     return got
 
 
-def heat(motion):
-    return qd.heat_current(motion, qd.steady_state(motion), "hot")
+def heat(generator):
+    return qd.heat_current(generator, qd.steady_state(generator), "hot")
 
 
 def baths(cold, hot, beta=2.0):

@@ -11,14 +11,14 @@ import qdiff as qd
 from qdiff.models.base import sharing
 
 PARAMETERS = [name for name, p in qd.models.SpintronicEngine.parameters().items() if not p.static]
-FIGURES = list(qd.models.SpintronicEngine.figures())
+MERITS = list(qd.models.SpintronicEngine.merits())
 
 
 def every(model):
-    """All figures, and the entropies of the limit cycle."""
+    """All figures of merit, and the entropies of the limit cycle."""
     with sharing():
         end = model.limit_cycle()
-        return jnp.stack([*(getattr(model, name)() for name in FIGURES), end.entropy_change, end.entropy_before])
+        return jnp.stack([*(getattr(model, name)() for name in MERITS), end.entropy_change, end.entropy_before])
 
 
 @jax.jit
@@ -31,7 +31,7 @@ def look(model):
 def power(model):
     """The power, and its gradient (parameters,)."""
     values, slopes = look(model)
-    at = FIGURES.index("power")
+    at = MERITS.index("power")
     return float(values[at]), np.asarray(slopes[at])
 
 
@@ -56,15 +56,15 @@ def test_forward_against_reverse():
         close([float(getattr(slope, name)) for name in PARAMETERS], power(model)[1], 1e-10)
 
 
-def test_every_figure():
-    """Derivatives of all figures and entropies at generic rates, in all parameters, against differences."""
+def test_every_merit():
+    """Derivatives of all figures of merit and entropies at generic rates, in all parameters, against differences."""
     model = engine(GEN1, 0.8, measurement_strength=0.9)
 
     def values(x):
         return look(model.replace(**dict(zip(PARAMETERS, x, strict=True))))[0]
 
     at = np.array([float(getattr(model, name)) for name in PARAMETERS])
-    for name, got, want in zip([*FIGURES, "rise", "entropy"], look(model)[1], derivative(values, at, 1e-2).T, strict=True):
+    for name, got, want in zip([*MERITS, "rise", "entropy"], look(model)[1], derivative(values, at, 1e-2).T, strict=True):
         assert np.abs(want).max() > 1e-6, name
         close(got, want, 1e-6)
 
@@ -96,8 +96,8 @@ def test_without_bosons():
     close((4 * few[0] - few[1]) / 2e-6, got[PARAMETERS.index("boson_up")], 1e-6)
     values, slopes = map(np.asarray, look(model))
     undefined = np.isnan(values)
-    assert undefined.tolist() == [name == "affinity" for name in FIGURES] + [False, False]
-    assert values[FIGURES.index("entropy_production")] == 0 and np.all(np.isfinite(slopes))
+    assert undefined.tolist() == [name == "affinity" for name in MERITS] + [False, False]
+    assert values[MERITS.index("entropy_production")] == 0 and np.all(np.isfinite(slopes))
 
 
 def test_closed_leads_and_degenerate_levels():

@@ -97,11 +97,11 @@ def test_at_a_level_crossing():
     """Exactly where a level meets the ten degenerate ground states: the slope from the side E > 0, and its own slope."""
 
     # 2 g cos = -h without rounding: three sites, whose levels are h and h -+ sqrt(2) g.
-    def figures(g):
+    def merits(g):
         model = Lattice(sites=3, h=jnp.sqrt(2.0) * jnp.float64(1.0), g=g)
         return jnp.stack([model.mean_site(), model.site_populations()[0], model.level_populations()[2]])
 
-    value, slope, second = (jax.jit(f, compiler_options=QUICK) for f in (figures, jax.jacfwd(figures), jax.jacfwd(jax.jacrev(figures))))
+    value, slope, second = (jax.jit(f, compiler_options=QUICK) for f in (merits, jax.jacfwd(merits), jax.jacfwd(jax.jacrev(merits))))
     assert abs(float(Lattice(sites=3, h=np.sqrt(2.0), g=1.0).level_energies()[2])) < 1e-15
     below = 1 - 1e-12  # g below the crossing: E > 0
     h = 1e-4
@@ -136,14 +136,14 @@ def test_exactly_zero_energy_is_taken_from_above():
 
 @pytest.mark.parametrize("kind", [qd.models.LambdaSystem, qd.models.VSystem])
 def test_three_levels(kind):
-    """Every figure in every parameter against differences, forward and reverse; the Hessian of two of them."""
+    """Every figure of merit in every parameter against differences, forward and reverse; the Hessian of two of them."""
     names = list(kind.parameters())
-    figures = [n for n in kind.figures() if n not in ("populations", "heat_current_1", "heat_current_2")]
+    merits = [n for n in kind.merits() if n not in ("populations", "heat_current_1", "heat_current_2")]
 
-    def f(x, figures=figures):
+    def f(x, merits=merits):
         model = kind(**dict(zip(names, x, strict=True)))
         with sharing():
-            return jnp.stack([getattr(model, n)() for n in figures])
+            return jnp.stack([getattr(model, n)() for n in merits])
 
     def two(x):
         return f(x, ("imbalance", "slow_rate"))
@@ -152,7 +152,7 @@ def test_three_levels(kind):
     value, slope = (jax.jit(g, compiler_options=QUICK) for g in (f, jax.jacfwd(f)))
     close(slope(x), np.asarray(derivative(value, x)).T, 1e-9)
     first, second = (jax.jit(g, compiler_options=QUICK) for g in (jax.jacrev(two), jax.jacfwd(jax.jacrev(two))))
-    close(first(x), slope(x)[np.array([figures.index("imbalance"), figures.index("slow_rate")])], 1e-14)
+    close(first(x), slope(x)[np.array([merits.index("imbalance"), merits.index("slow_rate")])], 1e-14)
     close(second(x), np.moveaxis(derivative(first, x), 0, -1), 1e-8)
 
 

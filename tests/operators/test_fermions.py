@@ -110,8 +110,8 @@ def test_sector_and_steady_state_see_the_strings():
     hop = a.dag @ b + 0.7 * (b.dag @ d) + 0.4 * (a.dag @ d)
     H = hop + hop.dag + 0.3 * space.b.n + 2.0 * (space.a.n @ space.b.n)
     jumps = {"left": [(0.3, a), (0.1, a.dag)], "middle": [(0.2, b), (0.35, b.dag)], "right": [(0.2, d), (0.5, d.dag)]}
-    motion = qd.Lindblad(H, jumps)
-    state = qd.steady_state(motion)
+    generator = qd.Lindblad(H, jumps)
+    state = qd.steady_state(generator)
     assert state.sector.size == 20  # coherences between different numbers are not reached
 
     def dense(c):

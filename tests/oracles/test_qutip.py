@@ -23,12 +23,12 @@ POINTS = 20
 def program(name):
     @functools.partial(jax.jit, compiler_options=COMPILER)
     def run(x, rho, observable):
-        motion = DEVICES[name](x)
-        state = qd.steady_state(motion)
-        later = qd.evolve(motion, rho, TIMES, expect=qd.Operator.from_dense(observable, motion.space))
-        heat = qd.ledger(motion, state).heat
-        counts = qd.cumulants(motion, state, "left", amounts(name), order=3)
-        work = qd.ergotropy(later[-1].rho, motion.H)
+        generator = DEVICES[name](x)
+        state = qd.steady_state(generator)
+        later = qd.evolve(generator, rho, TIMES, expect=qd.Operator.from_dense(observable, generator.space))
+        heat = qd.ledger(generator, state).heat
+        counts = qd.cumulants(generator, state, "left", amounts(name), order=3)
+        work = qd.ergotropy(later[-1].rho, generator.H)
         return state.dense(), heat, counts, later.expectations, later.dense(), qd.entropy(later[-1].rho), work
 
     return lambda *given: jax.tree.map(np.asarray, run(*given))

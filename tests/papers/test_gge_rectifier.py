@@ -216,7 +216,7 @@ def test_figure_2_in_closed_form():
     close(run.occupations, n[[0, 500, 1000, 2000]], 1e-7)
 
 
-def test_figures_do_not_depend_on_the_portions(monkeypatch):
+def test_merits_do_not_depend_on_the_portions(monkeypatch):
     """Long chains are summed portion by portion, padded at the end."""
     from qdiff.solvers import channels
 

@@ -46,10 +46,10 @@ def test_rotor_populations(name):
     assert off(got, np.array(entry["values"]["P_l 25 digits"], float)) < 3e-14
 
 
-def test_rotor_populations_still_are_a_figure():
+def test_rotor_populations_still_are_a_merit():
     """Without arguments they are the stationary ones, which late times meet."""
     device = qd.models.RotorEngine(gamma=0.02, l_min=-8, l_max=9)
-    assert "rotor_populations" in type(device).figures()
+    assert "rotor_populations" in type(device).merits()
     late = device.rotor_populations([1e9])
     assert off(late[0], device.rotor_populations()) < 1e-11
 
@@ -70,8 +70,8 @@ def test_momentum_and_heat():
     @jax.jit
     def read(times):
         run = device.evolution(times)
-        heat = run.map(lambda s: qd.currents(s.motion, s, device.uncoupled()))
-        work = run.map(lambda s: qd.currents(s.motion, s, device.interaction()))
+        heat = run.map(lambda s: qd.currents(s.generator, s, device.uncoupled()))
+        work = run.map(lambda s: qd.currents(s.generator, s, device.interaction()))
         return run.expect(device.space.wheel.L), heat["cold"], heat["hot"], work["cold"] + work["hot"]
 
     for got, key in zip(read(jnp.array(values["t"])), ("Lz", "Q1", "Q2", "WQ"), strict=True):
@@ -104,6 +104,6 @@ def test_powers_are_derivatives():
 
 
 def test_times_are_checked():
-    """The compiled figure refuses unsorted times with one sentence."""
+    """The compiled figure of merit refuses unsorted times with one sentence."""
     with pytest.raises(ValueError, match="times must be sorted"):
         qd.models.RotorEngine(l_min=-3, l_max=3).powers([2.0, 1.0])

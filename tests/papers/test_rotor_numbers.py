@@ -63,7 +63,7 @@ def test_close_can_fail():
 @jax.jit
 def everything(model):
     with sharing():
-        out = {name: getattr(model, name)() for name in type(model).figures()}
+        out = {name: getattr(model, name)() for name in type(model).merits()}
         if isinstance(model, qd.models.RotorRectifier):
             out["runs"] = model._runs()
     return out
@@ -82,13 +82,13 @@ def test_local_equation(name):
     model, values = model_of(entry), entry["values"]
     got = everything(model)
     largest = max(abs(values[k]) for k in ("Q1", "Q2", "Qr"))
-    for key, figure in ENGINE.items():
+    for key, merit in ENGINE.items():
         reference = np.asarray(values[key])
         # A passive state has ergotropy zero, which is returned exactly; the reference holds its own rounding there.
         if key == "erg_qubits" and abs(reference) < 1e-14:
-            assert got[figure] == 0.0, name
+            assert got[merit] == 0.0, name
             continue
-        assert close(got[figure], reference, largest), (key, got[figure], reference)
+        assert close(got[merit], reference, largest), (key, got[merit], reference)
     near = slice(-2 - model.l_min, 3 - model.l_min)
     assert close(got["rotor_populations"][near], values["P_l(-2..2)"], largest)
     assert model.operating_mode() == values["regime"]
@@ -114,8 +114,8 @@ def test_global_equation(name):
     model, values = model_of(entry), entry["values"]
     got = everything(model)
     largest = max(abs(values[k]) for k in ("Q", "Q1", "Qr"))
-    for key, figure in RECTIFIER.items():
-        assert close(got[figure], values[key], largest), (key, got[figure], values[key])
+    for key, merit in RECTIFIER.items():
+        assert close(got[merit], values[key], largest), (key, got[merit], values[key])
     runs = got["runs"]
     for key, field in (("Q1", "heat_cold"), ("Qr", "heat_load"), ("Wr", "work_load")):
         assert close(getattr(runs, field)[0], values[key], largest), key
@@ -209,9 +209,9 @@ def test_gradients():
         ("grad_WQ_public", "power_qubits", "WQ", "grad"),
         ("grad_WQ_public", "heat_current_hot", "Q2", "grad_Q2"),
     )
-    for name, figure, value, key in cases:
+    for name, merit, value, key in cases:
         entry = DATA[name]
-        got, slope = jax.value_and_grad(lambda m, figure=figure: getattr(m, figure)())(model_of(entry))
+        got, slope = jax.value_and_grad(lambda m, merit=merit: getattr(m, merit)())(model_of(entry))
         assert float(got) == pytest.approx(entry["values"][value], rel=1e-9)
         for parameter, reference in entry["values"][key].items():
             # The references agree among themselves to 1e-10 of the larger derivatives, 2e-9 of the smallest.

@@ -18,9 +18,9 @@ LIMITS = DATA["limit_cycle"]
 
 @jax.jit
 def look(model):
-    """All figures and the limit cycle, as one program."""
+    """All figures of merit and the limit cycle, as one program."""
     with sharing():
-        return {name: getattr(model, name)() for name in type(model).figures()}, model.limit_cycle()
+        return {name: getattr(model, name)() for name in type(model).merits()}, model.limit_cycle()
 
 
 @jax.jit
@@ -38,12 +38,12 @@ def one_stroke(model, initial):
 UD = np.eye(12)[3]
 
 
-def generator(model):
-    """The 12 x 12 matrix of the motion, in the paper's coordinates, and the map from those of the package."""
+def paper_matrix(model):
+    """The 12 x 12 matrix of the generator, in the paper's coordinates, and the map from those of the package."""
     coordinates = model.cycle().coordinates()
     to_paper = np.stack([_paper(coordinates.operator(x, SPACE).dense()) for x in np.eye(12)], axis=1)
-    motion = model.motion()
-    return to_paper @ np.asarray(matrix(coordinates, coordinates.values(motion))) @ np.linalg.inv(to_paper), to_paper
+    generator = model.generator()
+    return to_paper @ np.asarray(matrix(coordinates, coordinates.values(generator))) @ np.linalg.inv(to_paper), to_paper
 
 
 def _paper(rho):
@@ -55,23 +55,23 @@ def test_hamiltonian_and_propagator():
     """The matrix elements of H, its levels, the spectrum of the generator, and what 0.8 of free motion does to three states."""
     want = DATA["hamiltonian_GEN1"]
     model = engine(GEN1, 0.8)
-    H = model.motion().H.dense()
+    H = model.generator().H.dense()
     close(np.real(np.diag(H))[_STATE], want["diagonal"], 1e-15)
     close(np.linalg.eigvalsh(H), want["eigenvalues"], 1e-14)
     at = np.real(H[_STATE][:, _STATE])
     assert at[1, 4] == want["H14"] and at[3, 6] == want["H36"] and np.count_nonzero(np.triu(at, 1)) == 2
-    G, to_paper = generator(model)
+    G, to_paper = paper_matrix(model)
     spectrum = DATA["generator_spectrum_GEN1"]
     found = np.linalg.eigvals(G)
     want = np.array(spectrum["re"]) + 1j * np.array(spectrum["im"])
     close(np.abs(found[:, None] - want).min(axis=0), np.zeros(12), 1e-13, 1)
-    slow = np.sort(np.linalg.eigvals(generator(engine(DATA["perturbative"]["params"]))[0]).real)[-2]
+    slow = np.sort(np.linalg.eigvals(paper_matrix(engine(DATA["perturbative"]["params"]))[0]).real)[-2]
     close(slow, DATA["perturbative"]["exact_slow_eigenvalue_of_generator"], 1e-9)
     cycle, table = model.cycle(), DATA["propagator_GEN1"]
     change = to_paper @ np.asarray(cycle.parts(cycle.coordinates())[0].change) @ np.linalg.inv(to_paper)
     for k, entry in ((3, "from_state_3"), (5, "from_state_5"), (8, "from_coherence_Re14")):
         close(np.eye(12)[k] + change[:, k], list(table[entry].values()), 1e-14)
-    close(_paper(qd.steady_state(model.motion()).dense()), list(table["steady_state"].values()), 1e-14)
+    close(_paper(qd.steady_state(model.generator()).dense()), list(table["steady_state"].values()), 1e-14)
 
 
 @pytest.mark.parametrize("key", LIMITS)
@@ -240,9 +240,9 @@ def test_moments_of_trajectories(key):
 def test_against_the_whole_liouvillian():
     """The limit cycle of the 64 x 64 map made of dense strings, and the same Delta E."""
     model = engine(GEN1, 0.8)
-    motion = model.motion()
-    L = unitary(motion.H.dense())
-    for jumps in motion.jumps.values():
+    generator = model.generator()
+    L = unitary(generator.H.dense())
+    for jumps in generator.jumps.values():
         for j in jumps:
             L = L + float(j.rate) * dissipator(j.operator.dense())
     n = np.real(np.diag(SPACE.right.n.dense()))
@@ -253,7 +253,7 @@ def test_against_the_whole_liouvillian():
     found, end = look(model)
     close(np.real(np.diag(rho))[_STATE], end.populations_after, 1e-13)
     before = (expm(0.8 * L) @ rho.ravel()).reshape(8, 8)
-    hop = motion.H.dense() - np.diag(np.diag(motion.H.dense()))
+    hop = generator.H.dense() - np.diag(np.diag(generator.H.dense()))
     close(found["energy_increment"], -np.trace(hop @ before).real, 1e-12)
     second = np.sort(np.abs(values))[-2]
     close(found["cycles_to_converge"], -1 / np.log(second), 1e-10)

@@ -35,7 +35,7 @@ def test_close_can_fail():
 def everything(model):
     with sharing():
         large = isinstance(model, qd.models.ThermophoreticLattice) and model.sites > 256
-        return {name: getattr(model, name)() for name in type(model).figures() if not (large and name == "relaxation_gap")}
+        return {name: getattr(model, name)() for name in type(model).merits() if not (large and name == "relaxation_gap")}
 
 
 gradient = jax.jit(jax.jacfwd(lambda model: (model.mean_site(), model.site_populations()[2])))
@@ -59,7 +59,7 @@ def test_three_levels(key, k):
     entry = DATA[key][k]
     got = everything(three_level(qd.models.LambdaSystem if key[0] == "l" else qd.models.VSystem, entry["params"]))
     assert close(got["populations"], [entry["P1"], entry["P2"], entry["P_apex"]], 1e-14)
-    for figure, name in [
+    for merit, name in [
         ("imbalance", "Delta_ss"),
         ("mean_position", "X_ss"),
         ("effective_mass", "mass"),
@@ -68,7 +68,7 @@ def test_three_levels(key, k):
         ("fast_rate", "rate_fast"),
     ]:
         # Differences of populations or of occupations: relative to what they are differences of.
-        assert close(got[figure], entry[name], 1e-14, scale=0.1 if figure in ("imbalance", "mean_position", "force") else 0.0), figure
+        assert close(got[merit], entry[name], 1e-14, scale=0.1 if merit in ("imbalance", "mean_position", "force") else 0.0), merit
     assert close(got["frequency"] ** 2, entry["Omega2"], 1e-14)
     # Every bath's own transition balances: no heat flows between baths at different temperatures.
     assert max(abs(got["heat_current_1"]), abs(got["heat_current_2"])) < 1e-14
@@ -109,10 +109,10 @@ def test_high_temperature(k):
     p = entry["params"]
     given = {"omega1": p["omega"], "omega2": p["omega"], "T1": p["T1"], "T2": p["T2"], "rate": p["Gamma"], "distance": p["d"]}
     got, mirrored = everything(qd.models.LambdaSystem(**given)), everything(qd.models.VSystem(**given))
-    for figure, name in (("force", "F_exact_eq2"), ("force_overdamped", "F_eq11"), ("force_high_temperature", "F_eq3")):
+    for merit, name in (("force", "F_exact_eq2"), ("force_overdamped", "F_eq11"), ("force_high_temperature", "F_eq3")):
         # n2 - n1 cancels about n/(n2 - n1) of its digits.
-        assert close(got[figure], entry[name], 1e-12)
-        assert close(mirrored[figure], -entry[name], 1e-12)
+        assert close(got[merit], entry[name], 1e-12)
+        assert close(mirrored[merit], -entry[name], 1e-12)
     assert close(got["mean_position"], entry["X_ss_exact"], 1e-15, scale=1.0)
     assert close(got["slow_rate"], entry["slow_rate_exact"], 1e-13)
     n = (1 / got["effective_mass"] - 2) / 4  # the mean occupation
@@ -133,8 +133,8 @@ def test_lattices(key, k):
     """Figure 2: populations of every kind to 1e-13, currents, the relaxation gap."""
     entry = DATA[key][k]
     got = everything(lattice(entry["params"]))
-    for figure, name in (("site_populations", "P_site"), ("ground_populations", "P_ground"), ("level_populations", "P_level")):
-        assert close(got[figure], entry[name], 1e-13), figure
+    for merit, name in (("site_populations", "P_site"), ("ground_populations", "P_ground"), ("level_populations", "P_level")):
+        assert close(got[merit], entry[name], 1e-13), merit
     assert close(got["level_energies"], entry["E_level"], 1e-14, scale=1.0)
     assert close(got["mean_site"], entry["mean_position"], 1e-14)
     assert close(got["thermophoresis"], entry["S"], 1e-14, scale=1.0)
@@ -150,8 +150,8 @@ def test_lattices(key, k):
 def test_profiles(k):
     entry = DATA["profile"][k]
     got = everything(lattice(entry["params"]))
-    for figure, name in (("site_populations", "P_site"), ("ground_populations", "P_ground"), ("level_populations", "P_level")):
-        assert close(got[figure], entry[name], 1e-13), figure
+    for merit, name in (("site_populations", "P_site"), ("ground_populations", "P_ground"), ("level_populations", "P_level")):
+        assert close(got[merit], entry[name], 1e-13), merit
     assert close(got["heat_currents"], -np.array(entry["heat_current_into_bath"]), 1e-13, scale=1e-2)
     assert close(got["mean_site"], entry["mean_position"], 1e-14)
 

@@ -37,11 +37,11 @@ def test_boltzmann_is_stationary(p):
     assert np.abs(driven.act(thermal)).max() > 1e-6  # the same comparison where it must not hold
 
 
-@pytest.mark.parametrize("figure", ["velocity", "velocity_linear_response", "velocity_drift_diffusion"])
-def test_homogeneity(figure):
+@pytest.mark.parametrize("merit", ["velocity", "velocity_linear_response", "velocity_drift_diffusion"])
+def test_homogeneity(merit):
     """An energy times its derivative, over all energies, is the velocity: there is no other scale."""
     model = Particle(**OTHER)
-    value, slope = jax.value_and_grad(lambda m: getattr(m, figure)())(model)
+    value, slope = jax.value_and_grad(lambda m: getattr(m, merit)())(model)
     total = sum(getattr(model, name) * getattr(slope, name) for name in ("epsilon", "d_x", "d_z", "hopping", "T", "dT"))
     close(total, value, 1e-12)
     close(model.gamma_hot * slope.gamma_hot + model.gamma_cold * slope.gamma_cold, 0.0, 1e-12, scale=abs(float(value)))
@@ -110,10 +110,10 @@ def test_correlator_is_the_regression_theorem():
         bloch = model.bloch_model()
         H, rates, A = bloch.parts(k)
         flip = [qd.Operator.from_dense(np.asarray(a)) for a in A]
-        motion = qd.Lindblad(qd.Operator.from_dense(np.asarray(H)), {"baths": list(zip(map(float, rates), flip, strict=True))})
-        state = qd.steady_state(motion)
+        generator = qd.Lindblad(qd.Operator.from_dense(np.asarray(H)), {"baths": list(zip(map(float, rates), flip, strict=True))})
+        state = qd.steady_state(generator)
         v = qd.Operator.from_dense(np.asarray(bloch.velocity(k)))
-        total = total + weight * qd.correlation(motion, state, v, v, times)
+        total = total + weight * qd.correlation(generator, state, v, v, times)
         mean = mean + weight * state.expect(v)
     close(model.velocity_correlation(times), total - mean**2, 1e-12)
 
@@ -124,14 +124,14 @@ def test_traces_agree_with_evolution():
     k, times = jnp.asarray(0.4), jnp.array([0.0, 1.0, 5.0])
     bands = model.bands()
     H, rates, A = model.bloch_model().parts(k)
-    motion = qd.Lindblad(
+    generator = qd.Lindblad(
         qd.Operator.from_dense(np.asarray(H)),
         {"baths": [(float(r), qd.Operator.from_dense(np.asarray(a))) for r, a in zip(rates, A, strict=True)]},
     )
     v = qd.Operator.from_dense(np.asarray(model.bloch_model().velocity(k)))
     w, V = np.linalg.eigh(np.asarray(H))
     rho = V @ np.diag(np.exp(-(w - w.min()) / 0.7)) @ V.T
-    run = qd.evolve(motion, qd.Operator.from_dense(rho / np.trace(rho)), times, expect=v)
+    run = qd.evolve(generator, qd.Operator.from_dense(rho / np.trace(rho)), times, expect=v)
     part = -jnp.expm1(-bands.relaxation(k) * times)
     close(run.expectations, bands.equilibrium_velocity(k) + part * bands.excess_velocity(k), 1e-12)
 

@@ -39,9 +39,9 @@ def rate_equation(energies, strengths, betas, start):
         families[bath] = [(rate[n], space.atom.transition(int(t[n]), int(s[n]))) for s, t, rate in jumps[bath] for n in range(len(s))]
     rates = qd.Rates(energies, jumps)
     p = qd.stationary_populations(rates)
-    motion = qd.Lindblad(space.operator(jnp.diag(energies)), families)
-    state = qd.steady_state(motion)
-    heat, other = rates.heat_currents(p), qd.ledger(motion, state).heat
+    generator = qd.Lindblad(space.operator(jnp.diag(energies)), families)
+    state = qd.steady_state(generator)
+    heat, other = rates.heat_currents(p), qd.ledger(generator, state).heat
     flows = [jnp.stack([h["cold"], h["hot"]]) for h in (heat, other)]
     by_bath = [qd.Rates(energies, {bath: jumps[bath]}).jumps() for bath in jumps]
     return p, qd.stationary_populations(rates, "lu"), state.populations(), qd.propagate(rates, start, TIMES), flows, by_bath
@@ -116,12 +116,12 @@ def global_populations(name):
 
     @functools.partial(jax.jit, compiler_options=COMPILER)
     def run(x, betas):
-        motion = build(x, betas)
-        state, rates = qd.steady_state(motion), qd.pauli(motion)
+        generator = build(x, betas)
+        state, rates = qd.steady_state(generator), qd.pauli(generator)
         p = qd.stationary_populations(rates)
-        heat, own = qd.ledger(motion, state).heat, rates.heat_currents(p)
+        heat, own = qd.ledger(generator, state).heat, rates.heat_currents(p)
         flows = [jnp.stack([h[b] for b in ("left", "right")]) for h in (heat, own)]
-        return state.dense(), motion.frame.dense(), p, flows, jnp.max(rates.rate)
+        return state.dense(), generator.frame.dense(), p, flows, jnp.max(rates.rate)
 
     return run
 

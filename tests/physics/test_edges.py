@@ -63,9 +63,9 @@ def qubit(x):
         gap, hot, cold, left, right = x
         q = qd.Space(q=qd.Spin()).q
         baths = {"hot": qd.BosonicBath(hot, left), "cold": qd.BosonicBath(cold, right)}
-        motion = qd.Lindblad(gap / 2 * q.z, {name: qd.thermal_jumps(q.minus, gap, bath) for name, bath in baths.items()})
-        state = qd.steady_state(motion)
-        return jnp.stack([state.expect(q.up), qd.heat_current(motion, state, "hot")])
+        generator = qd.Lindblad(gap / 2 * q.z, {name: qd.thermal_jumps(q.minus, gap, bath) for name, bath in baths.items()})
+        state = qd.steady_state(generator)
+        return jnp.stack([state.expect(q.up), qd.heat_current(generator, state, "hot")])
 
     return found(x), jax.jacfwd(found)(x), jax.jacrev(found)(x)
 
@@ -107,8 +107,8 @@ def decaying(x):
     def found(x):
         beta, rate, time = x
         q = qd.Space(q=qd.Spin()).q
-        motion = qd.Lindblad(0.5 * q.z, {"bath": qd.thermal_jumps(q.minus, 1.0, qd.BosonicBath(beta, rate))})
-        return qd.evolve(motion, {"q": "up"}, time[None]).populations()[0, 0]
+        generator = qd.Lindblad(0.5 * q.z, {"bath": qd.thermal_jumps(q.minus, 1.0, qd.BosonicBath(beta, rate))})
+        return qd.evolve(generator, {"q": "up"}, time[None]).populations()[0, 0]
 
     return found(x), jax.grad(found)(x)
 
@@ -141,8 +141,8 @@ def noisy(x):
         hot, cold, left, right = x
         q = qd.Space(q=qd.Spin()).q
         baths = {"hot": qd.BosonicBath(hot, left), "cold": qd.BosonicBath(cold, right)}
-        motion = qd.Lindblad(0.5 * q.z, {name: qd.thermal_jumps(q.minus, 1.0, bath) for name, bath in baths.items()})
-        return qd.cumulants(motion, None, "hot", of="quanta", order=2)
+        generator = qd.Lindblad(0.5 * q.z, {name: qd.thermal_jumps(q.minus, 1.0, bath) for name, bath in baths.items()})
+        return qd.cumulants(generator, None, "hot", of="quanta", order=2)
 
     return found(x), jax.jacfwd(found)(x)
 
@@ -227,9 +227,9 @@ def pair(x):
             "hot": qd.thermal_jumps(a.minus, first, qd.BosonicBath(hot, rate)),
             "cold": qd.thermal_jumps(b.minus, second, qd.BosonicBath(cold, rate)),
         }
-        motion = qd.Lindblad(H, jumps)
-        state = qd.steady_state(motion)
-        return jnp.stack([state.expect(a.up), qd.heat_current(motion, state, "hot")])
+        generator = qd.Lindblad(H, jumps)
+        state = qd.steady_state(generator)
+        return jnp.stack([state.expect(a.up), qd.heat_current(generator, state, "hot")])
 
     return found(x), jax.jacfwd(found)(x), jax.jacrev(found)(x)
 
@@ -273,8 +273,8 @@ def crossing(x):
         first, second, hot, cold, rate = x
         space = qd.Space(a=qd.Spin(), b=qd.Spin())
         couplings = {"hot": (space.a.x, qd.BosonicBath(hot, rate)), "cold": (space.b.x, qd.BosonicBath(cold, rate))}
-        motion = qd.secular(first / 2 * space.a.z + second / 2 * space.b.z, couplings)
-        state = qd.steady_state(motion)
+        generator = qd.secular(first / 2 * space.a.z + second / 2 * space.b.z, couplings)
+        state = qd.steady_state(generator)
         return jnp.stack([state.expect(space.a.up), state.expect(space.b.up), state.expect(space.a.up @ space.b.up)])
 
     return found(x), jax.jacfwd(found)(x), jax.jacrev(found)(x)

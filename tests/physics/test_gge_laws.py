@@ -109,10 +109,10 @@ def test_rashba_right_hand_side_in_fock_space(L):
 )
 def test_many_body_generator_changes_occupations_as_the_ensemble_does(model, chain):
     """The generator behind `exact_occupations`, on all numbers of particles, applied to an ensemble."""
-    space, motion = chain(model, None)
+    space, generator = chain(model, None)
     c = [a.dense() for a in space.modes]
     n = RNG.uniform(0.05, 0.95, len(c))
-    L = motion()
+    L = generator()
     jumps = [(float(j.rate), np.asarray(j.operator.dense())) for label in L.labels for j in L.jumps[label]]
     found = change(jumps, product_state(c, n), c)
     close(np.ravel(model.channels().right_hand_side(n.reshape(model.channels().shape))), found, 1e-13, scale=1.0)

@@ -32,11 +32,11 @@ def program(name):
     @functools.partial(jax.jit, compiler_options=COMPILER)
     def run(x, betas):
         with qd.failures("nan"):
-            motion = build(x, betas)
-            state = qd.steady_state(motion)
-            heat = qd.ledger(motion, state).heat
+            generator = build(x, betas)
+            state = qd.steady_state(generator)
+            heat = qd.ledger(generator, state).heat
             H, left, right = SHAPES[name](x)
-            sigma = qd.entropy_production(motion, state, {"left": betas[0], "right": betas[1]})
+            sigma = qd.entropy_production(generator, state, {"left": betas[0], "right": betas[1]})
             couplings = {"left": left.dense(), "right": right.dense()}
             return state.dense(), H.dense(), couplings, heat, sigma, qd.entropy(state.rho), state.rcond
 

@@ -24,17 +24,17 @@ def look(H, rates, jumps, observable, start, time=1.3):
     """An equation with two baths of three jumps each: (d, d), (2, 3), (2, 3, d, d), and two matrices more."""
     atom = qd.Space(atom=qd.Levels(DIM)).atom
     given = {b: [(r, atom.operator(A)) for r, A in zip(rates[k], jumps[k], strict=True)] for k, b in enumerate(("left", "right"))}
-    motion = qd.Lindblad(atom.operator((H + H.conj().T) / 2), given)
-    state, B = qd.steady_state(motion), atom.operator((observable + observable.conj().T) / 2)
-    run = qd.evolve(motion, start, time, expect=B)
+    generator = qd.Lindblad(atom.operator((H + H.conj().T) / 2), given)
+    state, B = qd.steady_state(generator), atom.operator((observable + observable.conj().T) / 2)
+    run = qd.evolve(generator, start, time, expect=B)
     return {
         "state": state.dense(),
         "mean": state.expect(B),
-        "flow": jnp.stack(list(qd.currents(motion, state, B).values())),
-        "heat": jnp.stack(list(qd.ledger(motion, state).heat.values())),
+        "flow": jnp.stack(list(qd.currents(generator, state, B).values())),
+        "heat": jnp.stack(list(qd.ledger(generator, state).heat.values())),
         "later": run.expectations,
         "entropy": qd.entropy(state.rho),
-        "ergotropy": qd.ergotropy(run[0].rho, motion.H),
+        "ergotropy": qd.ergotropy(run[0].rho, generator.H),
     }
 
 
@@ -149,9 +149,9 @@ def look_globally(H, couplings, betas):
     atom = qd.Space(atom=qd.Levels(DIM)).atom
     A = [atom.operator(M) for M in couplings]
     given = {b: ((A[k] + A[k].dag) * 0.5, qd.BosonicBath(betas[k], qd.Ohmic(0.3))) for k, b in enumerate(("left", "right"))}
-    motion = qd.secular(atom.operator((H + H.conj().T) / 2), given)
-    state = qd.steady_state(motion)
-    heat, noise = jnp.stack(list(qd.ledger(motion, state).heat.values())), qd.cumulants(motion, state, "left", order=2)
+    generator = qd.secular(atom.operator((H + H.conj().T) / 2), given)
+    state = qd.steady_state(generator)
+    heat, noise = jnp.stack(list(qd.ledger(generator, state).heat.values())), qd.cumulants(generator, state, "left", order=2)
     return {"state": state.dense(), "heat": heat, "noise": noise}
 
 
@@ -188,10 +188,10 @@ def solved(name, solver, whole):
 
     @functools.partial(jax.jit, compiler_options=COMPILER)
     def run(x, rho):
-        motion = BUILD[name](x)
-        state = qd.steady_state(motion, solver, initial=qd.Operator.from_dense(rho, motion.space) if whole else None)
-        counts = qd.cumulants(motion, state, "left", "quanta", order=2, solver=solver)
-        return state.dense(), jnp.stack(list(qd.ledger(motion, state).heat.values())), counts, state.x.shape[0]
+        generator = BUILD[name](x)
+        state = qd.steady_state(generator, solver, initial=qd.Operator.from_dense(rho, generator.space) if whole else None)
+        counts = qd.cumulants(generator, state, "left", "quanta", order=2, solver=solver)
+        return state.dense(), jnp.stack(list(qd.ledger(generator, state).heat.values())), counts, state.x.shape[0]
 
     return run
 

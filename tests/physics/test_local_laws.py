@@ -74,12 +74,12 @@ def program(name, solver=None, order=None):
     @functools.partial(jax.jit, compiler_options=COMPILER)
     def run(x):
         with qd.failures("nan"):
-            motion = assemble(name, x, order)
-            state = qd.steady_state(motion, solver)
-            heat = qd.ledger(motion, state).heat
-            jumps = {b: [(j.rate, j.operator.dense()) for j in js] for b, js in motion.jumps.items()}
+            generator = assemble(name, x, order)
+            state = qd.steady_state(generator, solver)
+            heat = qd.ledger(generator, state).heat
+            jumps = {b: [(j.rate, j.operator.dense()) for j in js] for b, js in generator.jumps.items()}
             reduced = [state.reduced(f"f{k}").dense() for k in range(len(SHAPES[name]))]
-            return state.dense(), motion.H.dense(), jumps, heat, reduced, state.rcond
+            return state.dense(), generator.H.dense(), jumps, heat, reduced, state.rcond
 
     return lambda x: jax.tree.map(np.asarray, run(jnp.asarray(x)))
 

@@ -41,10 +41,10 @@ def program(build, name, solver=None, times=tuple(TIMES)):
     @functools.partial(jax.jit, compiler_options=COMPILER)
     def run(states, *numbers):
         with qd.failures("nan"):
-            motion = build(name, *numbers)
-            seen = jax.vmap(lambda rho: qd.evolve(motion, rho, np.array(times), solver=solver).dense())(states)
-            end = qd.steady_state(motion)
-            return seen, end.dense(), end.rcond, motion.hamiltonian.dense()
+            generator = build(name, *numbers)
+            seen = jax.vmap(lambda rho: qd.evolve(generator, rho, np.array(times), solver=solver).dense())(states)
+            end = qd.steady_state(generator)
+            return seen, end.dense(), end.rcond, generator.hamiltonian.dense()
 
     def maps(*numbers):
         """The superoperators of all times on row-major vectors, the steady state, its condition, and H."""
@@ -178,8 +178,10 @@ def test_other_integrators_make_the_same_map(solver, counted):
     rng = np.random.default_rng(8)
     for _ in range(6):
         x = draw(rng)
-        motion = DEVICES["levels"](x)
-        L = unitary(motion.H.dense()) + sum(float(j.rate) * dissipator(j.operator.dense()) for js in motion.jumps.values() for j in js)
+        generator = DEVICES["levels"](x)
+        L = unitary(generator.H.dense()) + sum(
+            float(j.rate) * dissipator(j.operator.dense()) for js in generator.jumps.values() for j in js
+        )
         (Phi,), *_ = program(local, "levels", chosen, (1.1,))(x)
         close(Phi, expm(1.1 * L), tolerance, 1.0)
         check_channel(Phi, 10 * tolerance)

@@ -68,14 +68,14 @@ def response(name):
         return qd.secular(H, dict(zip(BATHS, zip(couplings, baths, strict=True), strict=True)))
 
     def flows(x, betas):
-        motion = build(x, betas)
-        return jnp.stack([qd.ledger(motion, qd.steady_state(motion)).heat[b] for b in BATHS])
+        generator = build(x, betas)
+        return jnp.stack([qd.ledger(generator, qd.steady_state(generator)).heat[b] for b in BATHS])
 
     @functools.partial(jax.jit, compiler_options=COMPILER)
     def run(x, beta):
         betas = jnp.full(3, beta)
-        motion = build(x, betas)
-        noise = [qd.cumulants(motion, None, b, order=2)[1] for b in BATHS]
+        generator = build(x, betas)
+        noise = [qd.cumulants(generator, None, b, order=2)[1] for b in BATHS]
         return flows(x, betas), -jax.jacfwd(flows, 1)(x, betas), jnp.stack(noise)
 
     return run
@@ -125,20 +125,20 @@ def dots(x, bias):
 
 def particle_flows(x, bias):
     """(particles, energy) that the left lead and the right lead bring."""
-    motion, N = dots(x, bias)
-    state = qd.steady_state(motion)
-    particles, energy = qd.currents(motion, state, N), qd.ledger(motion, state).heat
+    generator, N = dots(x, bias)
+    state = qd.steady_state(generator)
+    particles, energy = qd.currents(generator, state, N), qd.ledger(generator, state).heat
     return jnp.stack([f[b] for b in ("left", "right") for f in (particles, energy)])
 
 
 @functools.partial(jax.jit, compiler_options=COMPILER)
 def particle_response(x, beta, mu):
     bias = jnp.array([[beta * mu, beta]] * 2)
-    motion, N = dots(x, bias)
-    state = qd.steady_state(motion)
+    generator, N = dots(x, bias)
+    state = qd.steady_state(generator)
     slope = jax.jacrev(particle_flows, 1)(x, bias).reshape(4, 4) * jnp.array([1.0, -1.0, 1.0, -1.0])
-    noise = [qd.cumulants(motion, state, "left", of, order=2)[1] for of in (N, "energy")]
-    return state.dense(), motion.hamiltonian.dense(), N.dense(), particle_flows(x, bias), slope, jnp.stack(noise)
+    noise = [qd.cumulants(generator, state, "left", of, order=2)[1] for of in (N, "energy")]
+    return state.dense(), generator.hamiltonian.dense(), N.dense(), particle_flows(x, bias), slope, jnp.stack(noise)
 
 
 def test_particles_and_energy(counted):

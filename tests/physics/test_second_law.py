@@ -29,13 +29,13 @@ def chain(x, level, beta, mu):
     H = sum(h + h.dag for h in hops) + sum(x[12 + k] * n[i] @ n[j] for k, (i, j) in enumerate(pairs)) + x[18] * s.chain.n
     at = {"left": 0, "middle": 1, "right": 3}
     leads = {b: qd.FermionicLead(beta[k], mu[k], 0.1 + x[k] ** 2) for k, b in enumerate(at)}
-    motion = qd.Lindblad(H, {b: qd.lead_jumps(c[i], level[k], leads[b]) for k, (b, i) in enumerate(at.items())})
-    state = qd.steady_state(motion)
+    generator = qd.Lindblad(H, {b: qd.lead_jumps(c[i], level[k], leads[b]) for k, (b, i) in enumerate(at.items())})
+    state = qd.steady_state(generator)
     fixed = {b: (beta[k], (level[k] - mu[k]) * n[i]) for k, (b, i) in enumerate(at.items())}
-    flow = qd.currents(motion, state, s.chain.n)
-    counted = jnp.stack([qd.cumulants(motion, state, b, "quanta", order=1)[0] for b in at])
-    bare = jnp.stack([qd.current(motion, state, n[i], b) for b, i in at.items()])
-    return state.dense(), jnp.stack([flow[b] for b in at]), counted, bare, qd.entropy_production(motion, state, fixed)
+    flow = qd.currents(generator, state, s.chain.n)
+    counted = jnp.stack([qd.cumulants(generator, state, b, "quanta", order=1)[0] for b in at])
+    bare = jnp.stack([qd.current(generator, state, n[i], b) for b, i in at.items()])
+    return state.dense(), jnp.stack([flow[b] for b in at]), counted, bare, qd.entropy_production(generator, state, fixed)
 
 
 def test_grand_canonical_state_of_local_leads(counted):
@@ -143,11 +143,11 @@ def relaxing(name):
 
     @functools.partial(jax.jit, compiler_options=COMPILER)
     def run(x, beta, rho):
-        motion = build(x, beta)
-        run = qd.evolve(motion, rho, TIMES)
-        H = motion.hamiltonian
+        generator = build(x, beta)
+        run = qd.evolve(generator, rho, TIMES)
+        H = generator.hamiltonian
         free, energy = (run.map(f) for f in (lambda s: qd.free_energy(s.rho, H, 1 / beta), lambda s: s.expect(H)))
-        heat = run.map(lambda s: sum(qd.ledger(motion, s).heat.values()))
+        heat = run.map(lambda s: sum(qd.ledger(generator, s).heat.values()))
         return free, energy, heat, qd.free_energy(qd.gibbs(H, beta), H, 1 / beta)
 
     return run

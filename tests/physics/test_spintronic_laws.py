@@ -11,14 +11,14 @@ from qdiff.models.base import sharing
 
 RATES = ("TLm", "TLp", "TRm", "TRp", "Lm", "Lp")
 FLOWS = ("energy_increment", "particles_left", "particles_boson", "heat_left", "heat_right", "heat_bosons")
-FIGURES = (*FLOWS, "affinity", "entropy_production")
+MERITS = (*FLOWS, "affinity", "entropy_production")
 
 
 @jax.jit
 @jax.vmap
 def look(model):
     with sharing():
-        return {name: getattr(model, name)() for name in FIGURES} | {"imbalance": model.checks()["imbalance"]}
+        return {name: getattr(model, name)() for name in MERITS} | {"imbalance": model.checks()["imbalance"]}
 
 
 def random_points(seed, count=100):

@@ -25,20 +25,20 @@ def pair(coupling=0.5, cold=0.3, splitting=2.0):
     return qd.Lindblad(PAIR.a.up + splitting * PAIR.b.up + coupling * (HOP + HOP.dag), baths)
 
 
-def liouvillian(motion, only=None):
-    L = 0 if only else unitary(motion.hamiltonian.dense())
-    for label, jumps in motion.jumps.items():
+def liouvillian(generator, only=None):
+    L = 0 if only else unitary(generator.hamiltonian.dense())
+    for label, jumps in generator.jumps.items():
         for j in jumps if only in (None, label) else ():
             rates = np.atleast_1d(j.rate)
             for g, rate in enumerate(rates):
-                A = motion.out_of_frame(j.operator).dense() if j.groups is None else _member(motion, j, g)
+                A = generator.out_of_frame(j.operator).dense() if j.groups is None else _member(generator, j, g)
                 L = L + float(rate) * dissipator(A)
     return L
 
 
-def _member(motion, j, g):
+def _member(generator, j, g):
     values = np.where(np.array(j.groups) == g, np.asarray(j.operator.values), 0)
-    return motion.out_of_frame(qd.Operator(j.operator.pattern, values, j.operator.space)).dense()
+    return generator.out_of_frame(qd.Operator(j.operator.pattern, values, j.operator.space)).dense()
 
 
 def superoperators(strokes):
@@ -46,7 +46,7 @@ def superoperators(strokes):
     out = []
     for s in strokes:
         if isinstance(s, qd.Free):
-            out.append(expm(float(s.time) * liouvillian(s.motion)))
+            out.append(expm(float(s.time) * liouvillian(s.generator)))
         elif isinstance(s, qd.Unitary):
             U = s.operator.dense()
             out.append(np.kron(U, U.conj()))
@@ -74,11 +74,11 @@ def brute_limit(strokes, held):
     return out, inside[-2]
 
 
-def swapped(motion):
+def swapped(generator):
     """The pair with the two baths at each other's place."""
-    (am, ap), (bm, bp) = motion.jumps["a"], motion.jumps["b"]
+    (am, ap), (bm, bp) = generator.jumps["a"], generator.jumps["b"]
     return qd.Lindblad(
-        motion.H, {"b": [(bm.rate, PAIR.a.minus), (bp.rate, PAIR.a.plus)], "a": [(am.rate, PAIR.b.minus), (ap.rate, PAIR.b.plus)]}
+        generator.H, {"b": [(bm.rate, PAIR.a.minus), (bp.rate, PAIR.a.plus)], "a": [(am.rate, PAIR.b.minus), (ap.rate, PAIR.b.plus)]}
     )
 
 
@@ -116,17 +116,17 @@ def test_limit_cycles(name):
     close(abs(1 - complex(end.decay)), second, 1e-11)
     heat, measured, work = dict.fromkeys(end.heat, 0.0), 0.0, 0.0
     maps = superoperators(explicit)
-    H = [s for s in explicit if isinstance(s, qd.Free)][-1].motion.hamiltonian.dense()
+    H = [s for s in explicit if isinstance(s, qd.Free)][-1].generator.hamiltonian.dense()
     for stroke, rho, m in zip(explicit, states, maps, strict=True):
         if isinstance(stroke, qd.Free):
-            new = stroke.motion.hamiltonian.dense()
+            new = stroke.generator.hamiltonian.dense()
             work += np.trace((new - H) @ rho).real
-            H, L = new, liouvillian(stroke.motion)
+            H, L = new, liouvillian(stroke.generator)
             times, weights = np.polynomial.legendre.leggauss(40)
             for t, w in zip((times + 1) / 2 * float(stroke.time), weights / 2 * float(stroke.time), strict=True):
                 now = expm(t * L) @ rho.ravel()
                 for b in heat:
-                    heat[b] += w * np.trace(H @ (liouvillian(stroke.motion, b) @ now).reshape(rho.shape)).real
+                    heat[b] += w * np.trace(H @ (liouvillian(stroke.generator, b) @ now).reshape(rho.shape)).real
         else:
             change = np.trace(H @ ((m @ rho.ravel()).reshape(rho.shape) - rho)).real
             measured, work = measured + change * isinstance(stroke, qd.Measurement), work + change * isinstance(stroke, qd.Unitary)
@@ -180,7 +180,7 @@ def test_unselective_is_the_average_of_selective(measured, strength):
     free, _ = cycle.parts(coordinates)
     readings, trace = np.asarray(model.measurement().readings(coordinates)), coordinates.trace_weights
     x = np.asarray(coordinates.coordinates(SPACE.state(left="up", right=1)))
-    H = np.asarray(coordinates.covector(model.motion().H))
+    H = np.asarray(coordinates.covector(model.generator().H))
     branches, given = [x], []
     for _ in range(3):
         before = [b + np.asarray(free.change) @ b for b in branches]
@@ -289,7 +289,7 @@ def measured_with(strength):
 @pytest.mark.parametrize(
     ("wrong", "error", "said"),
     [
-        (lambda: qd.Cycle([]), ValueError, "at least one Free motion"),
+        (lambda: qd.Cycle([]), ValueError, "at least one Free stroke"),
         (lambda: qd.Cycle([PAIR.a.z]), TypeError, "one was Operator"),
         (lambda: qd.Free(pair(), 0.0), ValueError, "time must be a finite number above 0, but was 0"),
         (lambda: qd.Free(pair(), -1.0), ValueError, "time must be"),

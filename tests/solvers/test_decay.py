@@ -53,10 +53,10 @@ def test_a_damped_qubit_by_both_descriptions():
     """Its populations decay at emission + absorption; the Lindblad equation of the populations says so too."""
     qubit = qd.Space(qubit=qd.Spin()).qubit
     bath = qd.BosonicBath(1.0, 0.1)
-    motion = qd.Lindblad(qubit.z, {"bath": qd.thermal_jumps(qubit.minus, 2.0, bath)})
+    generator = qd.Lindblad(qubit.z, {"bath": qd.thermal_jumps(qubit.minus, 2.0, bath)})
     want = float(bath.emission(2.0) + bath.absorption(2.0))
-    close(qd.slowest_decay(motion), want, 1e-14)
-    close(qd.slowest_decay(qd.pauli(motion)), want, 1e-14)
+    close(qd.slowest_decay(generator), want, 1e-14)
+    close(qd.slowest_decay(qd.pauli(generator)), want, 1e-14)
 
 
 def test_the_local_lattice():
@@ -84,5 +84,5 @@ def test_failures():
         qd.slowest_decay(qd.Rates(np.zeros(3), {"a": [(1, 0, 1.0), (1, 2, 1.0)]}))
     with pytest.raises(qd.SolveError, match="the slowest decay is not defined"):
         qd.slowest_decay(qd.Rates(np.zeros(2), {"a": [(0, 1, 0.0), (1, 0, 0.0)]}))
-    with pytest.raises(TypeError, match="motion must be Rates or a Lindblad, but was float"):
+    with pytest.raises(TypeError, match="generator must be Rates or a Lindblad, but was float"):
         qd.slowest_decay(1.0)  # pyright: ignore[reportArgumentType]

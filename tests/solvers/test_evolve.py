@@ -31,7 +31,7 @@ def random_device(seed, dims=DIMS):
     return random_hermitian(rng, d), [(r, A / np.sqrt(d)) for r, A in zip((0.3, 0.1, 0.02), jumps, strict=True)], rho / np.trace(rho)
 
 
-def motion_of(space, H, jumps):
+def generator_of(space, H, jumps):
     return qd.Lindblad(space.operator(H), {"bath": [(r, space.operator(A)) for r, A in jumps]})
 
 
@@ -63,8 +63,8 @@ def test_random_devices_against_qutip(seed, dims, counted):
     s, rng = space_of(dims), np.random.default_rng(seed + 10)
     A, B = random_hermitian(rng, s.dim), rng.normal(size=(s.dim, s.dim)) + 1j * rng.normal(size=(s.dim, s.dim))
     want = mesolve(H, jumps, rho, TIMES, [qt.Qobj(A), qt.Qobj(B)])
-    motion, asked = motion_of(s, H, jumps), {"hermitian": s.operator(A), "other": s.operator(B)}
-    run = qd.evolve(motion, rho, TIMES, expect=asked, states=False)
+    generator, asked = generator_of(s, H, jumps), {"hermitian": s.operator(A), "other": s.operator(B)}
+    run = qd.evolve(generator, rho, TIMES, expect=asked, states=False)
     assert run.solver == "Propagator" and run.sector.size == s.dim**2
     # QuTiP is asked for 1e-11 of each step; some hundred of them leave 1e-9.
     close(run.expectations["hermitian"], want[0], 1e-9)
@@ -90,7 +90,7 @@ def test_every_solver_keeps_its_tolerance(name):
     H, jumps, rho = random_device(3, (2, 2, 2))
     s = space_of((2, 2, 2))
     L = unitary(H) + sum(r * dissipator(A) for r, A in jumps)
-    run = qd.evolve(motion_of(s, H, jumps), rho, TIMES, solver=solver)
+    run = qd.evolve(generator_of(s, H, jumps), rho, TIMES, solver=solver)
     want = np.stack([(expm(L * t) @ rho.ravel()).reshape(rho.shape) for t in TIMES])
     # Tolerances are those of one step, and of the largest population's order, one.
     close(run.dense(), want, 3 * tolerance, 1.0)
@@ -101,14 +101,17 @@ def test_every_solver_keeps_its_tolerance(name):
 @pytest.mark.slow
 def test_symmetric_device_in_its_sector():
     """Populations reach a small sector, a coherent superposition of different charges a larger one; both as QuTiP."""
-    s, motion = local_device(5)
-    H, jumps = np.asarray(motion.H.dense()), [(float(j.rate), np.asarray(j.operator.dense())) for js in motion.jumps.values() for j in js]
+    s, generator = local_device(5)
+    H, jumps = (
+        np.asarray(generator.H.dense()),
+        [(float(j.rate), np.asarray(j.operator.dense())) for js in generator.jumps.values() for j in js],
+    )
     level = qt.tensor(qt.basis(2, 0), qt.basis(2, 1), qt.basis(6, 2))
     other = qt.tensor(qt.basis(2, 1), qt.basis(2, 1), qt.basis(6, 0))
     sizes = []
     for ket in (level, (level + 1j * other).unit()):
         psi = ket.full()[:, 0]
-        run = qd.evolve(motion, psi, TIMES)
+        run = qd.evolve(generator, psi, TIMES)
         want = mesolve(H, jumps, np.outer(psi, psi.conj()), TIMES, [qt.Qobj(s.mode.n.dense()), qt.Qobj(s.mode.a.dense())])
         close(run.expect(s.mode.n), want[0], 1e-9)
         close(run.expect(s.mode.a), want[1], 1e-9, 1.0)
@@ -122,7 +125,7 @@ def test_symmetric_device_in_its_sector():
 
 def test_initial_states_in_every_form():
     """Operator, arrays real and complex, ket, mapping and State describe the same state and give the same evolution."""
-    s, motion = local_device(6)
+    s, generator = local_device(6)
     one = s.left.projector("up") @ s.right.projector("down") @ s.mode.projector(1)
     ket = np.zeros(s.dim)
     ket[np.argmax(np.diag(one.dense()))] = 1
@@ -138,20 +141,20 @@ def test_initial_states_in_every_form():
         {"mode": qd.Space(m=qd.Boson(6)).m.projector(1), "right": np.array([0, 1.0]), "left": np.diag([1.0, 0])},
         s.state(left="up", right="down", mode=1),
     ]
-    want = qd.evolve(motion, one, TIMES).populations("mode")
+    want = qd.evolve(generator, one, TIMES).populations("mode")
     for initial in forms:
-        close(qd.evolve(motion, initial, TIMES).populations("mode"), want, 1e-13)
+        close(qd.evolve(generator, initial, TIMES).populations("mode"), want, 1e-13)
     close(s.state(left=mixed, right="up", mode=0).reduced("left").dense(), mixed, 1e-15)
     # The stationary state of another generator starts the next evolution.
     before = qd.steady_state(local_device(7)[1])
-    close(qd.evolve(motion, before, [0.0]).dense()[0], before.dense(), 1e-13)
+    close(qd.evolve(generator, before, [0.0]).dense()[0], before.dense(), 1e-13)
 
 
 def test_start_and_a_single_time():
     """The initial state is that at `start`; a single time is an array of one; equal times are equal states."""
-    _, motion = local_device(6)
+    _, generator = local_device(6)
     initial = {"left": "up", "right": "up", "mode": 0}
-    one, late = qd.evolve(motion, initial, 1.5), qd.evolve(motion, initial, [4.0, 5.5], start=4.0)
+    one, late = qd.evolve(generator, initial, 1.5), qd.evolve(generator, initial, [4.0, 5.5], start=4.0)
     assert len(one) == 1 and one.populations().shape == (1, 24)
     close(late.dense()[1], one.dense()[0], 1e-13)
     assert float(late.populations("left")[0, 0]) == 1.0
@@ -176,43 +179,43 @@ def test_gibbs_states():
 
 def test_expectations_come_in_the_form_asked_for():
     """One operator, a list, a mapping; the same numbers as from the states, which need not be kept."""
-    s, motion = local_device(8)
+    s, generator = local_device(8)
     initial = {"left": "up", "right": "up", "mode": 0}
-    run = qd.evolve(motion, initial, TIMES, expect=s.mode.n)
+    run = qd.evolve(generator, initial, TIMES, expect=s.mode.n)
     assert run.expectations.shape == TIMES.shape
     close(run.expectations, run.expect(s.mode.n), 1e-14)
-    listed = qd.evolve(motion, initial, TIMES, expect=[s.mode.n, s.left.plus @ s.right.minus], states=False)
+    listed = qd.evolve(generator, initial, TIMES, expect=[s.mode.n, s.left.plus @ s.right.minus], states=False)
     close(listed.expectations[0], run.expectations, 1e-14)
     close(listed.expectations[1], run.expect(s.left.plus @ s.right.minus), 1e-13)
     close(listed.final, run.x[-1], 1e-14)
     with pytest.raises(ValueError, match="states were not kept"):
         listed.populations("mode")
-    assert qd.evolve(motion, initial, TIMES).expectations is None
+    assert qd.evolve(generator, initial, TIMES).expectations is None
 
 
 def test_snapshots_are_states():
     """A snapshot has currents, a ledger and expectation values; energy changes by what the baths bring."""
-    s, motion = local_device(8)
-    run = qd.evolve(motion, {"left": "up", "right": "up", "mode": 0}, np.array([0.3, 0.3 + 1e-4, 0.3 - 1e-4 + 2e-4]))
-    book = qd.ledger(motion, run[0])
-    energy = run.expect(motion.hamiltonian)
+    s, generator = local_device(8)
+    run = qd.evolve(generator, {"left": "up", "right": "up", "mode": 0}, np.array([0.3, 0.3 + 1e-4, 0.3 - 1e-4 + 2e-4]))
+    book = qd.ledger(generator, run[0])
+    energy = run.expect(generator.hamiltonian)
     assert float(book.imbalance) == pytest.approx(float(energy[1] - energy[0]) / 1e-4, rel=1e-3)
-    flows = run.map(lambda state: qd.heat_current(motion, state, "mode"))
-    close(flows[0], qd.heat_current(motion, run[0], "mode"), 1e-14)
+    flows = run.map(lambda state: qd.heat_current(generator, state, "mode"))
+    close(flows[0], qd.heat_current(generator, run[0], "mode"), 1e-14)
     assert flows.shape == (3,)
     close(run[1].dense(), run.dense()[1], 1e-14)
     close(run.dense("left")[1], run[1].reduced("left").dense(), 1e-14)
-    late = qd.evolve(motion, {"left": "up", "right": "up", "mode": 0}, 1e6)[0]
+    late = qd.evolve(generator, {"left": "up", "right": "up", "mode": 0}, 1e6)[0]
     assert late.residual < 1e-15 < run[0].residual and late.diagnostics()["smallest_eigenvalue"] > -1e-15
 
 
 def test_states_between_the_times():
     """At any time from the start on, of a constant generator, whatever the solver; before it, NaN."""
-    s, motion = local_device(9)
+    s, generator = local_device(9)
     initial = {"left": "up", "right": "up", "mode": 0}
-    exact = qd.evolve(motion, initial, [3.234], start=2.0, expect=s.mode.n)
+    exact = qd.evolve(generator, initial, [3.234], start=2.0, expect=s.mode.n)
     for solver in (None, qd.Explicit(), qd.Stiff(rtol=1e-5)):
-        run = qd.evolve(motion, initial, [2.0, 5.0], start=2.0, solver=solver)
+        run = qd.evolve(generator, initial, [2.0, 5.0], start=2.0, solver=solver)
         close(run.at(3.234).expect(s.mode.n), exact.expectations[0], 1e-12)
         assert np.isnan(run.at(1.9).expect(s.mode.n))
 
@@ -222,8 +225,8 @@ def test_diagnostics_show_what_goes_wrong():
     mode = qd.Space(mode=qd.Boson(5)).mode
 
     def run(n, solver=None):
-        motion = qd.Lindblad(mode.n, {"hot": [(0.1 * (n + 1), mode.a), (0.1 * n, mode.a.dag)]})
-        return qd.evolve(motion, {"mode": 0}, np.linspace(0, 30, 11), solver=solver).diagnostics()
+        generator = qd.Lindblad(mode.n, {"hot": [(0.1 * (n + 1), mode.a), (0.1 * n, mode.a.dag)]})
+        return qd.evolve(generator, {"mode": 0}, np.linspace(0, 30, 11), solver=solver).diagnostics()
 
     cold, hot, loose = run(0.001), run(2.0), run(2.0, qd.Explicit(rtol=3.0, atol=3.0))
     assert float(cold["edge_weight"]["mode"][0]) == pytest.approx(1e-12, rel=0.01)
@@ -249,44 +252,44 @@ def test_small_tails_keep_their_digits():
 @pytest.mark.parametrize("rate", [1e-6, 1.0, 300.0, 1e6])
 def test_decay_into_a_level_that_stays(rate):
     """One column of the generator is zero, however large the other."""
-    motion = qd.Lindblad(0.5 * q2.z, {"b": (rate, q2.minus)})
+    generator = qd.Lindblad(0.5 * q2.z, {"b": (rate, q2.minus)})
     for times in (np.array([1.0, 1.0]) / rate, np.array([60.0]) / rate, np.array([0.01, 1.0, 30.0]) / rate):
-        got = qd.evolve(motion, UP, times, solver=qd.Propagator()).expect(q2.up)
+        got = qd.evolve(generator, UP, times, solver=qd.Propagator()).expect(q2.up)
         close(got, np.exp(-rate * times), 1e-14, 1.0)
 
 
 @pytest.mark.parametrize("last", [1e6, 1e12, 5e12, 8e12])
 def test_short_and_very_long_times_together(last):
     """Each to rounding, though the short ones ask for more doublings than the long ones leave."""
-    motion = qd.Lindblad(0.5 * q2.z, {"b": [(0.5, q2.minus), (0.25, q2.plus)]})
+    generator = qd.Lindblad(0.5 * q2.z, {"b": [(0.5, q2.minus), (0.25, q2.plus)]})
     times = np.array([1e-3, 1.0, last])
-    found = qd.evolve(motion, UP, times, expect=q2.up, solver=qd.Propagator())
+    found = qd.evolve(generator, UP, times, expect=q2.up, solver=qd.Propagator())
     close(found.expectations, 1 / 3 + 2 / 3 * np.exp(-0.75 * times), 1e-14)
 
 
 def test_hugely_long_times_and_norms():
     """Rates of 1e8 beside 1e-4 until t = 1e4 (norm 4e12): no NaN, total probability one, the closed form of the slow decay."""
     atom = qd.Space(atom=qd.Levels(3)).atom
-    motion = qd.Lindblad(
+    generator = qd.Lindblad(
         atom.projector(2), {"b": [(1e8, atom.transition(1, 2)), (3e8, atom.transition(2, 1)), (1e-4, atom.transition(0, 1))]}
     )
-    run = qd.evolve(motion, {"atom": 1}, [1.0, 1e2, 1e4])
+    run = qd.evolve(generator, {"atom": 1}, [1.0, 1e2, 1e4])
     # The fast pair shares 1 : 3, so that level 0 fills at a quarter of the slow rate, up to 1e-12 of it.
     close(run.populations()[:, 0] / -np.expm1(-0.25e-4 * np.array([1.0, 1e2, 1e4])), np.ones(3), 1e-8)
     assert run.diagnostics()["trace_drift"] < 4e-15  # rounding of a sum
     with pytest.raises(qd.SolveError, match="too long for a propagator"):
-        qd.evolve(motion, {"atom": 1}, [1e6])
+        qd.evolve(generator, {"atom": 1}, [1e6])
 
 
 # ---- generators that depend on time ---------------------------------------------------------------------
 
 
 def drive(q, omega, rate):
-    def motion(t):
+    def generator(t):
         damping = rate * (1 + 0.5 * jnp.sin(t) ** 2)
         return qd.Lindblad(0.5 * q.z + 0.4 * jnp.cos(omega * t) * q.x, {"bath": [(damping, q.minus), (0.1, q.plus)]})
 
-    return motion
+    return generator
 
 
 @pytest.mark.parametrize("solver", [None, qd.Stiff(rtol=1e-7, atol=1e-9)])
@@ -303,7 +306,7 @@ def test_driven_qubit_against_qutip(solver):
     close(run.expectations[0], want[0], tolerance)
     close(run.expectations[1], want[1], tolerance, 1.0)
     assert run.solver == ("Explicit" if solver is None else "Stiff")
-    heat = run.map(lambda s: qd.heat_current(s.motion, s, "bath"))
+    heat = run.map(lambda s: qd.heat_current(s.generator, s, "bath"))
     now = drive(q, 1.3, 0.2)(TIMES[3])
     assert float(heat[3]) == pytest.approx(float(qd.heat_current(now, run[3], "bath")), rel=1e-12)
 
@@ -316,8 +319,8 @@ def test_structured_generators_in_time():
         swap = s.left.plus @ s.right.minus
         return qd.Lindblad(g * jnp.cos(t) * (swap + swap.dag), {"b": [(0.1, s.left.minus), (g, s.right.plus)]})
 
-    def run(motion):
-        return qd.evolve(motion, {"left": "up", "right": "down"}, TIMES, expect=s.left.up)
+    def run(generator):
+        return qd.evolve(generator, {"left": "up", "right": "down"}, TIMES, expect=s.left.up)
 
     plain, known = run(lambda t: build(t, 0.3)), run(lambda t: qd.structured(build)(t, 0.3))
     close(plain.expectations, known.expectations, 1e-9)
@@ -336,8 +339,8 @@ def test_batches(solver):
 
     @jax.jit
     def f(rate, last, p):
-        motion = qd.Lindblad(q.z + 0.3 * q.x, {"b": [(rate, q.minus), (0.1, q.plus)]})
-        return qd.evolve(motion, jnp.diag(jnp.stack([p, 1 - p])), jnp.stack([0.1, last]), solver=solver, expect=q.x).expectations
+        generator = qd.Lindblad(q.z + 0.3 * q.x, {"b": [(rate, q.minus), (0.1, q.plus)]})
+        return qd.evolve(generator, jnp.diag(jnp.stack([p, 1 - p])), jnp.stack([0.1, last]), solver=solver, expect=q.x).expectations
 
     rates, lasts, ps = jnp.array([0.1, 5.0, 0.0]), jnp.array([0.1, 3.0, 20.0]), jnp.array([0.0, 0.3, 1.0])
     with qd.failures("nan"):
@@ -350,8 +353,8 @@ BAR = """
 import jax, jax.numpy as jnp, qdiff as qd
 q = qd.Space(q=qd.Spin()).q
 def f(rate, shown=None):
-    motion = qd.Lindblad(q.z + 0.3 * q.x, {"b": [(rate, q.minus), (0.1, q.plus)]})
-    return qd.evolve(motion, {"q": "up"}, [0.0, 50.0], solver=SOLVER, expect=q.up, progress=shown).expectations[-1]
+    generator = qd.Lindblad(q.z + 0.3 * q.x, {"b": [(rate, q.minus), (0.1, q.plus)]})
+    return qd.evolve(generator, {"q": "up"}, [0.0, 50.0], solver=SOLVER, expect=q.up, progress=shown).expectations[-1]
 def shown(g, *x):
     with qd.progress():
         return g(*x)
@@ -385,17 +388,17 @@ CALL
 
 
 def test_progress_is_on_in_the_command_line(tmp_path):
-    """A figure that follows a long evolution shows its bar when it is evaluated from a shell, off standard output."""
+    """A figure of merit that follows a long evolution shows its bar when it is evaluated from a shell, off standard output."""
     (tmp_path / "device.py").write_text(
         "import qdiff as qd\n"
         "class Device(qd.Model):\n"
         "    rate: float = qd.parameter(0.2)\n"
-        "    @qd.figure(symbol='p', unit='1', source='-')\n"
+        "    @qd.merit(symbol='p', unit='1', source='-')\n"
         "    def late(self):\n"
         "        'Population.'\n"
         "        q = qd.Space(q=qd.Spin()).q\n"
-        "        motion = qd.Lindblad(q.z, {'b': (self.rate, q.minus)})\n"
-        "        return qd.evolve(motion, {'q': 'up'}, [5.0], solver=qd.Explicit(), expect=q.up).expectations[0]\n"
+        "        generator = qd.Lindblad(q.z, {'b': (self.rate, q.minus)})\n"
+        "        return qd.evolve(generator, {'q': 'up'}, [5.0], solver=qd.Explicit(), expect=q.up).expectations[0]\n"
     )
     command = [sys.executable, "-c", "from qdiff.cli.app import main; main()", "evaluate", f"{tmp_path}/device.py:Device", "--json"]
     done = subprocess.run(command, capture_output=True, text=True)
@@ -444,7 +447,7 @@ REFUSED = {
     "an unknown level": (lambda: qd.evolve(DECAY, {"q": "high"}, [1.0]), ValueError, "level of 'q' must be one of"),
     "a factor of the wrong shape": (lambda: qd.evolve(DECAY, {"q": np.eye(3)}, [1.0]), ValueError, "state of 'q' must be"),
     "a solver by name": (lambda: qd.evolve(DECAY, UP, [1.0], solver="tsit5"), TypeError, "solver must be Propagator"),
-    "no generator": (lambda: qd.evolve(q2.z, UP, [1.0]), TypeError, "motion must be a generator"),
+    "no generator": (lambda: qd.evolve(q2.z, UP, [1.0]), TypeError, "generator must be one such as"),
     "a function of no generator": (lambda: qd.evolve(lambda t: q2.z, UP, [1.0]), TypeError, "must return a Lindblad"),
     "an array to expect": (lambda: qd.evolve(DECAY, UP, [1.0], expect=np.eye(2)), TypeError, "expect must hold Operators"),
     "a larger operator to expect": (lambda: qd.evolve(DECAY, UP, [1.0], expect=local_device(1)[0].mode.n), ValueError, "expect must have"),
@@ -481,13 +484,13 @@ def test_secular_generators_in_time_are_refused():
 def test_a_constant_secular_generator():
     """A global equation evolves in its eigenbasis and is read in the original one."""
     s = qd.Space(a=qd.Spin(), b=qd.Spin())
-    motion = qd.secular(
+    generator = qd.secular(
         s.a.z + 0.7 * s.b.z + 0.3 * s.a.x @ s.b.x,
         {"hot": (s.a.x, qd.BosonicBath(0.2, qd.Ohmic(0.1))), "cold": (s.b.x, qd.BosonicBath(1.5, qd.Ohmic(0.2)))},
     )
-    run = qd.evolve(motion, {"a": "up", "b": "down"}, [0.0, 1.0, 1e4], expect=s.a.z)
+    run = qd.evolve(generator, {"a": "up", "b": "down"}, [0.0, 1.0, 1e4], expect=s.a.z)
     assert float(run.expectations[0]) == pytest.approx(1.0, abs=1e-14)
-    close(run.expectations[-1], qd.steady_state(motion).expect(s.a.z), 1e-12)
+    close(run.expectations[-1], qd.steady_state(generator).expect(s.a.z), 1e-12)
     close(run.populations("a")[:, 0] * 2 - 1, run.expectations, 1e-13)
 
 
@@ -567,11 +570,11 @@ def test_late_times_meet_the_steady_state(name, model):
     state = jax.jit(lambda m: m.steady())(model)
     if not isinstance(state, qd.State):
         pytest.skip("this model's stationary state is no density matrix")
-    motion = state.motion
-    relaxed = qd.relax(motion, tolerance=1e-6)
+    generator = state.generator
+    relaxed = qd.relax(generator, tolerance=1e-6)
     times = jnp.array([float(relaxed.time), 40 / float(relaxed.gap)])
-    dim = motion.H.size
-    run = qd.evolve(motion, np.eye(dim) / dim, times)
+    dim = generator.H.size
+    run = qd.evolve(generator, np.eye(dim) / dim, times)
     want = np.asarray(state.populations())
     first, last = np.asarray(run.populations())
     # The steady state is known to 1e-13; half the sum of differences is the trace distance of the populations.

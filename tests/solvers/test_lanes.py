@@ -71,13 +71,13 @@ def resonator(damping, detuning):
 @pytest.mark.parametrize("damping", [0.1, 1e-9])
 def test_a_batch_is_the_loop(damping):
     """States and gradients of a batch equal those one by one (1e-11)."""
-    s, motion = resonator(damping, 1.0)
-    sector = reach(motion)
+    s, generator = resonator(damping, 1.0)
+    sector = reach(generator)
     assert linear.block_plan(sector).width <= 8
 
     def f(x):
-        motion = resonator(damping * x[0], x[1])[1]
-        values = sector.values(motion)
+        generator = resonator(damping * x[0], x[1])[1]
+        values = sector.values(generator)
         state, rcond, residual = null_vector.null_vector(sector, values, BlockTridiagonal())
         return jnp.arange(sector.size) @ state, (rcond, residual)
 
@@ -117,8 +117,8 @@ def test_good_lanes_stay_good():
 
 def test_nested_batches():
     """vmap of vmap is the loop, 1e-12."""
-    s, motion = resonator(0.1, 1.0)
-    sector = reach(motion)
+    s, generator = resonator(0.1, 1.0)
+    sector = reach(generator)
     xs = jnp.asarray(np.random.default_rng(0).uniform(0.8, 1.2, (2, 3, 2)))
 
     def f(x):
@@ -131,8 +131,8 @@ def test_nested_batches():
 @pytest.mark.slow
 def test_nested_batches_forward_and_second_order():
     """vmap of vmap, forward mode and the Hessian in a batch, all equal to the loop (1e-10)."""
-    s, motion = resonator(0.1, 1.0)
-    sector = reach(motion)
+    s, generator = resonator(0.1, 1.0)
+    sector = reach(generator)
 
     def f(x):
         values = sector.values(resonator(0.1 * x[0], x[1])[1])
@@ -172,7 +172,7 @@ def test_blocks_of_up_to_eight_are_written_out(width):
     """A batch of them runs in lanes; wider ones would take long to compile."""
     s = qd.Space(atom=qd.Levels(width), ladder=qd.Rotor(0, 20))
     around = sum(s.atom.transition((k + 1) % width, k) for k in range(width))
-    motion = qd.Lindblad(0.3 * s.ladder.L, {"atom": (0.5, around), "ladder": [(1.0, s.ladder.E), (1.5, s.ladder.E.dag)]})
-    sector = reach(motion)
+    generator = qd.Lindblad(0.3 * s.ladder.L, {"atom": (0.5, around), "ladder": [(1.0, s.ladder.E), (1.5, s.ladder.E.dag)]})
+    sector = reach(generator)
     assert linear.block_plan(sector).width == width
     assert (BlockTridiagonal().many(sector) is not None) == (width <= 8)

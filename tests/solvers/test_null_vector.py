@@ -44,9 +44,9 @@ def test_birth_death_chain_over_twelve_decades(name, n):
     rng = np.random.default_rng(n)
     up = 10.0 ** rng.uniform(-6, 6, n - 1)
     down = up * np.exp(rng.normal(size=n - 1))
-    _, motion = chain(jnp.asarray(up), jnp.asarray(down))
+    _, generator = chain(jnp.asarray(up), jnp.asarray(down))
     with qd.failures("nan"):
-        state = qd.steady_state(motion, SOLVERS[name])
+        state = qd.steady_state(generator, SOLVERS[name])
     if np.isnan(float(state.x[0])):
         assert float(state.rcond) < 1e-12  # refused because it cannot be told from two states: no wrong number
         return
@@ -58,9 +58,9 @@ def test_birth_death_chain_over_nine_decades_is_solved():
     rng = np.random.default_rng(0)
     up = 10.0 ** rng.uniform(-4.5, 4.5, 40)
     down = up * np.exp(0.5 * rng.normal(size=40))
-    _, motion = chain(jnp.asarray(up), jnp.asarray(down))
+    _, generator = chain(jnp.asarray(up), jnp.asarray(down))
     for solver in SOLVERS.values():
-        state = qd.steady_state(motion, solver)
+        state = qd.steady_state(generator, solver)
         close(state.populations(), product_formula(up, down), min(1e-6, 1e-16 / float(state.rcond)))
 
 
@@ -75,18 +75,18 @@ def banded(seed, n=12):
 
     hop, one, two, diag = band(1, complex), band(1), band(2), band(0)
 
-    def motion(x):
+    def generator(x):
         H = x[0] * (hop + hop.dag) + 0.5 * diag
         return qd.Lindblad(H, {"a": (x[1] ** 2, one), "b": (0.1 + x[2] ** 2, two.dag), "c": [(0.3, one.dag), (x[0] ** 2, diag)]})
 
-    return s, motion
+    return s, generator
 
 
 @pytest.mark.parametrize("seed", [0, 1])
 def test_solvers_agree(seed):
     """Every solver gives the same state of 144 real unknowns in levels of 22 to 1e-13, and the same error estimates."""
-    s, motion = banded(seed)
-    states = [qd.steady_state(motion(jnp.array([0.6, 0.8, 0.5])), SOLVERS[k]) for k in ("dense", "block", "chosen")]
+    s, generator = banded(seed)
+    states = [qd.steady_state(generator(jnp.array([0.6, 0.8, 0.5])), SOLVERS[k]) for k in ("dense", "block", "chosen")]
     assert states[0].sector.size == 144 and float(states[0].rcond) > 0.01
     for other in states[1:]:
         close(other.x, states[0].x, 1e-13)
@@ -96,10 +96,10 @@ def test_solvers_agree(seed):
 @pytest.mark.parametrize("name", [pytest.param("dense", marks=pytest.mark.slow), "block"])
 def test_derivatives_of_a_random_generator(name):
     """Forward = reverse, second order symmetric and equal to differences, vmap of the gradient equals the loop."""
-    s, motion = banded(3, 6)
+    s, generator = banded(3, 6)
 
     def f(x):
-        return qd.steady_state(motion(x), SOLVERS[name]).expect(s.w.L2)
+        return qd.steady_state(generator(x), SOLVERS[name]).expect(s.w.L2)
 
     x = np.array([0.6, 0.8, 0.5])
     grad = jax.jit(jax.grad(f))
@@ -130,9 +130,9 @@ def test_derivative_over_stiff_rates():
 
 def test_wrong_use_is_refused():
     """A solver by name, and something that is no generator, are refused with what they must be."""
-    s, motion = banded(0, 3)
+    s, generator = banded(0, 3)
     with pytest.raises(TypeError, match="Dense"):
-        qd.steady_state(motion(np.ones(3)), "dense")
+        qd.steady_state(generator(np.ones(3)), "dense")
     with pytest.raises(TypeError, match="Lindblad"):
         qd.steady_state(s.w.L)
 
@@ -151,10 +151,10 @@ def test_a_nan_is_not_a_state():
 def test_which_solver_is_chosen():
     """Blocks where a sector is a long chain of small ones; one factorisation where it is small, or all of one piece."""
     rng = np.random.default_rng(0)
-    long, short = (qd.models.RotorEngine(l_min=-m, l_max=m).motion() for m in (40, 2))
+    long, short = (qd.models.RotorEngine(l_min=-m, l_max=m).generator() for m in (40, 2))
     space = qd.Space(atom=qd.Levels(12))
     jumps = [space.operator(rng.normal(size=(12, 12))) for _ in range(2)]
     mixed = qd.Lindblad(space.operator(np.diag(np.arange(12.0))), {"b": jumps})
-    for motion, kind, least in ((long, qd.BlockTridiagonal, 61), (short, qd.Dense, 0), (mixed, qd.Dense, 61)):
-        sector = reach(motion)
+    for generator, kind, least in ((long, qd.BlockTridiagonal, 61), (short, qd.Dense, 0), (mixed, qd.Dense, 61)):
+        sector = reach(generator)
         assert isinstance(choose(sector), kind) and sector.size >= least, (kind, sector.size)

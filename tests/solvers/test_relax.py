@@ -16,23 +16,23 @@ def driven(x):
     return qd.Lindblad(w * Q.z + c * Q.x, {"b": [(down, Q.minus), (up, Q.plus)]})
 
 
-def matrix(motion, state):
+def matrix(generator, state):
     """The sector's dense matrix, by NumPy."""
     sector = state.sector
     G = np.zeros((sector.size,) * 2)
-    G[sector.target, sector.source] = np.asarray(sector.values(motion))
+    G[sector.target, sector.source] = np.asarray(sector.values(generator))
     return G
 
 
 def test_thermal_qubit():
     """Populations relax at G = down + up, coherences at G/2 + 2 i w; the time is the logarithm of the distance."""
-    motion = qd.Lindblad(0.7 * Q.z, {"b": [(0.5, Q.minus), (0.1, Q.plus)]})
-    found = qd.relax(motion, {"q": "up"}, tolerance=1e-4)
+    generator = qd.Lindblad(0.7 * Q.z, {"b": [(0.5, Q.minus), (0.1, Q.plus)]})
+    found = qd.relax(generator, {"q": "up"}, tolerance=1e-4)
     p = 0.1 / 0.6
     assert float(found.gap) == pytest.approx(0.6, rel=1e-14) and found.rates.shape == (1,)
     assert float(found.time) == pytest.approx(np.log((1 - p) / 1e-4) / 0.6, rel=1e-5)
     assert float(found.excitation[0]) == pytest.approx(2 * (1 - p), rel=1e-12)
-    plus = qd.relax(motion, np.ones(2) / np.sqrt(2))
+    plus = qd.relax(generator, np.ones(2) / np.sqrt(2))
     close(plus.rates, [0.3, 0.3, 0.6], 1e-14)
     close(np.sort(plus.frequencies), [-1.4, 0, 1.4], 1e-14)
     # rho holds the coherence 1/2 (trace norm one) and 1/2 - p of population on each level.
@@ -43,30 +43,30 @@ def test_thermal_qubit():
 def test_modes_against_numpy():
     """The slowest eight rates and frequencies of the rotor engine are NumPy's; the state is the steady one."""
     model = qd.models.RotorEngine(lam=0.4, gamma=0.02, l_min=-3, l_max=3)
-    motion = model.motion()
-    found = qd.relax(motion, model.start(), count=8)
-    want = np.linalg.eigvals(matrix(motion, found.final))
+    generator = model.generator()
+    found = qd.relax(generator, model.start(), count=8)
+    want = np.linalg.eigvals(matrix(generator, found.final))
     want = want[np.argsort(-want.real)][1:9]
     close(found.rates, -want.real, 1e-10)
     close(np.sort(np.abs(found.frequencies)), np.sort(np.abs(want.imag)), 1e-9, 1.0)
-    close(found.final.dense(), qd.steady_state(motion).dense(), 1e-12)
+    close(found.final.dense(), qd.steady_state(generator).dense(), 1e-12)
 
 
 def test_the_time_is_when_the_distance_falls():
     """Just before it the trace distance is above the tolerance, at it and later below."""
     model = qd.models.RotorEngine(lam=0.4, gamma=0.02, l_min=-2, l_max=3)
-    motion, initial = model.motion(), model.start()
-    found = qd.relax(motion, initial, tolerance=1e-2)
+    generator, initial = model.generator(), model.start()
+    found = qd.relax(generator, initial, tolerance=1e-2)
     end = np.asarray(found.final.dense())
-    run = qd.evolve(motion, initial, float(found.time) * np.array([0.999, 1.001, 2.0]))
+    run = qd.evolve(generator, initial, float(found.time) * np.array([0.999, 1.001, 2.0]))
     distance = [np.abs(np.linalg.eigvalsh(r - end)).sum() / 2 for r in np.asarray(run.dense())]
     assert distance[0] > 1e-2 > distance[1] > distance[2]
 
 
 def test_a_state_that_has_arrived():
     """From the stationary state itself the time is zero."""
-    motion = driven((1.0, 0.3, 0.5, 0.1))
-    assert float(qd.relax(motion, qd.steady_state(motion)).time) == 0.0
+    generator = driven((1.0, 0.3, 0.5, 0.1))
+    assert float(qd.relax(generator, qd.steady_state(generator)).time) == 0.0
 
 
 def test_gradients_of_the_gap():
@@ -101,10 +101,10 @@ def test_where_the_gap_has_no_derivative():
 def test_several_stationary_states():
     """Two wells that do not exchange: refused without an initial state, relaxed within one with it."""
     atom = qd.Space(atom=qd.Levels(4)).atom
-    motion = qd.Lindblad(atom.projector(1), {"b": [(0.3, atom.transition(0, 1)), (0.7, atom.transition(2, 3))]})
+    generator = qd.Lindblad(atom.projector(1), {"b": [(0.3, atom.transition(0, 1)), (0.7, atom.transition(2, 3))]})
     with pytest.raises(qd.NotUnique):
-        qd.relax(motion)
-    found = qd.relax(motion, {"atom": 1})
+        qd.relax(generator)
+    found = qd.relax(generator, {"atom": 1})
     assert float(found.gap) == pytest.approx(0.3, rel=1e-14)
     close(found.final.populations(), [1, 0, 0, 0], 1e-13)
 
@@ -116,21 +116,21 @@ def test_several_stationary_states():
 def test_refused(given, said):
     with pytest.raises(ValueError, match=said):
         qd.relax(driven((1.0, 0.3, 0.5, 0.1)), **given)
-    with pytest.raises(TypeError, match="motion must be"):
+    with pytest.raises(TypeError, match="generator must be"):
         qd.relax(Q.z)
 
 
 def test_what_is_taken_if_nothing_is_said():
     """The maximally mixed state, four modes; one mode if one is asked for, and no half ones."""
     model = qd.models.RotorEngine(lam=0.4, gamma=0.02, l_min=-2, l_max=2)
-    motion = model.motion()
-    found, said = qd.relax(motion), qd.relax(motion, np.eye(motion.H.size) / motion.H.size, count=6)
+    generator = model.generator()
+    found, said = qd.relax(generator), qd.relax(generator, np.eye(generator.H.size) / generator.H.size, count=6)
     assert found.rates.shape == (4,) and said.rates.shape == (6,)
     close(found.rates, said.rates[:4], 1e-10)
     close(found.time, said.time, 1e-6)
-    assert qd.relax(motion, count=1).rates.shape == (1,)
+    assert qd.relax(generator, count=1).rates.shape == (1,)
     with pytest.raises(ValueError, match="count must be a positive integer, but was 2.5"):
-        qd.relax(motion, count=2.5)  # pyright: ignore[reportArgumentType]
+        qd.relax(generator, count=2.5)  # pyright: ignore[reportArgumentType]
 
 
 @pytest.mark.parametrize("slow", [1e-9, 1e-6, 1e-2])
@@ -138,9 +138,9 @@ def test_a_slow_mode_keeps_its_digits(slow):
     """Beside one that is 1e9 times as fast, to 1e-12 of itself; and its oscillating neighbours likewise."""
     pair = qd.Space(a=qd.Spin(), b=qd.Spin())
     jumps = {"a": [(1.3, pair.a.minus), (0.4, pair.a.plus)], "b": [(2 * slow, pair.b.minus), (slow, pair.b.plus)]}
-    motion = qd.Lindblad(pair.a.up + 0.3 * slow * pair.b.up, jumps)
+    generator = qd.Lindblad(pair.a.up + 0.3 * slow * pair.b.up, jumps)
     start = np.kron(np.diag([0.5, 0.5]), np.array([[0.6, 0.2], [0.2, 0.4]]))
-    found = qd.relax(motion, start, count=3)
+    found = qd.relax(generator, start, count=3)
     assert float(found.gap) == pytest.approx(1.5 * slow, rel=1e-12)
     assert np.sort(found.rates) == pytest.approx([1.5 * slow, 1.5 * slow, 3 * slow], rel=1e-12)
     assert np.sort(np.abs(found.frequencies)) == pytest.approx([0.0, 0.3 * slow, 0.3 * slow], abs=3e-16)  # rounded beside energies of one

@@ -29,16 +29,16 @@ def ladder(down, up=None, stages=14, tunnelling=TUNNELLING, dots=3):
     return s, qd.Lindblad(half + half.dag, {"emission": [(down, emit), (3 * down if up is None else up, emit.dag)]})
 
 
-def solved(motion, solver=None):
+def solved(generator, solver=None):
     """State, reciprocal condition and residual of one solver."""
-    sector = reach(motion)
-    return null_vector(sector, sector.values(motion), solver or choose(sector))
+    sector = reach(generator)
+    return null_vector(sector, sector.values(generator), solver or choose(sector))
 
 
-def first_attempt(motion):
+def first_attempt(generator):
     """State and residual of the elimination without exchanged rows, and whether they are taken to be good."""
-    sector = reach(motion)
-    values = sector.values(motion)[:, None]
+    sector = reach(generator)
+    values = sector.values(generator)[:, None]
     many = BlockTridiagonal().many(sector)
     factors = many.factor(values)
     (x, _, residual), good = _by_iteration(sector, values, lambda r: many.solve(factors, r))
@@ -48,8 +48,8 @@ def first_attempt(motion):
 @jax.jit
 def all_ways(damping):
     """The first attempt, the chosen solver and the dense one, from the same rounded rates."""
-    motion = ladder(damping)[1]
-    return first_attempt(motion), solved(motion), solved(motion, qd.Dense())
+    generator = ladder(damping)[1]
+    return first_attempt(generator), solved(generator), solved(generator, qd.Dense())
 
 
 def test_state():
@@ -67,13 +67,13 @@ def test_state():
 def test_state_is_qutips(counted):
     """1e-9 of QuTiP's, whose elimination is of the whole Liouvillian."""
     n, damping = 12, 1e-3
-    _, motion = ladder(damping, stages=n)
+    _, generator = ladder(damping, stages=n)
     emit = qutip.tensor(qutip.Qobj(np.eye(n, k=-1)), qutip.basis(3, 2) * qutip.basis(3, 1).dag())
     half = sum(c * qutip.basis(3, a) * qutip.basis(3, b).dag() for (a, b), c in TUNNELLING.items())
     H = qutip.tensor(qutip.qeye(n), half + half.dag())
     want = qutip.steadystate(H, [np.sqrt(damping) * emit, np.sqrt(3 * damping) * emit.dag()])
     counted("oracle comparisons")
-    close(qd.steady_state(motion).rho.dense(), want.full(), 1e-9)
+    close(qd.steady_state(generator).rho.dense(), want.full(), 1e-9)
 
 
 def test_the_first_attempt_knows_when_it_is_good():
@@ -86,8 +86,8 @@ def test_the_first_attempt_knows_when_it_is_good():
 
 
 def current(x):
-    s, motion = ladder(jnp.exp(x[0]), jnp.exp(x[1]), tunnelling={(0, 1): x[2], (0, 2): -0.9, (1, 2): 0.16j * x[3]})
-    state = qd.steady_state(motion)
+    s, generator = ladder(jnp.exp(x[0]), jnp.exp(x[1]), tunnelling={(0, 1): x[2], (0, 2): -0.9, (1, 2): 0.16j * x[3]})
+    state = qd.steady_state(generator)
     return state.expect(s.stage.L) + state.expect(s.dot.transition(0, 0))
 
 
@@ -136,9 +136,9 @@ def test_random_ladders(counted):
     """The chosen solver finds what the dense one does, 1e-16/rcond, wherever that tells the state from a slow decay."""
     different = 0
     for seed in range(12):
-        motion = random_ladder(seed)
-        sector = reach(motion)
-        (x, rcond, residual), (want, right, _) = solved(motion), solved(motion, qd.Dense())
+        generator = random_ladder(seed)
+        sector = reach(generator)
+        (x, rcond, residual), (want, right, _) = solved(generator), solved(generator, qd.Dense())
         if right > 1e-11:
             counted("random systems")
             different += not isinstance(choose(sector), qd.Dense)
@@ -149,9 +149,9 @@ def test_random_ladders(counted):
 
 def test_at_a_frequency():
     """(G - i omega) z = r and its transpose, where next to nothing is damped: dense complex algebra, 1e-9."""
-    _, motion = ladder(1e-4)
-    sector = reach(motion)
-    values = sector.values(motion)
+    _, generator = ladder(1e-4)
+    sector = reach(generator)
+    values = sector.values(generator)
     x = null_vector(sector, values, qd.Dense())[0]
     r = np.random.default_rng(0).normal(size=sector.size)
     r = r - np.asarray(x) * (sector.trace_weights @ r)
@@ -173,15 +173,15 @@ def test_wide_levels(dots):
     pairs = [(a, b) for a in range(dots) for b in range(a + 1, dots)]
     tunnelling = {at: complex(*rng.normal(size=2)) for at in pairs}
 
-    def motion(damping):
+    def generator(damping):
         return ladder(damping, 2e-4, tunnelling=tunnelling, dots=dots, stages=9)
 
-    s, one = motion(1e-4)
+    s, one = generator(1e-4)
     assert linear.block_plan(reach(one)).width > 8
     close(solved(one, BlockTridiagonal())[0], solved(one, qd.Dense())[0], 1e-13)
 
     def stage(damping, solver):
-        return qd.steady_state(motion(damping)[1], solver).expect(s.stage.L)
+        return qd.steady_state(generator(damping)[1], solver).expect(s.stage.L)
 
     both = jax.jit(jax.value_and_grad(lambda damping: stage(damping, BlockTridiagonal())))
     found, alone = jax.vmap(both)(jnp.array([1e-4, 3e-4])), jax.value_and_grad(lambda damping: stage(damping, qd.Dense()))(3e-4)

@@ -27,7 +27,7 @@ class Comb(qd.Model):
     def all_heights(self):
         return jnp.full(3, self.height) if self.heights is None else self.heights
 
-    @qd.figure(symbol="F", unit="1", source="a test")
+    @qd.merit(symbol="F", unit="1", source="a test")
     def fit(self):
         """A paraboloid with its top at (0.3, 0.6, 3) and a slope of 0.2."""
         return -jnp.sum((self.all_heights() - jnp.array([0.3, 0.6, 3.0])) ** 2) - (self.slope - 0.2) ** 2

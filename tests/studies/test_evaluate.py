@@ -1,4 +1,4 @@
-"""`evaluate` against the figures' own methods and `jax.grad`."""
+"""`evaluate` against the merits' own methods and `jax.grad`."""
 
 import jax
 import jax.numpy as jnp
@@ -16,28 +16,28 @@ class Damped(qd.Model):
     solved = []  # noqa: RUF012  (counts how often the state is solved for)
 
     @qd.structured
-    def motion(self):
+    def generator(self):
         qubit = qd.Space(qubit=qd.Spin()).qubit
         return qd.Lindblad(self.gap / 2 * qubit.z, {"bath": qd.thermal_jumps(qubit.minus, self.gap, qd.BosonicBath(self.beta, self.rate))})
 
     @qd.shared
     def steady(self):
         self.solved.append(1)
-        return qd.steady_state(self.motion())
+        return qd.steady_state(self.generator())
 
-    @qd.figure(symbol="p", unit="1", source="none")
+    @qd.merit(symbol="p", unit="1", source="none")
     def excited(self):
-        return self.steady().expect(self.motion().space.qubit.up)
+        return self.steady().expect(self.generator().space.qubit.up)
 
-    @qd.figure(symbol="p^2", unit="1", source="none")
+    @qd.merit(symbol="p^2", unit="1", source="none")
     def square(self):
         return self.excited() ** 2
 
-    @qd.figure(symbol="P", unit="1", source="none")
+    @qd.merit(symbol="P", unit="1", source="none")
     def populations(self):
         return self.steady().populations()
 
-    @qd.figure(symbol="x", unit="1", source="none")
+    @qd.merit(symbol="x", unit="1", source="none")
     def undefined(self):
         return jnp.log(self.rate - self.rate - 1)
 
@@ -50,13 +50,13 @@ class Checked(Damped):
         return {**checks, "words": "cold" if checks["cold"] else "warm"}
 
 
-def test_figures_are_those_of_the_methods():
+def test_merits_are_those_of_the_methods():
     device = Damped(beta=1.5)
     found = qd.evaluate(device)
-    assert list(found.figures) == ["excited", "square", "populations", "undefined"]
+    assert list(found.merits) == ["excited", "square", "populations", "undefined"]
     for name in ("excited", "square", "populations"):
-        np.testing.assert_allclose(found.figures[name], getattr(device, name)(), rtol=1e-14)
-    assert found.figures["excited"] == pytest.approx(1 / (1 + np.exp(1.5)), rel=1e-14)
+        np.testing.assert_allclose(found.merits[name], getattr(device, name)(), rtol=1e-14)
+    assert found.merits["excited"] == pytest.approx(1 / (1 + np.exp(1.5)), rel=1e-14)
     assert found.parameters == {"gap": 1.0, "beta": 1.5, "rate": 0.1}
     assert found.gradients == {}
     assert found.diagnostics == {}
@@ -74,7 +74,7 @@ def test_gradients_are_those_of_grad():
     assert found.gradients["excited"]["gap"] == pytest.approx(-2 * p * (1 - p), rel=1e-13)
 
 
-def test_one_state_for_all_figures_and_checks():
+def test_one_state_for_all_merits_and_checks():
     Damped.solved.clear()
     found = qd.evaluate(Checked(gap=0.9), ["excited", "square", "populations"])
     assert len(Damped.solved) == 1
@@ -83,14 +83,14 @@ def test_one_state_for_all_figures_and_checks():
     assert found.diagnostics["residual"] < 1e-14
 
 
-def test_one_figure_by_name():
-    assert list(qd.evaluate(Damped(), "square").figures) == ["square"]
+def test_one_merit_by_name():
+    assert list(qd.evaluate(Damped(), "square").merits) == ["square"]
 
 
-def test_undefined_figure_stays_nan():
+def test_undefined_merit_stays_nan():
     found = qd.evaluate(Damped(), ["undefined", "excited"])
-    assert np.isnan(found.figures["undefined"])
-    assert found.figures["excited"] == pytest.approx(1 / (1 + np.exp(2)), rel=1e-14)
+    assert np.isnan(found.merits["undefined"])
+    assert found.merits["excited"] == pytest.approx(1 / (1 + np.exp(2)), rel=1e-14)
 
 
 def test_failed_solve_is_an_error_with_its_reason():
@@ -104,9 +104,9 @@ def test_failed_solve_in_a_method_has_the_same_reason():
 
 
 def test_wrong_use():
-    with pytest.raises(ValueError, match="Damped has no figure 'excitd'; did you mean 'excited'\\? It has excited, square"):
+    with pytest.raises(ValueError, match="Damped has no figure of merit 'excitd'; did you mean 'excited'\\? It has excited, square"):
         qd.evaluate(Damped(), ["excitd"])
     with pytest.raises(TypeError, match="model must be a Model"):
         qd.evaluate(Damped)  # pyright: ignore[reportArgumentType]
     with pytest.raises(TypeError, match="concrete values"):
-        jax.jit(lambda d: qd.evaluate(d, ["excited"]).figures)(Damped())
+        jax.jit(lambda d: qd.evaluate(d, ["excited"]).merits)(Damped())

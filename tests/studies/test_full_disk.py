@@ -16,11 +16,11 @@ import qdiff as qd
 class Hill(qd.Model):
     x: float = qd.parameter(0.0)
 
-    @qd.figure(symbol="h", unit="1", source="a test")
+    @qd.merit(symbol="h", unit="1", source="a test")
     def height(self):
         return 3 - (self.x - 0.25) ** 2
 
-    @qd.figure(symbol="v", unit="1", source="a test")
+    @qd.merit(symbol="v", unit="1", source="a test")
     def heights(self):
         return self.height() * np.arange(40.0)
 

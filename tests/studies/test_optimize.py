@@ -18,7 +18,7 @@ UNIT = {"x": (0, 1), "y": (0, 1)}
 
 
 def scalar(method):
-    return qd.figure(symbol="F", unit="energy", source="a test")(method)
+    return qd.merit(symbol="F", unit="energy", source="a test")(method)
 
 
 class Toy(qd.Model):
@@ -100,12 +100,12 @@ class Toy(qd.Model):
         return jnp.stack([self.x, self.y])
 
 
-def best(figure, over=UNIT, **options):
-    return qd.optimize(Toy(), figure, over, **{"starts": 8, "steps": 30, **options})
+def best(merit, over=UNIT, **options):
+    return qd.optimize(Toy(), merit, over, **{"starts": 8, "steps": 30, **options})
 
 
 @pytest.mark.parametrize(
-    ("figure", "minimize", "value", "at", "bounds"),
+    ("merit", "minimize", "value", "at", "bounds"),
     [
         ("hill", False, 1.0, (0.3, 0.6), {}),
         ("bound", False, 1.0, (1.0, 0.5), {"x": "high"}),
@@ -120,8 +120,8 @@ def best(figure, over=UNIT, **options):
         ("valley", False, 0.0, (0.3, None), {}),
     ],
 )
-def test_exact_optima(figure, minimize, value, at, bounds):
-    found = best(figure, minimize=minimize)
+def test_exact_optima(merit, minimize, value, at, bounds):
+    found = best(merit, minimize=minimize)
     assert found.converged and found.message == "converged"
     assert found.value == pytest.approx(value, abs=1e-13)
     for name, want in zip("xy", at, strict=True):
@@ -156,7 +156,7 @@ def test_a_curved_valley_and_many_hills_from_any_seed(seed):
     assert found.value == pytest.approx(np.sqrt(80) / 9 + x, abs=1e-13)
 
 
-def test_the_size_of_the_figure_does_not_matter():
+def test_the_size_of_the_merit_does_not_matter():
     found = best("tiny", minimize=True)
     assert found.converged
     assert found.parameters == pytest.approx({"x": 0.3, "y": 0.6}, abs=2e-3)
@@ -164,15 +164,15 @@ def test_the_size_of_the_figure_does_not_matter():
 
 
 @pytest.mark.parametrize(
-    ("figure", "value", "within", "why"),
+    ("merit", "value", "within", "why"),
     [
         ("kink", 0.0, 1e-2, "kink"),
         ("ridge", 0.0, 1e-2, "kink"),
-        ("cliff", 0.5, 1e-9, "the figure is not a number beyond this point"),
+        ("cliff", 0.5, 1e-9, "the merit is not a number beyond this point"),
     ],
 )
-def test_no_claim_where_there_is_no_gradient(figure, value, within, why):
-    found = best(figure)
+def test_no_claim_where_there_is_no_gradient(merit, value, within, why):
+    found = best(merit)
     assert not found.converged
     assert found.message.startswith("not converged: ") and why in found.message
     assert found.value == pytest.approx(value, abs=within)
@@ -184,13 +184,13 @@ def test_a_kink_met_exactly_is_no_stationary_point():
 
     found = newton(kink, np.array([0.5]), 1.0)
     assert (found.converged, found.value) == (False, 0.0)
-    assert found.message == "not converged: the optimum is a kink of the figure (|.| or max), which has no gradient"
+    assert found.message == "not converged: the optimum is a kink of the merit (|.| or max), which has no gradient"
 
 
 def test_a_pole_is_reported():
     found = best("pole")
     assert not found.converged and found.value > 1e9
-    assert found.message == "not converged: the figure grows without bound here, as at a pole"
+    assert found.message == "not converged: the merit grows without bound here, as at a pole"
     assert found.parameters["x"] == pytest.approx(0.3, abs=1e-8)
 
 
@@ -268,15 +268,15 @@ class Engine(qd.Model):
     gap: float = qd.parameter(1.0, unit="energy", low=0, open=True, search=(0.1, 10))
 
     @qd.structured
-    def motion(self):
+    def generator(self):
         qubit = qd.Space(qubit=qd.Spin()).qubit
         jumps = {k: qd.thermal_jumps(qubit.minus, self.gap, qd.BosonicBath(b, 0.1)) for k, b in (("hot", 0.5), ("cold", 1.0))}
         return qd.Lindblad(self.gap / 2 * qubit.z, jumps)
 
     @scalar
     def heat(self):
-        motion = self.motion()
-        return qd.heat_current(motion, qd.steady_state(motion), "hot")
+        generator = self.generator()
+        return qd.heat_current(generator, qd.steady_state(generator), "hot")
 
 
 def test_the_heat_through_a_qubit():
@@ -363,7 +363,7 @@ def test_saved_files(tmp_path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"figure": "hil"}, "Toy has no figure 'hil'; did you mean 'hill'? It has hill, bound, "),
+        ({"merit": "hil"}, "Toy has no figure of merit 'hil'; did you mean 'hill'? It has hill, bound, "),
         ({"over": {"z": (0, 1)}}, "Toy has no parameter 'z'"),
         ({"over": {"bet": (0, 1)}}, "Toy has no parameter 'bet'; did you mean 'beta'? It has x, y, beta, size"),
         ({"over": {"size": (1, 4)}}, "over['size'] must be a parameter that varies continuously, but size is a setting"),
@@ -374,7 +374,7 @@ def test_saved_files(tmp_path):
         ({"over": {"x": 3}}, "over['x'] must be two numbers (low, high), but was 3"),
         ({"over": {}}, "over must name at least one parameter, but was empty"),
         ({"over": ["x"]}, "over must be a dictionary, name -> (low, high), but was ['x']"),
-        ({"figure": "vector"}, "figure must be a real number to be optimized, but vector has shape (2,) and type float64"),
+        ({"merit": "vector"}, "merit must be a real number to be optimized, but vector has shape (2,) and type float64"),
         ({"starts": 0}, "starts must be an integer of at least 1, but was 0"),
         ({"steps": 0}, "steps must be an integer of at least 1, but was 0"),
         ({"steps": 2.5}, "steps must be an integer of at least 1, but was 2.5"),
@@ -383,7 +383,7 @@ def test_saved_files(tmp_path):
 )
 def test_bad_input(change, message):
     with pytest.raises(ValueError, match="^" + re.escape(message)):
-        qd.optimize(Toy(), **{"figure": "hill", "over": UNIT, **change})
+        qd.optimize(Toy(), **{"merit": "hill", "over": UNIT, **change})
 
 
 def test_what_is_no_model_or_has_no_default_search():
@@ -410,7 +410,7 @@ def test_a_picture_with_a_symbol_that_cannot_be_drawn(tmp_path):
     class Odd(qd.Model):
         x: float = qd.parameter(0.0, unit="1/energy^2")
 
-        @qd.figure(symbol=r"x_{", unit="energy^2", source="none")
+        @qd.merit(symbol=r"x_{", unit="energy^2", source="none")
         def odd_name(self):
             return -(self.x**2)
 
@@ -509,7 +509,7 @@ def test_constraints_that_do_not_hold_the_optimum():
         ("x <= ", "constraints must be inequalities such as"),
         ("__import__('os') <= 1", "constraints must be inequalities such as"),
         ("x.real <= 1", "constraints must be inequalities such as"),
-        ("z <= 1", "Disk has no figure or parameter 'z'"),
+        ("z <= 1", "Disk has no figure of merit or parameter 'z'"),
         ("sites <= 1", "sites is not"),
         (3, "constraints must be inequalities such as"),
         ("x >= 5", "must leave something to search"),
@@ -525,13 +525,13 @@ def test_constraints_that_make_no_sense(constraint, text):
     ["0.25*hill - 2*hole", {"hill": 0.25, "hole": -2.0}, lambda m: 0.25 * m.hill() - 2 * m.hole()],
     ids=["formula", "weights", "function"],
 )
-def test_sums_of_figures(given):
+def test_sums_of_merits(given):
     """-((x - 0.3)^2 + (y - 0.2)^2)/4 - 2 ((x - 0.1)^2 + y^2) is largest where 9 x = 1.1, 9 y = 0.2."""
     found = qd.optimize(Disk(), given, SQUARE, starts=4)
     assert found.converged and found.parameters == pytest.approx({"x": 1.1 / 9, "y": 0.2 / 9}, abs=1e-12)
 
 
-def test_a_constraint_on_a_figure():
+def test_a_constraint_on_a_merit():
     """x + 2 y where the hill is at least -1: the point of a unit disk about (0.3, 0.2) that is farthest along (1, 2)."""
     found = qd.optimize(Disk(), "height", SQUARE, constraints="hill >= -1", starts=4)
     assert found.parameters == pytest.approx({"x": 0.3 + 5**-0.5, "y": 0.2 + 2 * 5**-0.5}, abs=1e-9) and found.active == ["hill >= -1"]
@@ -575,19 +575,19 @@ def test_quasi_newton():
         ({"optimizer": "adamx"}, "optimizer must be one of adabelief"),
         ({"optimizer": 3}, "optimizer must be one of adabelief"),
         ({"polish": "no"}, 'polish must be "newton" or "quasi-newton", but was \'no\''),
-        ({"figure": "hill +"}, "figure must be a figure's name or a formula (numbers, names"),
-        ({"figure": "hill.real"}, "figure must be a figure's name or a formula"),
-        ({"figure": "hill * __import__('os')"}, "figure must be a figure's name or a formula"),
-        ({"figure": "(" * 500 + "hill" + ")" * 500}, "figure must be a figure's name or a formula"),
-        ({"figure": "hill * z"}, "Disk has no figure or parameter 'z'"),
-        ({"figure": {"hll": 1.0}}, "Disk has no figure 'hll'; did you mean 'hill'"),
-        ({"figure": {"hill": "a"}}, "figure must be weights, name -> number"),
-        ({"figure": 3}, "figure must be a figure's name or a formula"),
+        ({"merit": "hill +"}, "merit must be the name of a figure of merit or a formula (numbers, names"),
+        ({"merit": "hill.real"}, "merit must be the name of a figure of merit or a formula"),
+        ({"merit": "hill * __import__('os')"}, "merit must be the name of a figure of merit or a formula"),
+        ({"merit": "(" * 500 + "hill" + ")" * 500}, "merit must be the name of a figure of merit or a formula"),
+        ({"merit": "hill * z"}, "Disk has no figure of merit or parameter 'z'"),
+        ({"merit": {"hll": 1.0}}, "Disk has no figure of merit 'hll'; did you mean 'hill'"),
+        ({"merit": {"hill": "a"}}, "merit must be weights, name -> number"),
+        ({"merit": 3}, "merit must be the name of a figure of merit or a formula"),
     ],
 )
 def test_choices_that_make_no_sense(change, message):
     with pytest.raises(ValueError, match=re.escape(message)):
-        qd.optimize(Disk(), **{"figure": "hill", "over": SQUARE, **change})
+        qd.optimize(Disk(), **{"merit": "hill", "over": SQUARE, **change})
 
 
 def test_starts_are_the_best_of_many():

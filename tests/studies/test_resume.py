@@ -23,7 +23,7 @@ class Valley(qd.Model):
     x: float = qd.parameter(0.0)
     y: float = qd.parameter(0.0)
 
-    @qd.figure(symbol="F", unit="energy", source="a test")
+    @qd.merit(symbol="F", unit="energy", source="a test")
     def depth(self):
         return 100 * (self.y - self.x**2) ** 2 + (0.9 - self.x) ** 2
 
@@ -37,7 +37,7 @@ class Valley(qd.Model):
     x: float = qd.parameter(0.0)
     y: float = qd.parameter(0.0)
 
-    @qd.figure(symbol="F", unit="energy", source="a test")
+    @qd.merit(symbol="F", unit="energy", source="a test")
     def depth(self):
         return 100 * (self.y - self.x**2) ** 2 + (0.9 - self.x) ** 2
 

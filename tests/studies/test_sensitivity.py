@@ -21,22 +21,22 @@ class Plane(qd.Model):
     def default_weights(self):
         return jnp.array([1.0, 3.0])
 
-    @qd.figure(symbol="f", unit="1", source="a polynomial")
+    @qd.merit(symbol="f", unit="1", source="a polynomial")
     def smooth(self):
         """x^2 y + y^3 + edge."""
         return self.x**2 * self.y + self.y**3 + self.edge
 
-    @qd.figure(symbol="k", unit="1", source="a kink and a root")
+    @qd.merit(symbol="k", unit="1", source="a kink and a root")
     def rough(self):
         """|x - 2| + 3 sqrt|y - 1/2|, beyond what differentiation can say."""
         return 1.0 + jnp.abs(self.x - 2) + 3 * jnp.sqrt(jnp.abs(self.y - 0.5))
 
-    @qd.figure(symbol="s", unit="1", source="a square")
+    @qd.merit(symbol="s", unit="1", source="a square")
     def hole(self):
         """(x - 2)^2 + y, as nobody should write it."""
         return jnp.sqrt((self.x - 2) ** 4) + self.y
 
-    @qd.figure(symbol="z", unit="1", source="zero")
+    @qd.merit(symbol="z", unit="1", source="zero")
     def nothing(self):
         """x - 2."""
         return self.x - 2
@@ -96,7 +96,7 @@ def test_arrays_count_by_entry():
 
 
 def test_fisher_information():
-    """Two figures determine two parameters; one does not; the bound is that of the inverse."""
+    """Two figures of merit determine two parameters; one does not; the bound is that of the inverse."""
     model, sigma = qd.models.LambdaSystem(), {"force": 1e-3, "frequency": 2e-3}
     found = qd.fisher_information(model, sigma, ["T1", "T2"])
     slopes = qd.evaluate(model, list(sigma), gradient=True).gradients
@@ -130,8 +130,8 @@ def test_no_information_where_there_is_no_derivative():
         (lambda: qd.sensitivity(PLANE, "smooth", ["x"], uncertainty={"y": 1.0}), "but y is none of x"),
         (lambda: qd.sensitivity(PLANE, "smooth", samples=1), "samples must be an integer of at least 2, but was 1"),
         (lambda: qd.sensitivity(PLANE, "smooth", seed=-1), "seed must be an integer of at least 0, but was -1"),
-        (lambda: qd.sensitivity(qd.models.LambdaSystem(), "populations"), "figure must be a real number"),
-        (lambda: qd.fisher_information(PLANE, {}), "measured must name at least one figure"),
+        (lambda: qd.sensitivity(qd.models.LambdaSystem(), "populations"), "merit must be a real number"),
+        (lambda: qd.fisher_information(PLANE, {}), "measured must name at least one figure of merit"),
         (lambda: qd.fisher_information(PLANE, {"smooth": 0.0}), "the standard deviation of smooth must be a positive number"),
         (lambda: qd.fisher_information(PLANE, {"smoth": 1.0}), "did you mean 'smooth'"),
     ],
@@ -148,18 +148,18 @@ def test_another_kind_of_model():
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", list(qd.models.NAMES))
-def test_derivatives_of_every_figure_agree_with_differences(name):
-    """Fourth-order differences of every real scalar figure in every parameter, to 1e-6 of its size.
+def test_derivatives_of_every_merit_agree_with_differences(name):
+    """Fourth-order differences of every real scalar figure of merit in every parameter, to 1e-6 of its size.
 
-    With one of five steps, from both sides or from one: a figure may have kinks less than a thousandth apart
+    With one of five steps, from both sides or from one: a figure of merit may have kinks less than a thousandth apart
     (ergotropies), and the error of a value tells in the shortest.
     """
     kind = getattr(qd.models, qd.models.NAMES[name].split(":")[1])
     # A thousand momenta would take most of an hour, and show nothing more.
     model = kind(points=64, phonon_range=0.1, cells=512) if name == "active-particle" else kind()
     found = qd.evaluate(model, gradient=True)
-    figures = tuple(found.gradients)
-    values = jax.jit(jax.vmap(variables(model, figures, False)))
+    merits = tuple(found.gradients)
+    values = jax.jit(jax.vmap(variables(model, merits, False)))
     wrong = []
     for parameter, about in kind.parameters().items():
         x = getattr(model, parameter)
@@ -172,12 +172,12 @@ def test_derivatives_of_every_figure_agree_with_differences(name):
             continue
         around = jax.tree.map(lambda *v: jnp.stack(v), *[model.replace(**{parameter: float(x) + s}) for s in steps.ravel()])
         at = values(around)
-        for figure in figures:
-            a, b, c, d = np.asarray(at[figure]).reshape(5, 4).T
-            want, here = found.gradients[figure][parameter], found.figures[figure]
+        for merit in merits:
+            a, b, c, d = np.asarray(at[merit]).reshape(5, 4).T
+            want, here = found.gradients[merit][parameter], found.merits[merit]
             # On a kink, such as where two levels cross, the derivative is that of one side.
             sides = [(a - 8 * b + 8 * c - d) / (12 * h), (4 * c - d - 3 * here) / (2 * h), (3 * here - 4 * b + a) / (2 * h)]
-            known = 1e-6 * max(abs(want), abs(found.figures[figure]) / size) + 2e-15 / h  # values that vanish are rounded at one
+            known = 1e-6 * max(abs(want), abs(found.merits[merit]) / size) + 2e-15 / h  # values that vanish are rounded at one
             if not np.any(np.abs(np.array(sides) - want) <= known):
-                wrong.append((figure, parameter, want, sides))
+                wrong.append((merit, parameter, want, sides))
     assert not wrong

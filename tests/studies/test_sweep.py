@@ -29,22 +29,22 @@ T1, W1 = np.linspace(0.5, 3, 7), np.array([1.0, 2.0])
 
 
 class Spiral(qd.Model):
-    """A complex figure and one that fails by itself."""
+    """A complex figure of merit and one that fails by itself."""
 
     x: float = qd.parameter(1.0, unit="length")
 
-    @qd.figure(symbol="z", unit="1", source="a spiral")
+    @qd.merit(symbol="z", unit="1", source="a spiral")
     def turn(self):
         """A phase."""
         return jax.numpy.exp(1j * self.x)
 
-    @qd.figure(symbol="r", unit="1/length", source="a pole")
+    @qd.merit(symbol="r", unit="1/length", source="a pole")
     def pole(self):
         """A pole at zero."""
         return 1 / self.x
 
 
-def test_values_are_those_of_the_figures():
+def test_values_are_those_of_the_merits():
     """A product of two grids, scalars and arrays, with gradients: as one device after the other."""
     data = qd.sweep(LAMBDA, ["imbalance", "populations"], T1=T1, omega1=W1, gradient=True, chunk=4)
     assert data.populations.dims == ("T1", "omega1", "populations_0") and data.imbalance.shape == (7, 2)
@@ -184,7 +184,7 @@ def test_an_interrupt_keeps_what_there_is(tmp_path, monkeypatch):
     assert not out.exists() and len(list((tmp_path / "data.nc.parts").glob("*.npz"))) == 2
     with pytest.raises(ValueError, match="unfinished study"):
         qd.sweep(LAMBDA, "force", T1=T1, omega1=W1, out=out)
-    with pytest.raises(ValueError, match="must be the same as this one, but differs in figures, parameters"):
+    with pytest.raises(ValueError, match="must be the same as this one, but differs in merits, parameters"):
         qd.sweep(qd.models.LambdaSystem(T2=1.5), "imbalance", T1=T1, omega1=W1, out=out, resume=True)
     seen = []
     with qd.sweep(LAMBDA, "force", T1=T1, omega1=W1, out=out, resume=True, callback=lambda done, _: seen.append(done)) as data:
@@ -357,8 +357,8 @@ REFUSED = {
     "words": ({"T1": ["a"]}, {}, "must be numbers"),
     "not a number": ({"T1": [1.0, np.nan]}, {}, "physical, above 0, but has nan"),
     "outside physics": ({"T1": [1.0, -1.0]}, {}, "above 0, but has -1"),
-    "an unknown figure": ({"T1": [1.0]}, {"figures": "forc"}, "did you mean 'force'"),
-    "no figure": ({"T1": [1.0]}, {"figures": []}, "figures must name at least one"),
+    "an unknown merit": ({"T1": [1.0]}, {"merits": "forc"}, "did you mean 'force'"),
+    "no merit": ({"T1": [1.0]}, {"merits": []}, "merits must name at least one"),
     "a group of unequal lengths": ({"T1": [1.0], "T2": [1.0, 2.0]}, {"together": [("T1", "T2")]}, "one length"),
     "a group without grid": ({"T1": [1.0]}, {"together": [("T1", "T2")]}, "has 'T2'"),
     "a chunk of nothing": ({"T1": [1.0]}, {"chunk": 0}, "chunk must be a positive integer"),
@@ -368,9 +368,9 @@ REFUSED = {
 @pytest.mark.parametrize("what", REFUSED)
 def test_refused_with_one_sentence(what):
     grids, options, said = REFUSED[what]
-    options = {"figures": "force", **options}
+    options = {"merits": "force", **options}
     with pytest.raises(ValueError, match=said) as caught:
-        qd.sweep(LAMBDA, options.pop("figures"), **options, **grids)
+        qd.sweep(LAMBDA, options.pop("merits"), **options, **grids)
     assert "\n" not in str(caught.value)
 
 

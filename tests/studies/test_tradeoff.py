@@ -14,27 +14,27 @@ class Ridge(qd.Model):
     x: float = qd.parameter(0.0)
     y: float = qd.parameter(0.0)
 
-    @qd.figure(symbol="f", unit="energy", source="a test")
+    @qd.merit(symbol="f", unit="energy", source="a test")
     def left(self):
         return 1 - self.x**2 - self.y**2
 
-    @qd.figure(symbol="g", unit="energy", source="a test")
+    @qd.merit(symbol="g", unit="energy", source="a test")
     def right(self):
         return 1 - (self.x - 1) ** 2 - self.y**2
 
-    @qd.figure(symbol="a", unit="1", source="a test")
+    @qd.merit(symbol="a", unit="1", source="a test")
     def along(self):
         return self.x
 
-    @qd.figure(symbol="b", unit="1", source="a test")
+    @qd.merit(symbol="b", unit="1", source="a test")
     def up(self):
         return self.y
 
-    @qd.figure(symbol="k", unit="1", source="a test")
+    @qd.merit(symbol="k", unit="1", source="a test")
     def kinked(self):
         return -abs(self.x - 0.3)
 
-    @qd.figure(symbol="h", unit="1", source="a test")
+    @qd.merit(symbol="h", unit="1", source="a test")
     def hollow(self):
         return 1 - self.x**0.5
 
@@ -54,7 +54,7 @@ def test_two_parabolas(tmp_path):
     assert rows[0] == ["alpha", "left", "right", "x", "y", "converged"]
     assert [float(row[1]) for row in rows[1:]] == curve.values[:, 0].tolist()
     record = json.loads((tmp_path / "result.json").read_text())
-    assert record["figures"] == ["left", "right"] and record["values"] == curve.values.tolist()
+    assert record["merits"] == ["left", "right"] and record["values"] == curve.values.tolist()
     assert (tmp_path / "picture.png").read_bytes().startswith(b"\x89PNG")
     again = qd.tradeoff(Ridge(), "left", "right", BOX, weights=5, out=tmp_path, resume=True)
     assert np.array_equal(again.values, curve.values)
@@ -91,7 +91,7 @@ def test_what_is_surpassed():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"other": "rigth"}, "Ridge has no figure 'rigth'; did you mean 'right'"),
+        ({"other": "rigth"}, "Ridge has no figure of merit 'rigth'; did you mean 'right'"),
         ({"weights": 1}, "weights must be at least 2 values of alpha, or a list of them, but was 1"),
         ({"weights": [0.5, 1.5]}, "weights must be a count or numbers from 0 to 1, but was [0.5, 1.5]"),
         ({"weights": []}, "weights must be a count or numbers from 0 to 1, but was []"),
@@ -103,7 +103,7 @@ def test_what_is_surpassed():
 )
 def test_refusals(change, message):
     with pytest.raises(ValueError, match=re.escape(message)):
-        qd.tradeoff(**{"model": Ridge(), "figure": "left", "other": "right", "over": BOX, "weights": 2, "steps": 5, **change})
+        qd.tradeoff(**{"model": Ridge(), "merit": "left", "other": "right", "over": BOX, "weights": 2, "steps": 5, **change})
 
 
 @pytest.mark.slow

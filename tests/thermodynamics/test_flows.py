@@ -15,10 +15,10 @@ def driven():
     return space, qd.Lindblad(H, {"hot": hot, "cold": cold})
 
 
-def moved(motion, bath, rho):
+def moved(generator, bath, rho):
     """What a bath does to a state."""
     out = np.zeros_like(rho)
-    for jump in motion.jumps[bath]:
+    for jump in generator.jumps[bath]:
         A = np.asarray(jump.operator.dense())
         N = A.conj().T @ A
         out = out + float(jump.rate) * (A @ rho @ A.conj().T - (N @ rho + rho @ N) / 2)
@@ -27,34 +27,34 @@ def moved(motion, bath, rho):
 
 def test_currents_of_operators():
     """Hermitian or not, bath by bath; heat and work of a ledger are the currents of the two parts of H."""
-    space, motion = driven()
-    state = qd.steady_state(motion)
+    space, generator = driven()
+    state = qd.steady_state(generator)
     rho = np.asarray(state.rho.dense())
     for op in (space.a.z, space.a.minus, (1 + 2j) * space.b.plus + space.a.x, 1j * space.a.minus):
-        for bath in motion.jumps:
-            want = np.trace(np.asarray(op.dense()) @ moved(motion, bath, rho))
-            close(qd.current(motion, state, op, bath), want if abs(want.imag) > 1e-12 else want.real, 1e-12, 1.0)
+        for bath in generator.jumps:
+            want = np.trace(np.asarray(op.dense()) @ moved(generator, bath, rho))
+            close(qd.current(generator, state, op, bath), want if abs(want.imag) > 1e-12 else want.real, 1e-12, 1.0)
     H0 = 0.5 * space.a.z + 0.8 * space.b.z
-    flows = qd.ledger(motion, state, H0)
-    for bath in motion.jumps:
-        close(flows.heat[bath], np.trace(np.asarray(H0.dense()) @ moved(motion, bath, rho)).real, 1e-13, 1.0)
-        close(flows.work[bath], np.trace(np.asarray((motion.H - H0).dense()) @ moved(motion, bath, rho)).real, 1e-13, 1.0)
+    flows = qd.ledger(generator, state, H0)
+    for bath in generator.jumps:
+        close(flows.heat[bath], np.trace(np.asarray(H0.dense()) @ moved(generator, bath, rho)).real, 1e-13, 1.0)
+        close(flows.work[bath], np.trace(np.asarray((generator.H - H0).dense()) @ moved(generator, bath, rho)).real, 1e-13, 1.0)
     assert abs(float(flows.imbalance)) < 1e-13 and abs(float(flows.heat["hot"])) > 1e-3
 
 
 def test_what_a_bath_can_carry():
     """Energy, quanta and a charge of thermal jumps, one number for each jump."""
-    space, motion = driven()
-    close(carried(motion, "hot"), np.array([-1.0, 1.0]), 1e-14)
-    close(carried(motion, "cold", "quanta"), np.array([-1.0, 1.0]), 1e-14)
-    close(carried(motion, "cold", 0.5 * space.a.z + 0.8 * space.b.z), np.array([-1.6, 1.6]), 1e-14)
-    close(carried(motion, "cold", [0.25, 4.0]), np.array([0.25, 4.0]), 1e-14)
+    space, generator = driven()
+    close(carried(generator, "hot"), np.array([-1.0, 1.0]), 1e-14)
+    close(carried(generator, "cold", "quanta"), np.array([-1.0, 1.0]), 1e-14)
+    close(carried(generator, "cold", 0.5 * space.a.z + 0.8 * space.b.z), np.array([-1.6, 1.6]), 1e-14)
+    close(carried(generator, "cold", [0.25, 4.0]), np.array([0.25, 4.0]), 1e-14)
 
 
 def test_what_a_lead_carries():
     """One electron and its energy with each jump, either way."""
     dot = qd.Space(dot=qd.Fermions("c")).dot
-    motion = qd.Lindblad(0.5 * dot.n, {"lead": qd.lead_jumps(dot.c, 0.5, qd.FermionicLead(2.0, 0.1, 0.3))})
-    close(carried(motion, "lead", "quanta"), np.array([-1.0, 1.0]), 1e-15)
-    close(carried(motion, "lead"), np.array([-0.5, 0.5]), 1e-15)
-    close(carried(motion, "lead", dot.n), np.array([-1.0, 1.0]), 1e-15)
+    generator = qd.Lindblad(0.5 * dot.n, {"lead": qd.lead_jumps(dot.c, 0.5, qd.FermionicLead(2.0, 0.1, 0.3))})
+    close(carried(generator, "lead", "quanta"), np.array([-1.0, 1.0]), 1e-15)
+    close(carried(generator, "lead"), np.array([-0.5, 0.5]), 1e-15)
+    close(carried(generator, "lead", dot.n), np.array([-1.0, 1.0]), 1e-15)
