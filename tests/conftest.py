@@ -25,21 +25,21 @@ LINES = lines_run.Lines(lines_run.FOLDER) if lines_run.FOLDER else None  # befor
 with contextlib.nullcontext() if LINES else install_import_hook(
     [
         "qdiff.baths.occupation",
-        "qdiff.baths.separable",
-        "qdiff.operators.standing",
-        "qdiff.operators.sums",
-        "qdiff.solvers.compensated",
-        "qdiff.solvers.elimination",
-        "qdiff.solvers.lanes",
-        "qdiff.solvers.linear",
-        "qdiff.solvers.rate_evolution",
+        "qdiff.equations.rates.evolve",
+        "qdiff.equations.rates.open_chain",
+        "qdiff.equations.rates.separable",
+        "qdiff.linalg.batched_blocks",
+        "qdiff.linalg.block_tridiagonal",
+        "qdiff.linalg.double_double",
+        "qdiff.linalg.gather",
+        "qdiff.linalg.gth",
     ],
     "beartype.beartype",
 ):
     import qdiff  # noqa: F401
-    from qdiff.baths import occupation, separable  # noqa: F401
-    from qdiff.operators import standing, sums  # noqa: F401
-    from qdiff.solvers import compensated, elimination, lanes, linear, rate_evolution  # noqa: F401
+    from qdiff.baths import occupation  # noqa: F401
+    from qdiff.equations.rates import evolve, open_chain, separable  # noqa: F401
+    from qdiff.linalg import batched_blocks, block_tridiagonal, double_double, gather, gth  # noqa: F401
 
 
 # Tracing makes many objects and little garbage: as it is by default, Python's collector takes a tenth to a fifth of a test's time.

@@ -1,6 +1,6 @@
 """`python tests/mutants.py`: how many small errors, made on purpose in the core rooms, the tests notice.
 
-Draws a fixed sample of one-token changes (`mutation.py`) of qdiff's generators, solvers and thermodynamics, and runs for each
+Draws a fixed sample of one-token changes (`mutation.py`) of qdiff's linear algebra, equations and thermodynamics, and runs for each
 the doctests of its module and the tests that can see its line, nearest and quickest first, until one fails. A crash at import
 and a hang count as noticed. One process imports JAX and forks for every mutant, which lives in a copy of the package; so the
 time per mutant goes into its tests. A mutant that outlives its `--budget` of CPU seconds has survived, which overstates the
@@ -36,7 +36,7 @@ import quick
 import reach
 
 REPO = pathlib.Path(__file__).resolve().parents[1]
-ROOMS = ("generators", "solvers", "thermodynamics")
+ROOMS = ("linalg", "equations", "thermo")
 LEAST = 85.0  # per cent
 HANGS = 60.0, 300.0  # seconds of CPU and of waiting after which a test hangs, beyond what it is known to take
 UNKNOWN = 10.0  # seconds of a test that nothing is known of, for that
@@ -264,7 +264,7 @@ def preload():
 
 def candidates() -> dict[str, list[mutation.Mutant]]:
     """All mutants of each core room."""
-    sources = {room: sorted((REPO / "qdiff" / room).glob("*.py")) for room in ROOMS}
+    sources = {room: sorted((REPO / "qdiff" / room).rglob("*.py")) for room in ROOMS}
     return {
         room: [m for p in paths for m in mutation.mutants(p.relative_to(REPO).as_posix(), p.read_text())] for room, paths in sources.items()
     }

@@ -1,6 +1,7 @@
-"""The shape of the package: imports point one way, the front door is complete and quick."""
+"""The shape of the package: imports point one way, equations stay apart, the front door is complete and quick."""
 
 import ast
+import functools
 import os
 import re
 import subprocess
@@ -17,43 +18,186 @@ from qdiff.models import compiling
 from qdiff.results import told
 
 ROOT = Path(qdiff.__file__).parent
-ROOMS = ["operators", "baths", "generators", "solvers", "thermodynamics", "models", "studies", "figures", "cli"]
+# In the order in which data passes through them; a module beside the folders is a room of its own.
+ROOMS = ["results", "progress_bar", "linalg", "operators", "baths", "equations", "thermo", "models", "studies", "figures", "cli"]
+
+# Equations that import another one, and why.
+ACROSS = {
+    ("bloch", "lindblad"): "the block of each momentum is made of a Lindblad generator",
+    ("cycles", "lindblad"): "the free motion between strokes is a Lindblad generator, in the coordinates of its sector",
+    ("rates", "lindblad"): "a Lindblad generator whose coherences decouple is read as rates, and its slowest decay is that of its sector",
+    ("channels", "lindblad"): "Explicit and Stiff are how a user asks for steps, of whatever equation",
+    ("channels", "rates"): "`checked_times`",
+}
+
+# Types that annotations name in a room further down: nothing is imported when the code runs.
+TYPES_UPWARD = {
+    ("linalg.cyclic_elimination", "equations.momentum.scattering"),
+    ("linalg.expm_multiply", "equations.lindblad.sector"),
+}
+
+# Files that need each other; of each group one import at most is made when a module is loaded.
+CIRCLES = [
+    {"equations.cycles.cycle", "equations.cycles.limit_cycle"},
+    {"equations.lindblad.integrators", "equations.lindblad.pieces"},
+    {"studies.optimize", "studies.store.optimum_files"},
+    {"studies.rerun", "studies.sweep"},
+    {"studies.tradeoff", "studies.store.tradeoff_files"},
+]
+
+LONGEST = 500  # lines of a file
 
 
-def rooms_imported(source: str, room: str) -> set[str]:
-    """The rooms of qdiff that a module of `room` imports from."""
-    found = set()
-    for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.ImportFrom):
-            parts = (node.module or "").split(".")
-            if node.level == 1:
-                found.add(room)
-            elif node.level == 2:
-                found |= {parts[0]} if parts[0] else {a.name for a in node.names}
-            elif parts[0] == "qdiff" and len(parts) > 1:
-                found.add(parts[1])
-        elif isinstance(node, ast.Import):
-            found |= {a.name.split(".")[1] for a in node.names if a.name.startswith("qdiff.")}
+def modules() -> dict[str, Path]:
+    """Every file of the package by its dotted name within it, "linalg.gth"; folders by theirs, and the front door as ""."""
+    found = {}
+    for path in sorted(ROOT.rglob("*.py")):
+        parts = path.relative_to(ROOT).with_suffix("").parts
+        found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
     return found
 
 
-def upward(source: str, room: str) -> set[str]:
-    """Those of them that come after `room`."""
-    return {r for r in rooms_imported(source, room) if r in ROOMS and ROOMS.index(r) > ROOMS.index(room)}
+MODULES = modules()
 
 
-def test_upward_can_fail():
-    assert upward("from ..models.base import Model", "solvers") == {"models"}
-    assert upward("import qdiff.cli.app", "studies") == {"cli"}
-    assert not upward("from ..operators.space import Space", "solvers")
+def imported(source: str, name: str, when: str = "ever", known=MODULES) -> set[str]:
+    """The modules of qdiff that the source of the module `name` imports, or imports from.
+
+    Args:
+        when: "ever"; "run", without what only type checkers see; "load", without what functions import either.
+    """
+    package = ["qdiff", *name.split(".")][: None if known.get(name, Path()).name == "__init__.py" else -1]
+    found = set()
+    for node in ast.walk(_pruned(ast.parse(source), when)):
+        if isinstance(node, ast.ImportFrom):
+            base = package[: len(package) - node.level + 1] if node.level else []
+            parts = [*base, *(node.module or "").split(".")] if node.module else base
+            names = [".".join([*parts[1:], alias.name]) for alias in node.names]
+            found |= {n if n in known else ".".join(parts[1:]) for n in names} if parts[0] == "qdiff" else set()
+        elif isinstance(node, ast.Import):
+            found |= {alias.name.removeprefix("qdiff.") for alias in node.names if alias.name.startswith("qdiff.")}
+    return found - {""}
 
 
-@pytest.mark.parametrize("path", sorted(p.relative_to(ROOT).as_posix() for p in ROOT.glob("*/*.py")))
-def test_imports_point_one_way(path):
+def _pruned(tree: ast.Module, when: str) -> ast.Module:
+    """A module without the parts in which imports do not count."""
+
+    class Prune(ast.NodeTransformer):
+        def visit_If(self, node):
+            kept = [self.visit(n) for n in node.orelse] if when != "ever" and ast.unparse(node.test) == "TYPE_CHECKING" else None
+            return self.generic_visit(node) if kept is None else kept
+
+        def visit_FunctionDef(self, node):
+            return None if when == "load" else self.generic_visit(node)
+
+    return Prune().visit(tree)
+
+
+@functools.cache
+def imports(when: str) -> dict[str, set[str]]:
+    """Of every module, those that it imports."""
+    return {name: imported(path.read_text(), name, when) for name, path in MODULES.items()}
+
+
+def room(name: str) -> int:
+    """The place of a module's room in their order."""
+    assert name.split(".")[0] in ROOMS, f"{name} is of a room that nobody planned"
+    return ROOMS.index(name.split(".")[0])
+
+
+def upward(found: dict[str, set[str]]) -> set[tuple[str, str]]:
+    """The imports, (module, what it imports), from rooms that come later."""
+    return {(name, other) for name, others in found.items() if name for other in others if room(other) > room(name)}
+
+
+def across(found: dict[str, set[str]]) -> set[tuple[str, str]]:
+    """The pairs of equations of which one imports the other."""
+    folders = {(name.split(".")[1], other.split(".")[1]) for name, others in found.items() for other in others if _equations(name, other)}
+    return {(a, b) for a, b in folders if a != b}
+
+
+def _equations(*names: str) -> bool:
+    return all(name.startswith("equations.") for name in names)
+
+
+def circles(found: dict[str, set[str]]) -> list[set[str]]:
+    """The groups of modules of which each imports each other, if over others."""
+
+    def reached(name):
+        seen, ahead = set(), [name]
+        while ahead:
+            new = found.get(ahead.pop(), set()) - seen
+            seen |= new
+            ahead += new
+        return seen
+
+    ahead = {name: reached(name) for name in found}
+    groups = {frozenset(other for other in ahead[name] if name in ahead[other]) for name in found if name in ahead[name]}
+    return sorted(map(set, groups), key=sorted)
+
+
+def too_long(texts: dict[str, str]) -> dict[str, int]:
+    """Modules of more lines than a file may have, and how many."""
+    return {name: n for name, text in texts.items() if (n := len(text.splitlines())) > LONGEST}
+
+
+def test_imports_are_found():
+    """Relative and absolute ones, of modules and from modules, in functions and for types."""
+    known = {"a": Path("a.py"), "b": Path("b/__init__.py"), "b.c": Path("b/c.py"), "b.d": Path("b/d.py")}
+    source = "from . import c\nfrom .d import f\nfrom ..a import g\nimport qdiff.a\nimport numpy\nfrom numpy import a\n"
+    assert imported(source, "b.e", known=known) == {"b.c", "b.d", "a"}
+    assert imported("from . import c\nfrom .. import a", "b", known=known) == {"b.c", "a"}
+    assert imported("from qdiff.b import c, nothing\nfrom qdiff import b", "a", known=known) == {"b.c", "b"}
+    source = "if TYPE_CHECKING:\n    from .c import T\nelse:\n    from ..a import T\ndef f():\n    from .d import g"
+    assert [imported(source, "b.e", when, known) for when in ("ever", "run", "load")] == [{"b.c", "b.d", "a"}, {"b.d", "a"}, {"a"}]
+
+
+def test_wrong_imports_are_found():
+    assert upward({"thermo.flows": {"models.base", "thermo.gibbs", "linalg.gth"}}) == {("thermo.flows", "models.base")}
+    assert upward({"linalg.gth": {"results"}, "results": {"linalg.gth"}}) == {("results", "linalg.gth")}
+    with pytest.raises(AssertionError, match="attic.trunk is of a room that nobody planned"):
+        upward({"attic.trunk": {"results"}})
+    assert across({"equations.a.x": {"equations.b.y", "equations.a.z", "linalg.gth"}, "thermo.b": {"equations.a.x"}}) == {("a", "b")}
+    assert circles({"a": {"b"}, "b": {"c"}, "c": {"a"}, "d": {"a", "e"}, "e": set(), "f": {"f"}}) == [{"a", "b", "c"}, {"f"}]
+    assert circles({"a": {"b"}, "b": {"c"}, "c": set()}) == []
+    assert too_long({"a": "x\n" * 500, "b": "x\n" * 501}) == {"b": 501}
+
+
+def test_every_file_is_of_a_room():
+    assert all(room(name) >= 0 for name in MODULES if name) and len(MODULES) > 100
+
+
+def test_imports_point_one_way():
     """A module imports from its own room and from rooms before it."""
-    room = path.split("/")[0]
-    assert room in ROOMS, f"{room} is a room that nobody planned"
-    assert upward((ROOT / path).read_text(), room) == set()
+    assert upward(imports("run")) == set()
+
+
+def test_annotations_point_one_way():
+    """So they do where only annotations need the names, but for those that are listed."""
+    assert upward(imports("ever")) == TYPES_UPWARD
+
+
+def test_equations_stay_apart():
+    """No equation imports another one, but for those that are listed."""
+    assert across(imports("run")) == set(ACROSS)
+
+
+def test_modules_are_loaded_without_circles():
+    assert circles(imports("load")) == []
+
+
+def test_no_other_circles():
+    """No files need each other, but for those that are listed: not in functions and not for types either."""
+    assert circles(imports("ever")) == CIRCLES
+
+
+def test_no_file_is_too_long():
+    assert too_long({name: path.read_text() for name, path in MODULES.items()}) == {}
+
+
+@pytest.mark.parametrize("name", sorted(name for name, path in MODULES.items() if path.name == "__init__.py"))
+def test_every_folder_says_what_lives_there(name):
+    assert len((ast.get_docstring(ast.parse(MODULES[name].read_text())) or "").splitlines()) >= 4
 
 
 def test_every_public_name_is_there():

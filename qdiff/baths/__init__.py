@@ -1,1 +1,6 @@
-"""What a system touches: occupations, spectral densities, reservoirs."""
+"""What a system touches: occupations, spectral densities, reservoirs of bosons and leads of fermions.
+
+This room imports from `operators` and the rooms before it, and knows no equation of motion.
+To add a bath, write a class with its rates of emission and absorption beside those in `reservoir` or `lead`; to add a spectral
+density, write a `Spectrum`.
+"""

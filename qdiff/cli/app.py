@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from ..solvers.progress import progress
+from ..progress_bar import progress
 from .cache import use_compile_cache
 from .errors import guarded, show_tracebacks
 from .evaluate import evaluate_command

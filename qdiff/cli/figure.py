@@ -65,7 +65,7 @@ def figure_command(
 def _folder(out: pathlib.Path | None, name: str, names: list[str]) -> pathlib.Path:
     """The folder to write into: the given one, unless it has one of the files, or a new one here."""
     from ..figures.files import paths
-    from ..studies.places import results_folder
+    from ..studies.store.paths import results_folder
 
     if out is None:
         return new_folder(f"qdiff-out-figure-{name}")

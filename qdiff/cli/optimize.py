@@ -65,10 +65,10 @@ def optimize_command(
         bounds = bounds_of(over, cls)
         equal = ties_of(ties, cls)
         with bad_values():
-            from ..studies.constraints import constraints_of
+            from ..studies.search.constraints import constraints_of
 
             constraints_of(cls, constraints)
-        from ..studies.optimum_files import FILES
+        from ..studies.store.optimum_files import FILES
 
         folder = folder_of(out, FILES, model, merit, resume)
 
@@ -87,8 +87,8 @@ def optimize_command(
 
 def _tables(device: Model, best: Optimum, folder: pathlib.Path):
     from ..models.parameters import place_in, value_at
-    from ..studies.bounds import prepared
-    from ..studies.optimum_files import by_label
+    from ..studies.search.box import prepared
+    from ..studies.store.optimum_files import by_label
     from .tables import console, shown, table
 
     out, about = console(), type(device).parameters()

@@ -50,7 +50,7 @@ Resume = Annotated[bool, typer.Option("--resume", help="Go on with the search in
 def objective_checked(cls: type[Model], merit: str):
     """Raises BadInput unless the text is a figure of merit of the model or a formula of several."""
     with bad_values():
-        from ..studies.objective import objective
+        from ..studies.search.objective import objective
 
         objective(cls, merit)
 
@@ -87,8 +87,8 @@ def ties_of(entries: list[str] | None, cls: type[Model]) -> dict[str, str]:
 
 def folder_of(out: pathlib.Path | None, files: tuple[str, ...], model: str, merit: str, resume: bool) -> pathlib.Path:
     """The folder to write into: the given one, unless it has files of another run, or a new one here."""
-    from ..studies.journal import Journal
-    from ..studies.places import results_folder
+    from ..studies.store.journal import Journal
+    from ..studies.store.paths import results_folder
 
     if out is None and resume:
         raise BadInput("--resume needs --out, the folder of the search to go on with")

@@ -64,11 +64,11 @@ def tradeoff_command(
         bounds = bounds_of(over, cls)
         equal = ties_of(ties, cls)
         with bad_values():
-            from ..studies.constraints import constraints_of
+            from ..studies.search.constraints import constraints_of
 
             constraints_of(cls, constraints)
+        from ..studies.store.tradeoff_files import FILES
         from ..studies.tradeoff import tradeoff
-        from ..studies.tradeoff_files import FILES
 
         folder = folder_of(out, FILES, model, f"{merit}-{other}", resume)
         with progress("the best sum", steps) as report:
@@ -82,7 +82,7 @@ def tradeoff_command(
 
 
 def _table(curve: Tradeoff, folder: pathlib.Path):
-    from ..studies.tradeoff_files import columns_of
+    from ..studies.store.tradeoff_files import columns_of
     from .tables import console, shown, table
 
     columns = columns_of(curve)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import xarray
 
-from ..models.active_particle import ActiveParticle, optimal_temperature_limit
+from ..models.active.device import ActiveParticle, optimal_temperature_limit
 from .claims import near, number, numbers, true
 from .mapped import mapped
 from .published import Published

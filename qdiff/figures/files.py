@@ -6,7 +6,7 @@ import os
 import pathlib
 from typing import TYPE_CHECKING
 
-from ..studies.places import disk
+from ..studies.store.paths import disk
 from .published import Published
 from .style import style
 

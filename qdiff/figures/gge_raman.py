@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import xarray
 
-from ..models.gge_rectifier import RamanRectifier
+from ..models.gge.device import RamanRectifier
 from ..studies.sweep import sweep
 from .claims import near, number, true
 from .published import Published

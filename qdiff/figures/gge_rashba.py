@@ -7,8 +7,8 @@ import functools
 import numpy as np
 import xarray
 
-from ..models.gge_rectifier import Bands, RashbaRectifier
-from ..operators import ring
+from ..equations.channels import periodic_chain as ring
+from ..models.gge.device import Bands, RashbaRectifier
 from ..studies.sweep import sweep
 from .claims import number, numbers, true
 from .gge_raman import PAPER, momenta, momentum_ticks

@@ -6,8 +6,8 @@ import abc
 import json
 from typing import TYPE_CHECKING, ClassVar
 
-from ..studies.labelled import versions
-from ..studies.record import model_record
+from ..studies.store.netcdf import versions
+from ..studies.store.provenance import model_record
 from .claims import Claim
 from .style import captioned, style
 

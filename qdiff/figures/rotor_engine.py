@@ -6,7 +6,7 @@ import functools
 
 import numpy as np
 
-from ..models.rotor_device import RotorEngine
+from ..models.rotor.device import RotorEngine
 from ..studies.sweep import sweep
 from .claims import near, number, numbers, true
 from .published import Published

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import xarray
 
-from ..models.rotor_device import RotorEngine
+from ..models.rotor.device import RotorEngine
 from .claims import number, true
 from .published import Published
 from .rotor_engine import PAPER

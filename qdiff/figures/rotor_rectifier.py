@@ -6,7 +6,7 @@ import functools
 
 import numpy as np
 
-from ..models.rotor_device import RotorRectifier
+from ..models.rotor.device import RotorRectifier
 from ..studies.sweep import sweep
 from .claims import number, numbers, true
 from .published import Published

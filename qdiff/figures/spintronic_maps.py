@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import xarray
 
-from ..models.spintronic_engine import SpintronicEngine
+from ..models.spintronic.device import SpintronicEngine
 from .claims import number, numbers, true
 from .mapped import mapped
 from .published import Published

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import xarray
 
-from ..models.spintronic_engine import SpintronicEngine
+from ..models.spintronic.device import SpintronicEngine
 from .claims import near, number, numbers, true
 from .published import Published
 from .spintronic_maps import coherence, draw_map, limit_increment, rate, stationary_energy, stroke_energy, varied

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import xarray
 
-from ..models.thermophoresis import ThermophoreticLattice
+from ..models.thermophoresis.lattice import ThermophoreticLattice
 from .claims import numbers, true
 from .mapped import mapped
 from .published import Published

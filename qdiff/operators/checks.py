@@ -18,7 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ..results import unless
-from .probe import is_constant, recording
+from .structure import is_constant, recording
 
 
 def known(x) -> bool:

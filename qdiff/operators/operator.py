@@ -6,11 +6,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from ..linalg.gather import sum_into, take
 from . import pattern as pt
 from .checks import is_number, kind_of
 from .pattern import Pattern
-from .probe import PROBES, generic, is_constant, sums_of, vanishes
-from .sums import sum_into, take
+from .structure import PROBES, generic, is_constant, sums_of, vanishes
 
 _SUM = "added to or subtracted from"
 

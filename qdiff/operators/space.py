@@ -11,7 +11,7 @@ from .checks import count
 from .fermions import Fermions, odd_entries, strings
 from .operator import Operator, as_matrix
 from .pattern import Pattern
-from .probe import is_constant
+from .structure import is_constant
 
 
 @dataclasses.dataclass(frozen=True)

@@ -13,7 +13,7 @@ import numpy as np
 
 from ..models.base import Model, known_name
 from ..results import SolveError
-from .flat import Flat
+from .search.parameters import Flat
 
 # Directions in which the information is below this share of the largest cannot be told from none.
 _NONE = 1e-12

@@ -12,18 +12,18 @@ import numpy as np
 from ..models.base import Merit, Model
 from ..operators.checks import choice, truth
 from ..results import SolveError
-from .bounds import Box, followed, prepared, tied
-from .constrained import polished
-from .constraints import constraints_of
 from .interrupt import Interrupted, ending, kept_search
-from .journal import Journal, kept, writing
-from .objective import objective
-from .polish import FLAT, Polished, free, newton
 from .processes import led
-from .quasi import quasi_newton
 from .recomputed import check_search
-from .record import model_record, roles
-from .search import Programs, Search, counted, rule, screened
+from .search.box import Box, followed, prepared, tied
+from .search.constraints import constraints_of
+from .search.lbfgs import quasi_newton
+from .search.newton import FLAT, Polished, free, newton
+from .search.objective import objective
+from .search.search import Programs, Search, counted, rule, screened
+from .search.sqp import polished
+from .store.journal import Journal, kept, writing
+from .store.provenance import model_record, roles
 
 _LEAD = 1e3  # how much a constraint that is broken by one weighs, in spreads of the figure of merit over the starts
 _UNKNOWN: dict[str, Any] = {"verdict": "not examined: a quasi-Newton search knows no second derivatives", "eigenvalues": [], "flat": []}
@@ -82,7 +82,7 @@ class Optimum:
 
     def save(self, folder: str | os.PathLike):
         """Write result.json, trace.csv and picture.png into a folder, which is made if need be."""
-        from .optimum_files import save
+        from .store.optimum_files import save
 
         save(self, folder)
 

@@ -15,8 +15,8 @@ from typing import Any, ClassVar, ParamSpec, TypeVar
 
 import jax
 
-from .journal import read_only
-from .places import disk
+from .store.journal import read_only
+from .store.paths import disk
 
 P = ParamSpec("P")
 R = TypeVar("R")

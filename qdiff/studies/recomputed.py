@@ -17,11 +17,11 @@ from ..models.base import Model, sharing
 from ..models.parameters import assigned
 from ..results import failures
 from .batches import Batches
-from .bounds import Box, followed
-from .constraints import Constraint
 from .grid import Grid, boxes
-from .journal import Journal
-from .objective import Objective
+from .search.box import Box, followed
+from .search.constraints import Constraint
+from .search.objective import Objective
+from .store.journal import Journal
 
 # Calls of another size, other devices and other compilers change a figure of merit by some 1e-11 of its largest value.
 _SAME = 1e-6

@@ -13,8 +13,8 @@ import numpy as np
 
 from ..models.base import Model
 from ..models.parameters import place_of
-from .labelled import broken, versions
-from .record import numbers, recorded_model
+from .store.netcdf import broken, versions
+from .store.provenance import numbers, recorded_model
 
 # Other versions, chunks and devices round differently; what they change is below this part of the largest value.
 _SAME = 1e-10

@@ -11,8 +11,8 @@ import numpy as np
 
 from ..models.base import Merit, Model, known_name
 from ..results import SolveError
-from .flat import Flat, by_label
-from .search import counted, second_order
+from .search.parameters import Flat, by_label
+from .search.search import counted, second_order
 
 # Steps for one-sided slopes, relative to the parameter: the merits' 1e-11 then is 1e-7 of a slope.
 _STEP, _SHORTER = 1e-3, 8.0

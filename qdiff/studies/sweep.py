@@ -12,17 +12,17 @@ import jax
 import numpy as np
 
 from ..models.base import Model, known_name, names_of
-from ..solvers.progress import shown as progress_shown
-from . import csv_files
+from ..progress_bar import shown as progress_shown
 from .batches import Batches, Reasons
 from .grid import Grid
 from .interrupt import Interrupted, ending, look
-from .labelled import Layout, coded
-from .places import disk, folder_to_be
 from .processes import Alone, Company, company
 from .recomputed import check_file, check_shards
-from .record import differing, model_record, numbers
-from .shards import Shards, finished, keeping, kept_points, unfinished
+from .store import csv_files
+from .store.netcdf import Layout, coded
+from .store.paths import disk, folder_to_be
+from .store.provenance import differing, model_record, numbers
+from .store.shards import Shards, finished, keeping, kept_points, unfinished
 
 if TYPE_CHECKING:
     import xarray

@@ -12,17 +12,17 @@ import numpy as np
 
 from ..models.base import Merit, Model
 from ..results import SolveError
-from .bounds import Box, prepared, tied
-from .constrained import polished
-from .constraints import constraints_of
 from .interrupt import Interrupted, ending, kept_search
-from .journal import Journal, kept, writing
-from .objective import objective
-from .polish import Polished, newton
 from .processes import led
 from .recomputed import check_search
-from .record import model_record, numbers, roles
-from .search import Programs, Search, counted, rule, spread
+from .search.box import Box, prepared, tied
+from .search.constraints import constraints_of
+from .search.newton import Polished, newton
+from .search.objective import objective
+from .search.search import Programs, Search, counted, rule, spread
+from .search.sqp import polished
+from .store.journal import Journal, kept, writing
+from .store.provenance import model_record, numbers, roles
 
 _PENALTY = 1e3  # how much a constraint that is broken by one weighs, in spreads of the sum over the starts
 _SO_FAR = "interrupted: this is the best so far"
@@ -62,7 +62,7 @@ class Tradeoff:
 
     def save(self, folder: str | os.PathLike):
         """Write result.json, curve.csv and picture.png into a folder, which is made if need be."""
-        from .tradeoff_files import save
+        from .store.tradeoff_files import save
 
         save(self, folder)
 

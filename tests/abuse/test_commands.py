@@ -453,7 +453,7 @@ def test_a_disk_that_is_full(here, monkeypatch, counted):
     """An error of the disk names the argument, and where what was computed is kept; the search goes on from there."""
     import errno
 
-    from qdiff.studies import optimum_files, tradeoff_files
+    from qdiff.studies.store import optimum_files, tradeoff_files
 
     def full(*args):
         raise OSError(errno.ENOSPC, "No space left on device")

@@ -7,7 +7,7 @@ import pytest
 
 import qdiff as qd
 from qdiff.models.base import as_number, sharing
-from qdiff.studies.flat import Flat
+from qdiff.studies.search.parameters import Flat
 
 MODELS = {
     "rotor-engine": {"l_min": -3, "l_max": 3},

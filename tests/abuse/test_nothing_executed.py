@@ -11,8 +11,8 @@ import pytest
 from commands import DEVICE, command, refused
 
 import qdiff as qd
-from qdiff.studies.constraints import constraints_of
-from qdiff.studies.objective import objective
+from qdiff.studies.search.constraints import constraints_of
+from qdiff.studies.search.objective import objective
 
 TOUCH = "__import__('pathlib').Path('executed').touch()"
 SWEEP = "sweep HILL --merit height --grid x=0:1:3 --out a.nc"

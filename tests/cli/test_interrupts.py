@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import xarray
 
-from qdiff.studies.labelled import Layout
-from qdiff.studies.search import Search
+from qdiff.studies.search.search import Search
+from qdiff.studies.store.netcdf import Layout
 from qdiff.studies.sweep import Batches
 
 SWEEP = ["sweep", "lambda-system", "--grid", "T1=1:3:20", "--merit", "imbalance", "--chunk", "2", "--out", "run.nc"]
@@ -87,7 +87,7 @@ def test_a_search(qdiff, press, write, tmp_path, monkeypatch, command, begin):
     options = ["--starts", "4", "--steps", "8", "--out", "best"]
     with monkeypatch.context():
         press(Search, "_note", 6)
-        monkeypatch.setattr("qdiff.studies.search.Programs.one", None)
+        monkeypatch.setattr("qdiff.studies.search.search.Programs.one", None)
         result = qdiff(*search, *options)
         monkeypatch.undo()
     monkeypatch.chdir(tmp_path)

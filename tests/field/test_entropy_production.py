@@ -24,7 +24,7 @@ from helpers import (
 )
 
 import qdiff as qd
-from qdiff.thermodynamics.logarithm import logarithm
+from qdiff.thermo.logarithm import logarithm
 
 SPACE = qd.Space(q=qd.Spin())
 Q = SPACE.q

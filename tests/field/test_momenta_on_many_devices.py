@@ -20,7 +20,7 @@ import pytest
 from helpers import close, derivative, dissipator, unitary
 
 import qdiff as qd
-from qdiff.solvers import weighted_mean
+from qdiff.equations.bloch import weighted_mean
 
 DOWN = np.array([[0.0, 1.0], [0.0, 0.0]])
 X, Z = np.array([[0.0, 1.0], [1.0, 0.0]]), np.diag([1.0, -1.0])

@@ -12,12 +12,12 @@ import pytest
 from helpers import close, derivative, dissipator, unitary
 
 import qdiff as qd
-from qdiff.generators.sector import reach
-from qdiff.solvers.exchange import _neumann
-from qdiff.solvers.factorization import choose
-from qdiff.solvers.null_vector import null_vector, response
-from qdiff.solvers.resolvent import resolvent
-from qdiff.solvers.right_side import sized, solvable
+from qdiff.equations.lindblad.null_vector import null_vector, response
+from qdiff.equations.lindblad.resolvent import resolvent
+from qdiff.equations.lindblad.sector import reach
+from qdiff.equations.lindblad.solver import choose
+from qdiff.equations.rates.bipartite_steady import _neumann
+from qdiff.linalg.right_side import sized, solvable
 
 PAIR = qd.Space(a=qd.Spin(), b=qd.Spin())
 HOP = PAIR.a.plus @ PAIR.b.minus

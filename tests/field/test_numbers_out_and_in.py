@@ -8,7 +8,7 @@ import scipy.sparse
 from helpers import close
 
 import qdiff as qd
-from qdiff.studies.places import results_folder
+from qdiff.studies.store.paths import results_folder
 
 PAIR = qd.Space(q=qd.Spin(), mode=qd.Boson(3))
 X, Y = np.array([[0, 1], [1, 0]]), np.array([[0, -1j], [1j, 0]])

@@ -40,7 +40,7 @@ def undrawn():
     """A picture of each search would take most of the time."""
     with pytest.MonkeyPatch.context() as patch:
         for module in ("optimum_files", "tradeoff_files"):
-            patch.setattr(f"qdiff.studies.{module}.picture", lambda *given: given[-1].touch())
+            patch.setattr(f"qdiff.studies.store.{module}.picture", lambda *given: given[-1].touch())
         yield
 
 

@@ -16,7 +16,7 @@ import pytest
 from helpers import slow_but
 
 import qdiff as qd
-from qdiff.models import active_particle as ap
+from qdiff.models.active import device as ap
 
 DATA = {entry["id"]: entry for entry in json.loads((Path(__file__).parents[1] / "data" / "active_particle.json").read_text())}
 NAMES = {"eps": "epsilon", "dx": "d_x", "dz": "d_z", "wo": "hopping", "gh": "gamma_hot", "gc": "gamma_cold"}

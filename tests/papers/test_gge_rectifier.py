@@ -13,7 +13,7 @@ from helpers import close, slow_but
 from scipy.optimize import brentq
 
 import qdiff as qd
-from qdiff.operators import ring
+from qdiff.equations.channels import periodic_chain as ring
 
 DATA = {e["id"]: e for e in json.loads((Path(__file__).parents[1] / "data" / "gge_rectifier.json").read_text())}
 RAMAN = {"gamma_neq": "drive", "beta": "beta", "dr": "delta_re", "di": "delta_im", "pr": "delta_prime_re", "pi": "delta_prime_im"}
@@ -218,7 +218,7 @@ def test_figure_2_in_closed_form():
 
 def test_merits_do_not_depend_on_the_portions(monkeypatch):
     """Long chains are summed portion by portion, padded at the end."""
-    from qdiff.solvers import channels
+    from qdiff.equations.channels import gibbs_ensemble as channels
 
     model = qd.models.RashbaRectifier(length=1531)
     value = partial(jax.value_and_grad(lambda m: m.current()), model)

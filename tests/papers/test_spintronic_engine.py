@@ -9,9 +9,9 @@ from helpers import close, dissipator, unitary
 from scipy.linalg import expm
 
 import qdiff as qd
+from qdiff.equations.lindblad.solver import matrix
 from qdiff.models.base import sharing
-from qdiff.models.spintronic_engine import _STATE, SPACE
-from qdiff.solvers.factorization import matrix
+from qdiff.models.spintronic.device import _STATE, SPACE
 
 LIMITS = DATA["limit_cycle"]
 

@@ -335,7 +335,7 @@ def test_without_spontaneous_emission_there_is_no_thermophoresis():
     rates = model.rates()
     t, n = rates.transitions, 1 / np.expm1(np.abs(np.asarray(model.level_energies()))[None] / np.asarray(model.profile())[:, None])
     site, level = np.minimum(t.source, t.target), np.maximum(t.source, t.target) - 10
-    from qdiff.operators.standing import shares
+    from qdiff.equations.rates.open_chain import shares
 
     equal = qd.Rates(rates.energies, {"all": (t.source, t.target, jnp.asarray(shares(10)[level, site] * n[site, level]))})
     p = qd.stationary_populations(equal)

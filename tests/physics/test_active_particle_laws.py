@@ -9,7 +9,7 @@ import pytest
 from helpers import close
 
 import qdiff as qd
-from qdiff.models.active_bands import Bands
+from qdiff.models.active.bands import Bands
 
 Particle = qd.models.ActiveParticle
 OTHER = dict(epsilon=0.8, theta=0.9, d_x=0.3, d_z=-0.25, hopping=1.3, gamma_hot=0.3, gamma_cold=0.15, T=0.7, dT=0.4)

@@ -6,7 +6,7 @@ import pytest
 from helpers import close
 
 import qdiff as qd
-from qdiff.models.gge_many_body import FockSpace, raman_chain, rashba_chain
+from qdiff.models.gge.many_body import FockSpace, raman_chain, rashba_chain
 
 RNG = np.random.default_rng(3)
 RAMAN = {"beta": 1.7, "delta_re": 0.4, "delta_im": -0.8, "delta_prime_re": 1.2, "delta_prime_im": 0.3, "drive": 0.35, "coupling": 1.0}

@@ -46,4 +46,4 @@ def test_the_two_runs_of_a_rectifier():
     assert float(reverse.heat_cold) == pytest.approx(float(model.heat_current_reverse()), rel=1e-13)
     mirrored = model.replace(beta1=model.beta2, beta2=model.beta1)
     assert float(mirrored.forward().heat_hot) == pytest.approx(float(reverse.heat_hot), rel=1e-12)
-    assert model.operating_mode() in qd.thermodynamics.engine.MODES
+    assert model.operating_mode() in qd.thermo.engine.MODES

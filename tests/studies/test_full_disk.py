@@ -131,7 +131,7 @@ def stop(done, total):
 
 def test_long_weights_are_no_text(tmp_path, monkeypatch):
     """a (3 - (x - 1/4)^2) - (1 - a) x is largest at x = 1/4 - (1 - a)/(2a)."""
-    monkeypatch.setattr("qdiff.studies.record._LONG", 2)
+    monkeypatch.setattr("qdiff.studies.store.provenance._LONG", 2)
     curve = qd.tradeoff(Hill(), "height", "-x", {"x": (-1, 1)}, weights=[0.5, 0.8, 1.0], starts=1, steps=2, out=tmp_path)
     assert curve.parameters["x"] == pytest.approx([-0.25, 0.125, 0.25], abs=1e-9)
     assert json.loads((tmp_path / "journal.jsonl").read_text().splitlines()[0])["study"]["weights"]["size"] == 3

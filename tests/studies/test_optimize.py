@@ -11,8 +11,8 @@ import pytest
 
 import qdiff as qd
 from qdiff.studies.interrupt import Interrupted
-from qdiff.studies.polish import newton, trust_region
-from qdiff.studies.search import OPTIMIZERS, Search, screened, spread
+from qdiff.studies.search.newton import newton, trust_region
+from qdiff.studies.search.search import OPTIMIZERS, Search, screened, spread
 
 UNIT = {"x": (0, 1), "y": (0, 1)}
 
@@ -320,8 +320,8 @@ def test_an_interrupt_keeps_the_best(monkeypatch):
 
     def stop(step, value):
         if step == 5:
-            monkeypatch.setattr("qdiff.studies.search.Programs.one", None)
-            monkeypatch.setattr("qdiff.studies.search.Programs.limits", None)
+            monkeypatch.setattr("qdiff.studies.search.search.Programs.one", None)
+            monkeypatch.setattr("qdiff.studies.search.search.Programs.limits", None)
             raise KeyboardInterrupt
 
     with pytest.raises(Interrupted) as caught, monkeypatch.context() as monkeypatch:

@@ -14,7 +14,8 @@ import numpy as np
 import pytest
 
 import qdiff as qd
-from qdiff.studies import journal, processes
+from qdiff.studies import processes
+from qdiff.studies.store import journal
 
 BEGIN = """
 import os, sys, time

@@ -84,7 +84,7 @@ def test_an_interrupt_is_resumed(whole, tmp_path):
 
 def test_nothing_is_computed_twice(whole, tmp_path, monkeypatch):
     """A finished search is read, not run: without its compiled programs it still gives its result."""
-    from qdiff.studies import search as module
+    from qdiff.studies.search import search as module
 
     (tmp_path / "journal.jsonl").write_bytes(whole["journal.jsonl"])
     monkeypatch.setattr(module.Programs, "_compiled", None)

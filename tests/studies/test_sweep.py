@@ -20,9 +20,9 @@ from helpers import close
 import qdiff as qd
 from qdiff.studies.batches import _SHARE, Batches, Reasons
 from qdiff.studies.grid import Grid, boxes
-from qdiff.studies.places import folder_to_be
-from qdiff.studies.record import model_record
-from qdiff.studies.shards import Shards, unfinished
+from qdiff.studies.store.paths import folder_to_be
+from qdiff.studies.store.provenance import model_record
+from qdiff.studies.store.shards import Shards, unfinished
 
 LAMBDA = qd.models.LambdaSystem()
 T1, W1 = np.linspace(0.5, 3, 7), np.array([1.0, 2.0])

@@ -1,0 +1,152 @@
+"""A cycle from an initial state on: the state after any number of cycles, and what is exchanged in each."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.core import Tracer
+
+from ...operators.checks import instance
+from ...operators.operator import Operator
+from ...results import require_float64
+from ..lindblad.coordinates import Coordinates
+from ..lindblad.states import density_matrix
+from . import map_powers as powers
+from .cycle import Cycle
+from .limit_cycle import LimitCycle, energies, limit_in
+from .stroke_maps import FreePart, Part, composed
+from .strokes import Free, Measurement
+
+# The largest table of all cycles, 8 bytes each.
+_LONGEST = 2**28
+
+
+class Run(eqx.Module):
+    """A cycle started in a given state, at the beginning of its first stroke.
+
+        x_n = x* + M^n (x_0 - x*)
+
+    Args:
+        cycle: the cycle. initial: a density matrix, or anything that `evolve` takes for one.
+
+    Raises:
+        ValueError, SolveError: see `evolve` and `Cycle.limit`.
+
+    Attributes:
+        end: the limit cycle x* that it goes to.
+
+    Differentiable in everything. Accuracy: what is left of the deviation after any number of cycles keeps its relative accuracy,
+    1e-13 times the number of decay times that have passed.
+    """
+
+    end: LimitCycle
+    change: jax.Array
+    first: jax.Array
+    powers: jax.Array
+    parts: list[Part]
+    coordinates: Coordinates = eqx.field(static=True)
+
+    def __init__(self, cycle: Cycle, initial):
+        require_float64()
+        instance("cycle", cycle, Cycle)
+        rho = density_matrix("initial", initial, cycle.space, cycle.dim)
+        natural = cycle.coordinates()
+        held = {*zip(natural.row, natural.col, strict=True)}
+        inside = all((min(i, j), max(i, j)) in held for i, j in zip(rho.pattern.row, rho.pattern.col, strict=True))
+        self.coordinates = natural if inside else cycle.coordinates(rho)
+        self.parts = cycle.parts(self.coordinates)
+        self.end = limit_in(cycle, self.coordinates, self.parts)
+        self.change = composed(self.parts)
+        self.first = self.coordinates.coordinates(rho)
+        self.powers = powers.decaying(self.change, self.end.x[0], self.coordinates.trace_weights)
+
+    @property
+    def cycle(self) -> Cycle:
+        return self.end.cycle
+
+    def after(self, counts):
+        """The coordinates (k, n) of the states after `counts` (k,) cycles, integers from 0 to 2^31 - 1."""
+        counts = _numbers("counts", counts, 0)
+        later = self.end.x[0] + powers.after(self.powers, self._deviation(), jnp.maximum(counts - 1, 0))
+        return jnp.where((counts == 0)[:, None], self.first, later)
+
+    def rho(self, count: int) -> Operator:
+        """The density matrix after one number of cycles."""
+        return self.coordinates.operator(self.after(jnp.asarray([count]))[0], self.cycle.space)
+
+    def measured(self, cycles):
+        """The energy that the measurements give to the system in each cycle [energy].
+
+        Args:
+            cycles: the numbers of the cycles (k,), counted from 1, each below 2^31, at the cost of the logarithm of the largest;
+                or one Python integer N for all from 1 to N, as one product of two thin matrices.
+
+        Returns:
+            (k,) or (N,).
+        """
+        row = jnp.zeros(self.coordinates.size)
+        for stroke, part, (e, _), until in zip(
+            self.cycle.strokes, self.parts, energies(self.cycle, self.coordinates), self._before(), strict=True
+        ):
+            if isinstance(stroke, Measurement):
+                row = row + (e @ part.change) @ until
+        return self._along(row[None], jnp.asarray(self.end.measured)[None], cycles)[0]
+
+    def exchanged(self, op: Operator, cycles) -> dict[str, jax.Array]:
+        """What each bath brings of a Hermitian observable in each cycle, the integral of Tr[op L_b rho] [unit of op].
+
+        Args:
+            cycles: as for `measured`.
+        """
+        rows: dict[str, Any] = dict.fromkeys(self.cycle.labels, jnp.zeros(self.coordinates.size))
+        for stroke, part, until in zip(self.cycle.strokes, self.parts, self._before(), strict=True):
+            if isinstance(stroke, Free) and isinstance(part, FreePart):
+                covector = part.sector.covector(stroke.generator.into_frame(op))
+                by_bath = jax.vmap(lambda x, s=stroke, p=part: p.sector.act_by_label(s.generator, x))(jnp.eye(part.sector.size))
+                inside = part.passage.mean @ part.inside(until)
+                for b, label in enumerate(part.sector.labels):
+                    rows[label] = rows[label] + (by_bath[:, b] @ covector) @ inside
+        ends = self.end.exchanged(op)
+        found = self._along(jnp.stack(list(rows.values())), jnp.stack([jnp.asarray(ends[b]) for b in rows]), cycles)
+        return dict(zip(rows, found, strict=True))
+
+    def _before(self):
+        """The maps of the coordinates from the beginning of a cycle to that of each stroke."""
+        out = [jnp.eye(self.coordinates.size)]
+        for part in self.parts[:-1]:
+            out.append(out[-1] + part.change @ out[-1])
+        return out
+
+    def _deviation(self):
+        """That of the state after one cycle from the limit cycle, of zero trace."""
+        end = self.end.x[0]
+        off = (self.first - end) + self.change @ (self.first - end)
+        return off - end * (self.coordinates.trace_weights @ off)
+
+    def _along(self, rows, ends, cycles):
+        """rows (q, n) on the states at the beginning of the cycles; `ends` (q,) is what they give in the limit cycle."""
+        begin = (rows @ self.first)[:, None]
+        if isinstance(cycles, (int, np.integer)) and not isinstance(cycles, bool):
+            if not 1 <= cycles <= _LONGEST:
+                raise ValueError(f"cycles must be an integer between 1 and {_LONGEST}, or an array of them, but was {cycles}")
+            if cycles == 1:
+                return begin
+            later = powers.all_until(self.powers, rows, self._deviation(), int(cycles) - 1)
+            return jnp.concatenate([begin, ends[:, None] + later], axis=1)
+        cycles = _numbers("cycles", cycles, 1)
+        later = rows @ powers.after(self.powers, self._deviation(), jnp.maximum(cycles - 2, 0)).T
+        return jnp.where(cycles == 1, begin, ends[:, None] + later)
+
+
+def _numbers(name: str, given, least: int):
+    """An array (k,) of integers of at least `least`."""
+    if not isinstance(given, Tracer):
+        array = np.asarray(given)
+        wrong = array.dtype.kind not in "iu" or array.size == 0 or array.ndim > 1
+        if wrong or array.min() < least or array.max() >= 2**31:
+            raise ValueError(f"{name} must be integers between {least} and {2**31 - 1}, one or an array (k,), but was {given!r}")
+    return jnp.atleast_1d(jnp.asarray(given)).astype(int)

@@ -1,0 +1,165 @@
+"""Solves with a sector's generator at a frequency, (G - i omega) z = r, also where omega is an eigenvalue's: zero."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+
+from ...linalg.double_double import Conserving
+from ...linalg.gather import sum_into, take
+from ...linalg.right_side import sized, solvable
+from .sector import Sector
+from .solver import choose
+
+# The refined solution is refused where its last correction was larger than this.
+_CONVERGED = 1e-6
+
+
+def resolvent(sector: Sector, values, x, omega, right):
+    """The z with (G - i omega) z = right and tr z = 0, for a right side without trace.
+
+    At omega = 0 it is what the Drazin inverse of G makes of `right`. With u the uniform state, w the trace and s a rate,
+    A = G - i omega - s u w^T is invertible wherever the stationary state is unique and nothing oscillates undamped at
+    omega, and A z = right.
+
+    Args:
+        sector: the sector. It need not hold populations; there is no trace then.
+        values: G's entries (nnz,) [rate].
+        x: the stationary state (n,), zero in a sector without populations.
+        omega: frequency, scalar [rate]; None for zero, and a real right side.
+        right: (n,), complex, or real if omega is None.
+
+    Returns:
+        z (n,) [right over rate]; NaN where the solve did not converge.
+
+    Differentiable in values, omega and right, to any order. Each frequency costs one factorisation.
+    """
+    w = sector.trace_weights
+    u = w / max(w.sum(), 1.0)
+    fixed, x = lax.stop_gradient(values), lax.stop_gradient(x)
+    s = jnp.max(jnp.abs(fixed), initial=0.0)
+    shift = 0.0 if omega is None else 1j * omega
+    still = lax.stop_gradient(shift)
+    forth, back = _products(sector, fixed, still)
+    if omega is None:
+        down, up = _approximate(sector, fixed)
+    else:
+        down, up = _at_frequency(sector, fixed, lax.stop_gradient(omega))
+
+    def linear(y):
+        return _act(values, sector.source, sector.target, y) - shift * y - s * u * (w @ y)
+
+    def solve(_, r):
+        # The part of z along x is known from the trace of the equation; the rest has none.
+        r, power = sized(r)
+        z = _refined(r, down, forth, (w, (still * x + s * u) / (s + still)), (w, x))
+        return (z - (w @ r) / (s + still) * x) * power
+
+    def solve_T(_, r):
+        r, power = sized(r)
+        z = _refined(r, up, back, (x, w), (x, w))
+        return (z - w * ((x @ r + s * (u @ z)) / (s + still))) * power
+
+    return lax.custom_linear_solve(linear, right, solve, solve_T)
+
+
+def _products(sector: Sector, values, shift):
+    """G - shift and its transpose applied to vectors: exactly conserving where there are populations."""
+    if sector.is_population.any():
+        products = Conserving(sector, values), Conserving(sector, values, transposed=True)
+    else:
+        products = partial(_act, values, sector.source, sector.target), partial(_act, values, sector.target, sector.source)
+
+    def of(product):
+        return lambda z: (product(z.real) + 1j * product(z.imag) if jnp.iscomplexobj(z) else product(z)) - shift * z
+
+    return of(products[0]), of(products[1])
+
+
+def _act(values, into, out, y):
+    return sum_into(values * take(y, into), out, y.size)
+
+
+def _refined(r, solve, apply, known, along):
+    """z with apply(z) = r, corrected until the next change would be below rounding; NaN if eight corrections are too few.
+
+    Each change is smaller than the last by the error of the factorisation, its shift or rounding over the gap.
+
+    Args:
+        known, along: pairs (left, inside) and (across, out) of vectors with product one. The part (left . r) inside of r is
+            left out, and z has no part (across . z) out.
+    """
+    (left, inside), (across, out) = known, along
+    r = solvable(r, left, inside)
+
+    def change(rest):
+        z = solve(rest - (left @ rest) * inside)
+        return z - out * (across @ z)
+
+    def going_on(carry):
+        k, z, before, now = carry
+        return (k < 2) | ((k < 8) & (now * now > 1e-16 * before * _largest(z)))
+
+    def better(carry):
+        k, z, _, now = carry
+        by = change(r - apply(z))
+        return k + 1, z + by, now, _largest(by)
+
+    z = change(r)
+    _, z, _, last = lax.while_loop(going_on, better, (0, z, _largest(z), _largest(z)))
+    return jnp.where(last <= _CONVERGED * _largest(z), z, jnp.nan)
+
+
+def _largest(z):
+    return jnp.max(jnp.abs(z))
+
+
+class _Rotating:
+    """G - i omega as a real sparse matrix on (Re z, Im z), in the form of a sector that a `Solver` factorises."""
+
+    def __init__(self, sector: Sector):
+        self.sector, n, k = sector, sector.size, np.arange(sector.size)
+        self.size = 2 * n
+        self.target = np.r_[sector.target, sector.target + n, k, k + n]
+        self.source = np.r_[sector.source, sector.source + n, k + n, k]
+        self.bands = [np.r_[band, band + n] for band in sector.bands]
+
+    def __hash__(self):
+        return hash((_Rotating, self.sector))
+
+    def __eq__(self, other):
+        return isinstance(other, _Rotating) and self.sector == other.sector
+
+
+def _at_frequency(sector: Sector, values, omega):
+    """Approximate inverses of G - i omega and of its transpose, as functions of complex vectors."""
+    double = _Rotating(sector)
+    n = sector.size
+    turn = jnp.full(n, omega)
+    forth, back = _approximate(double, jnp.concatenate([values, values, turn, -turn]))
+
+    def joined(z):
+        return z[:n] + 1j * z[n:]
+
+    def down(r):
+        return joined(forth(jnp.concatenate([r.real, r.imag])))
+
+    def up(r):
+        # The transposed real form is that of (G - i omega)^H: conjugated before and after.
+        return joined(back(jnp.concatenate([r.real, -r.imag]))).conj()
+
+    return down, up
+
+
+def _approximate(sector, values):
+    """Approximate inverses of G and of its transpose, as functions of real vectors.
+
+    Args:
+        sector: a sector, or what has all that a `Solver` asks of one. values: its entries (nnz,).
+    """
+    solver = choose(sector)
+    factors = solver.factor(sector, values)
+    return tuple(lambda r, solve=solve: solve(sector, factors, r[:, None])[:, 0] for solve in (solver.solve, solver.solve_T))

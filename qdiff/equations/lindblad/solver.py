@@ -1,0 +1,129 @@
+"""How a sector's generator is factorised: dense, or block tridiagonal along its band."""
+
+from __future__ import annotations
+
+import abc
+
+import equinox as eqx
+import jax.numpy as jnp
+
+from ...linalg import block_tridiagonal as linear
+from ...linalg.split_lu import lu, solve_triangular
+from ...linalg.twisted import Twisted, twisted
+from .sector import Sector
+
+# The generator is factorised with this fraction of its largest entry taken off the diagonal: a little above
+# rounding, so that no pivot vanishes. Its effect, shift/gap, is removed by refinement.
+_SHIFT = 2e-14
+
+
+class Solver(eqx.Module):
+    """How G x = r is solved; `Dense` and `BlockTridiagonal` are the two there are."""
+
+    @abc.abstractmethod
+    def factor(self, sector: Sector, values):
+        """Factorise G minus a small shift; a pytree of arrays that the two others use."""
+
+    @abc.abstractmethod
+    def solve(self, sector: Sector, factors, r):
+        """The inverse applied to the columns of r (size, columns)."""
+
+    @abc.abstractmethod
+    def solve_T(self, sector: Sector, factors, r):
+        """The inverse transposed applied to the columns of r (size, columns)."""
+
+    def many(self, sector: Sector) -> ManySolver | None:
+        """What is quicker than the three above for this sector, if anything; they are needed where it is not good enough."""
+        return None
+
+
+class ManySolver(abc.ABC):
+    """Solves many systems of one structure at once; the batch is the last axis of every array."""
+
+    @abc.abstractmethod
+    def factor(self, values):
+        """Factorise every G; for some it may be of no use, which their residuals show."""
+
+    @abc.abstractmethod
+    def solve(self, factors, r):
+        """The inverses applied to the columns of r (size, columns, lanes)."""
+
+    @abc.abstractmethod
+    def solve_T(self, factors, r):
+        """The inverses transposed applied to the columns of r (size, columns, lanes)."""
+
+
+class Dense(Solver):
+    """LU factorisation of the full matrix of the sector, O(n^3): best below some hundred coordinates."""
+
+    def factor(self, sector, values):
+        return lu(matrix(sector, values) - _shift(values) * jnp.eye(sector.size))
+
+    def solve(self, sector, factors, r):
+        packed, order = factors
+        return solve_triangular(packed, solve_triangular(packed, r[order], lower=True, unit=True))
+
+    def solve_T(self, sector, factors, r):
+        packed, order = factors
+        x = solve_triangular(packed, solve_triangular(packed, r, trans=True), lower=True, trans=True, unit=True)
+        return jnp.zeros_like(x).at[order].set(x, unique_indices=True)
+
+
+# Blocks up to this size are eliminated entry by entry, written out; beyond it LAPACK is as fast and compiles sooner.
+_WRITTEN_OUT = 8
+
+
+class BlockTridiagonal(Solver):
+    """Elimination along the sector's band, from its first level to the last: O(n w^2) for levels of w coordinates.
+
+    Levels of up to eight coordinates are first eliminated without exchanging rows, which is several times as fast; where
+    the residual shows that this was not good, and for wider ones, rows are exchanged, in the level and the next one.
+    """
+
+    def factor(self, sector, values):
+        return linear.factor(*linear.block_plan(sector).blocks(values, _shift(values)))
+
+    def solve(self, sector, factors, r):
+        plan = linear.block_plan(sector)
+        return plan.unpack(linear.solve(factors, plan.pack(r)))
+
+    def solve_T(self, sector, factors, r):
+        plan = linear.block_plan(sector)
+        return plan.unpack(linear.solve_T(factors, plan.pack(r)))
+
+    def many(self, sector):
+        return _Lanes(twisted(sector)) if linear.block_plan(sector).width <= _WRITTEN_OUT else None
+
+
+class _Lanes(ManySolver):
+    def __init__(self, twisted: Twisted):
+        self.twisted = twisted
+
+    def factor(self, values):
+        return self.twisted.factor(values, _shift(values))
+
+    def solve(self, factors, r):
+        return self.twisted.solve(factors, r)
+
+    def solve_T(self, factors, r):
+        return self.twisted.solve_T(factors, r)
+
+
+def _shift(values):
+    return _SHIFT * jnp.max(jnp.abs(values), axis=0)
+
+
+def matrix(sector: Sector, values):
+    """The generator as a dense matrix (size, size)."""
+    return jnp.zeros((sector.size, sector.size)).at[sector.target, sector.source].set(values, unique_indices=True)
+
+
+def choose(sector: Sector) -> Solver:
+    """The solver for a sector's shape: a level of w coordinates is counted as a dense factorisation of 2 w.
+
+    Small sectors go to one dense factorisation, which has fewer steps.
+    """
+    if sector.size <= 60:
+        return Dense()
+    plan = linear.block_plan(sector)
+    return BlockTridiagonal() if plan.count * plan.width**3 * 8 < sector.size**3 else Dense()

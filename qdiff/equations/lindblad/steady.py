@@ -1,0 +1,229 @@
+"""Stationary states of generators, with implicit derivatives."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from ...linalg import double_double as compensated
+from ...operators.operator import Operator
+from ...results import Failure, NotUnique, check, require_float64
+from .conserved import hidden
+from .eigenbasis import eigenvalues
+from .equation import Lindblad, refusals
+from .null_vector import RESIDUAL, UNIQUE, null_vector
+from .sector import Sector, reach
+from .selected import averaged, energies_apart, selected, unchanged
+from .solver import BlockTridiagonal, Dense, Solver, choose, matrix
+from .states import density_matrix
+
+__all__ = ["BlockTridiagonal", "Dense", "Solver", "State", "steady_state"]
+
+
+class State(eqx.Module):
+    """A stationary state.
+
+    Attributes:
+        x: its real coordinates in the sector (n,) [1].
+        rcond: estimate of the reciprocal condition of the equation it solves [1]: relative errors in the rates
+            may be amplified by 1/rcond.
+        residual: largest entry of G x over the largest entry of G [1]. Small for every accepted state; the
+            error is residual/rcond at most.
+        generator, sector: what was solved, and the sector it was solved in.
+    """
+
+    generator: Lindblad
+    x: jax.Array
+    rcond: jax.Array
+    residual: jax.Array
+    sector: Sector = eqx.field(static=True)
+
+    @property
+    def rho(self) -> Operator:
+        """The density matrix as an `Operator` in the original basis."""
+        return self.generator.out_of_frame(self.sector.operator(self.x, self.generator.space))
+
+    def dense(self):
+        """The density matrix, complex or real (dim, dim)."""
+        return self.rho.dense()
+
+    def __array__(self, dtype=None, copy=None) -> np.ndarray:
+        """The density matrix, for NumPy."""
+        return self.rho.__array__(dtype, copy)
+
+    def expect(self, op: Operator):
+        """Tr[op rho], a scalar, real for a Hermitian operator and complex otherwise [unit of op]."""
+        op = self.generator.into_frame(op)
+        if op.is_hermitian:
+            return self.sector.covector(op) @ self.x
+        real, imag = (op + op.dag) * 0.5, (op - op.dag) * -0.5j
+        return self.sector.covector(real) @ self.x + 1j * (self.sector.covector(imag) @ self.x)
+
+    def reduced(self, *names: str) -> Operator:
+        """The reduced density matrix of some of the space's factors, on `space.keep(*names)`."""
+        return self.rho.reduced(*names)
+
+    def populations(self, *names: str):
+        """The diagonal of the (reduced) density matrix, real (dim of the factors,) [1]."""
+        return jnp.real((self.reduced(*names) if names else self.rho).diagonal())
+
+    def diagnostics(self) -> dict:
+        """What is known of the state's accuracy, as a dictionary of numbers.
+
+        residual, rcond: as the attributes. stationary_states: how many the generator has in this sector, from
+        the singular values of the sector's matrix below 1e-12 of the largest. smallest_eigenvalue: of the
+        density matrix; negative by more than rounding means that the equation is not completely positive or
+        the solve is poor. edge_weight: for each truncated factor, the population of its last levels; truncation
+        matters where this is not tiny. splitting: for a secular equation, the distance of the closest coupled
+        levels over the largest energy; zero is a conical point, at which there is no derivative.
+        """
+        sector = self.sector
+        values = jnp.asarray(sector.values(self.generator))
+        conserving = matrix(sector, values) + jnp.diag(compensated.Conserving(sector, values).correction)
+        singular = jnp.linalg.svd(conserving, compute_uv=False)
+        out: dict[str, Any] = {
+            "residual": self.residual,
+            "rcond": self.rcond,
+            "stationary_states": jnp.sum(singular <= 1e-12 * singular[0]),
+            "smallest_eigenvalue": jnp.min(eigenvalues(sector.operator(self.x, None))),
+        }
+        space = self.generator.space
+        if space is not None:
+            edges = {k: list(f.edges) for k, f in space.factors.items() if f.edges}
+            out["edge_weight"] = {k: self.populations(k)[np.array(at)] for k, at in edges.items()}
+        if self.generator.splitting is not None:
+            out["splitting"] = self.generator.splitting
+        return out
+
+
+def steady_state(generator: Lindblad, solver: Solver | None = None, *, initial: Any = None) -> State:
+    """The stationary state of a generator: L[rho] = 0 with Tr rho = 1.
+
+    Solved in the real coordinates of the sector that the populations reach (or, with `initial`, that the
+    initial state reaches).
+
+    Args:
+        generator: such as `Lindblad(...)` or `secular(...)`.
+
+    Args, rarely needed:
+        solver: `Dense()` or `BlockTridiagonal()`; by default chosen from the size and the width of the sector.
+        initial: a state, in the forms that `evolve` takes. Needed only if there are several stationary states, as in a
+            closed system; then the one it relaxes to is returned, or if it never comes to rest, its average over all times.
+
+    Returns:
+        `State`.
+
+    Raises:
+        NotUnique: the structure shows several stationary states and no `initial` was given.
+        TypeError, ValueError: `initial` is no density matrix.
+        SolveError: at run time, if the numbers show more stationary states than the structure, or the solve failed. Inside
+            a function compiled by `jax.jit` this is Equinox's runtime error with the same message.
+
+    Differentiable in every value of the generator, forward and reverse, to any order, by the implicit function
+    theorem at the cost of one more solve with the same factors.
+
+    Accuracy: about 1e-16/rcond at worst. For the rotor device at 81 levels (rcond 1e-5) states agree with 40-digit
+    arithmetic to 1e-13 and heat currents to 1e-11.
+
+    Example:
+        >>> import qdiff as qd
+        >>> mode = qd.Space(mode=qd.Boson(30)).mode
+        >>> bath = qd.BosonicBath(1.0, 0.1)
+        >>> state = qd.steady_state(qd.Lindblad(mode.n, {"bath": qd.thermal_jumps(mode.a, 1.0, bath)}))
+        >>> round(float(state.expect(mode.n)), 6)
+        0.581977
+    """
+    if solver is not None and not isinstance(solver, Solver):
+        raise TypeError(f"solver must be Dense() or BlockTridiagonal(), but was {solver!r}")
+    if not isinstance(generator, Lindblad):
+        raise TypeError(f"generator must be one such as Lindblad(...), but was {type(generator).__name__}")
+    require_float64()
+    if initial is None:
+        sector = reach(generator)
+        if sector.closed:
+            raise NotUnique(_closed(generator))
+        if len(sector.classes) > 1:
+            raise NotUnique(_several(generator, sector))
+        if more := hidden(generator, sector):
+            raise NotUnique(_coherent(more))
+        x, rcond, residual = _solve(generator, sector, choose(sector) if solver is None else solver)
+        return State(generator, _checked(generator, x, rcond, residual, _NOT_UNIQUE), rcond, residual, sector)
+    local = generator.into_frame(density_matrix("initial", initial, generator.space, generator.H.size))
+    sector = reach(generator, local.pattern)
+    way = "unchanged" if sector.still else "averaged" if sector.closed else sector.nullity
+    if way == 1:
+        x, rcond, residual = _solve(generator, sector, choose(sector) if solver is None else solver)
+    elif way == "averaged":
+        x, rcond, residual = averaged(generator.H, local, sector, sector.values(generator))
+    else:
+        x, rcond, residual = _select(generator, local, sector, way)
+    return State(generator, _checked(generator, x, rcond, residual, _NOT_DEFINED), rcond, residual, sector)
+
+
+@partial(jax.jit, static_argnums=(1, 2))
+def _solve(generator, sector, solver):
+    return null_vector(sector, sector.values(generator), solver)
+
+
+@partial(jax.jit, static_argnums=(2, 3))
+def _select(generator, initial, sector, way):
+    values, start = sector.values(generator), sector.coordinates(initial)
+    return unchanged(values, start) if way == "unchanged" else selected(sector, values, start, way)
+
+
+_NOT_FINITE = Failure(
+    "the steady state is not finite: a rate or an energy is infinite or NaN, or a bath couples at zero frequency with a flat spectrum"
+)
+_NOT_UNIQUE = Failure(
+    "the steady state is not unique (reciprocal condition below 1e-12): a part of the system is uncoupled or a decay "
+    "is too slow to resolve; couple it, or give `initial`"
+)
+_NOT_DEFINED = Failure(
+    "the steady state that `initial` relaxes to is not defined (reciprocal condition below 1e-12): at these numbers more is "
+    "conserved than in general, because a rate or a coupling is zero, two energies meet, or a decay is too slow to resolve"
+)
+_NOT_SOLVED = Failure("the steady state was not solved (residual above 1e-13): try solver=Dense(), or rates of more similar size")
+
+
+def _checked(generator, x, rcond, residual, several: Failure):
+    """Let no wrong state pass. A wrong rate is the cause where the solve failed, and does no harm where it did not."""
+    infinite, flat, rough = ~jnp.all(jnp.isfinite(x)), rcond < UNIQUE, residual > RESIDUAL
+    failed = infinite | flat | rough
+    causes = [(f.there & failed, f.failure) for f in refusals(generator)]
+    return check(x, *causes, (infinite, _NOT_FINITE), (flat, several), (rough, _NOT_SOLVED))
+
+
+def _closed(generator: Lindblad) -> str:
+    return (
+        f"a closed system has no stationary state of its own: nothing decays, and there are {energies_apart(generator.H)} independent "
+        "stationary operators. Give `initial`, a density matrix, for its average over all times, or a bath"
+    )
+
+
+def _coherent(more: int) -> str:
+    return (
+        f"there are {more + 1} independent stationary operators: coherences that the populations do not feed are conserved, "
+        "and which state is reached depends on them. Give `initial`, a density matrix, to select one"
+    )
+
+
+def _several(generator: Lindblad, sector: Sector) -> str:
+    def name(index):
+        return generator.space.label(int(index)) if generator.space is not None else str(index)
+
+    def states(members):
+        names = [name(sector.row[m]) for m in members[:3]]
+        return "{" + ", ".join(names) + (f", ... {len(members)} in all" if len(members) > 3 else "") + "}"
+
+    sets = sector.classes
+    shown = "; ".join(states(c) for c in sets[:4]) + (f"; ... {len(sets)} sets in all" if len(sets) > 4 else "")
+    basis = "states" if generator.frame is None else "eigenstates of H (numbered as the states they come from)"
+    return (
+        f"there are at least {len(sets)} stationary states: the populations of these sets of {basis} are conserved "
+        f"once entered, {shown}. Give `initial`, a density matrix, to select one, or couple the sets"
+    )

@@ -1,0 +1,119 @@
+"""Time evolution of rate equations, by a propagator that keeps every digit."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+from jax.core import Tracer
+from jaxtyping import Array, Float
+
+from ...operators.checks import instance, real_array
+from ...results import Failure, check, require_float64
+from .equation import Rates
+
+# A step of at most half an average waiting time, for which fourteen terms of the exponential series are exact to
+# 0.5^15/15! = 2e-17; doubled at most this often: 2^160 waiting times, more than an infinite speed (1e30) needs.
+_TERMS, _DOUBLINGS = 14, 160
+
+
+def propagate(rates: Rates, initial, times):
+    """The populations at given times, p(t) = e^{Wt} p(0).
+
+    Args:
+        rates: the equation.
+        initial: p(0) (n,), populations [1].
+        times: any number of times (k,), from zero up, in any order [1/rate].
+
+    Returns:
+        p (k, n) [1].
+
+    Raises:
+        ValueError: `initial` or `times` have a wrong shape, or negative entries; `initial` does not sum to one.
+        SolveError: at run time, if rates or populations are not finite.
+
+    Differentiable in everything, to any order.
+
+    Accuracy: the propagator of a short step, a matrix of probabilities, is squared until the time is reached; nothing is
+    subtracted and every column sums to one. Populations, small ones included, agree with 50-digit arithmetic to 1e-13
+    of themselves. Costs n^3 for each doubling of each time.
+
+    Example:
+        >>> import qdiff as qd
+        >>> decay = qd.Rates([0.0, 1.0], {"bath": [(1, 0, 2.0)]})
+        >>> p = qd.propagate(decay, [0.0, 1.0], [0.5, 20.0])
+        >>> [f"{x:.12e}" for x in p[:, 1]] == [f"{float(jnp.exp(-2.0 * t)):.12e}" for t in (0.5, 20.0)]
+        True
+    """
+    require_float64()
+    instance("rates", rates, Rates)
+    initial, times = checked_populations(initial, rates.size, "initial"), checked_times(times)
+    p = _evolved(rates.jumps(), initial, times)
+    return check(p, (~jnp.all(jnp.isfinite(rates.rate)), _RATE), (~jnp.all(jnp.isfinite(p)), _TIME))
+
+
+@jax.jit
+def _evolved(R, initial, times):
+    return lax.map(lambda t: propagator(R, t) @ initial, times)
+
+
+def checked_times(times):
+    """times as an array (k,), if they can be times."""
+    times = real_array("times", times)
+    if times.ndim != 1:
+        raise ValueError(f"times must have shape (k,), but has shape {times.shape}")
+    if not isinstance(times, Tracer) and not np.all(np.asarray(times) >= 0):
+        raise ValueError(f"times must not be negative, but one was {np.min(np.asarray(times)):g}")
+    return times
+
+
+def checked_populations(p, size: int, name: str):
+    """p as an array (size,), if it can be populations."""
+    p = real_array(name, p)
+    if p.shape != (size,):
+        raise ValueError(f"{name} must be one population for each state, shape ({size},), but has shape {p.shape}")
+    if isinstance(p, Tracer):
+        return p
+    known = np.asarray(p)
+    if not np.all(known >= 0):
+        raise ValueError(f"{name} must not be negative, but one was {known[~(known >= 0)][0]:g}")
+    if not abs(known.sum() - 1) <= 1e-9:
+        raise ValueError(f"{name} must sum to one, but sums to {known.sum():.12g}")
+    return p
+
+
+def propagator(R: Float[Array, "n n"], t) -> Float[Array, "n n"]:
+    """e^{Wt} (n, n) of the generator with rates R[to, from]: probabilities, every one to relative accuracy."""
+    R = R - jnp.diag(jnp.diag(R))
+    out = jnp.sum(R, axis=0)
+    fast = lax.stop_gradient(jnp.max(out))
+    doublings = jnp.clip(jnp.ceil(jnp.log2(jnp.maximum(lax.stop_gradient(t) * fast, 1e-300))) + 1, 0, _DOUBLINGS)
+    step = t / 2**doublings
+    # With the fastest rate added to its diagonal the generator has no negative entry.
+    B = step * (R + jnp.diag(fast - out))
+    total = term = jnp.eye(len(R))
+    for k in range(1, _TERMS + 1):
+        term = term @ B / k
+        total = total + term
+    # After a short step the probability to be elsewhere is what is known to all digits.
+    P = _stochastic(total * jnp.exp(-fast * step))
+
+    def double(P, k):
+        return lax.cond(k < doublings, lambda P: _stochastic(P @ P), lambda P: P, P), None
+
+    return lax.scan(double, P, jnp.arange(_DOUBLINGS))[0]
+
+
+def _stochastic(P):
+    """P with columns that sum to one: where little has moved by what stays, else by their common factor."""
+    stay = jnp.diag(P)
+    moved = jnp.sum(P - jnp.diag(stay), axis=0)
+    little = moved < 0.5
+    stay = jnp.where(little, 1 - moved, stay)
+    P = P - jnp.diag(jnp.diag(P)) + jnp.diag(stay)
+    return P / jnp.where(little, 1.0, jnp.sum(P, axis=0))
+
+
+_RATE = Failure("the populations are not finite: a rate is infinite or NaN, as of a bath with a flat spectrum at frequency zero")
+_TIME = Failure("the populations are not finite: a time is not finite, or is longer than 1e48 waiting times")

@@ -1,1 +1,0 @@
-"""How a system moves: generators, and the sector they act in."""

@@ -1,1 +1,0 @@
-"""Where a system ends up: linear algebra and stationary states."""

@@ -1,0 +1,156 @@
+"""Full counting statistics: the long-time cumulants of what a bath exchanges with the system."""
+
+from __future__ import annotations
+
+import math
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from ..equations.lindblad.equation import Lindblad
+from ..equations.lindblad.evolution import Snapshot, state_of
+from ..equations.lindblad.null_vector import response
+from ..equations.lindblad.regression import finite
+from ..equations.lindblad.sector import reach
+from ..equations.lindblad.solver import choose
+from ..equations.lindblad.steady import Solver, steady_state
+from ..linalg.gather import sum_into, take
+from ..operators.checks import real_array
+from ..results import Failure, NotUnique
+from .counting_charges import Of, carried
+
+
+def cumulants(generator: Lindblad, state: Any, bath: str, of: Of = "energy", *, order: int = 4, solver: Solver | None = None):
+    """The growth rates of the cumulants of what a bath has brought into the system, N(t), for long times.
+
+        c_n = lim d/dt <<N(t)^n>> = d^n/dchi^n lambda(chi) at chi = 0,
+
+    with lambda(chi) the leading eigenvalue of the generator in which every jump that brings q is multiplied by
+    e^{chi q}. c_1 is the mean current, c_2 the noise (diffusion of N), c_3 the skewness of the exchange:
+
+        c_n = sum_k binomial(n, k) Tr[M_k x_{n-k}],    M_k = sum over jumps of q^k rate A . A^dag,
+        L x_n = -sum_k binomial(n, k) (M_k - c_k) x_{n-k},    Tr x_n = 0,    x_0 = the stationary state,
+
+    so that `order` - 1 solves with one factorisation give them all.
+
+    Args:
+        generator: such as `Lindblad(...)`.
+        state: its stationary state from `steady_state`; None to have it solved here. Any other state stands for the
+            stationary one that it relaxes to.
+        bath: the name of the bath whose jumps are counted.
+        of: what is counted, positive INTO the system: "energy" (what each jump takes from the bath: the transition
+            energy of `thermal_jumps`, the Bohr frequency of `secular`, `Jump(energy=)`); "quanta" (one in `thermal_jumps`
+            and `secular`, `Jump(quanta=)`); a charge, a Hermitian `Operator` O with [O, A] = q A for each jump operator A of
+            the bath (particles: the number operator); or one number for each jump of the bath. Jumps without a
+            definite amount, such as those of a local bath in the coupled Hamiltonian's energy, are refused.
+        order: how many cumulants, at least 1.
+
+    Args, rarely needed:
+        solver: as in `steady_state`.
+
+    Returns:
+        Array (order,), c_n in [unit of what is counted to the power n, times rate].
+
+    Raises:
+        ValueError: an unknown bath, an order below 1, a jump that does not carry a definite amount.
+        NotUnique: there are several stationary states, between which N(t) has no long-time limit of this form.
+        SolveError: at run time, if a solve failed.
+
+    The mean is `heat_current(generator, state, bath, H0)` wherever every jump changes H0 by the energy it carries: the
+    generator's H for `secular`, the uncoupled one for local baths. It is `current` of a charge that is counted.
+
+    Differentiable in everything, forward, reverse and to any order; `of="quanta"` of `secular` is constant but where a
+    line's frequency changes sign.
+
+    Accuracy: every order loses the factor by which its terms cancel. For the rotor engine at 81 levels, where the
+    noise is a part in 1e4 of them, it agrees with counts at the load to 1e-10.
+
+    Example:
+        >>> import qdiff as qd
+        >>> qubit = qd.Space(qubit=qd.Spin()).qubit
+        >>> baths = {"source": qd.Jump(2.0, qubit.plus, quanta=1), "drain": (2.0, qubit.minus)}
+        >>> generator = qd.Lindblad(qubit.z, baths)  # resonant level far from equilibrium: noise/mean = 1/2
+        >>> qd.cumulants(generator, qd.steady_state(generator), "source", "quanta", order=3).tolist()
+        [1.0, 0.5, 0.25]
+
+    Source:
+        Flindt, Novotny, Braggio, Jauho, Phys. Rev. B 82, 155407 (2010), for the recursion.
+    """
+    if not isinstance(generator, Lindblad):
+        raise TypeError(f"generator must be one such as Lindblad(...), but was {type(generator).__name__}")
+    if bath not in generator.jumps:
+        raise ValueError(f"bath must be one of {list(generator.jumps)}, but was {bath!r}")
+    if isinstance(order, bool) or not isinstance(order, int) or order < 1:
+        raise ValueError(f"order must be a positive integer, but was {order!r}")
+    if solver is not None and not isinstance(solver, Solver):
+        raise TypeError(f"solver must be Dense() or BlockTridiagonal(), but was {solver!r}")
+    amounts = carried(generator, bath, of)
+    if state is None:
+        state = steady_state(generator, solver)
+    else:
+        state = state_of("state", generator, state)
+        if isinstance(state, Snapshot):
+            state = steady_state(generator, solver, initial=state.rho)
+    sector = reach(generator, counted=bath)
+    if len(sector.classes) > 1:  # the given one of several stationary states has a sector of its own
+        sector = reach(generator, state.sector.elements, counted=bath)
+    if len(sector.classes) > 1:
+        raise NotUnique(f"the statistics of long times need one stationary state, but there are {len(sector.classes)}; couple them")
+    x = sector.adopted(state.sector, state.x)
+    out = _cumulants(generator, x, amounts, sector, choose(sector) if solver is None else solver, bath, order)
+    return finite(out, _NOT_FINITE)
+
+
+_NOT_FINITE = Failure("the cumulants are not finite: a jump carries an infinite amount, or a solve failed (try solver=Dense())")
+
+
+def fano_factor(mean, noise):
+    """noise / |mean| [unit of what is counted]: 1 for independent events of one quantum each, below it for regular ones.
+
+    Infinite where the mean current vanishes, as between equal baths; NaN if nothing moves at all.
+
+    Args:
+        mean, noise: the first two of `cumulants`, any shape.
+    """
+    return real_array("noise", noise) / jnp.abs(real_array("mean", mean))
+
+
+def uncertainty_ratio(mean, noise, entropy_production):
+    """noise * entropy_production / mean^2 [1]: what precision costs.
+
+    At least 2 for every current of a classical Markov process (the thermodynamic uncertainty relation) and 2 near
+    equilibrium; quantum coherence can push it below. At equilibrium itself it is 0/0, NaN.
+
+    Args:
+        mean, noise: the first two of `cumulants`. entropy_production: of all baths [rate], from `entropy_production`.
+
+    Source: Barato, Seifert, Phys. Rev. Lett. 114, 158101 (2015).
+    """
+    precision = real_array("noise", noise) / jnp.square(real_array("mean", mean))
+    return precision * real_array("entropy_production", entropy_production)
+
+
+@partial(jax.jit, static_argnums=(3, 4, 5, 6))
+def _cumulants(generator, x, amounts, sector, solver, bath, order):
+    values = sector.values(generator)
+    target, source, jump, gain = sector.gains(generator, bath)
+    amount, w = amounts[jump], sector.trace_weights
+    fixed = lax.stop_gradient(x)
+    alone = sector.size == 1  # a state that the jumps leave as it is: independent events
+    factors = solver.factor(sector, lax.stop_gradient(values)) if order > 1 and not alone else None
+
+    def counted(k, y):
+        return sum_into(gain * amount**k * take(y, source), target, sector.size)
+
+    out, xs = [], [x]
+    for n in range(1, order + 1):
+        # (M_k - c_k) x_{n-k} for k < n, whose traces cancel those of M_n x_0; c_n removes what is left.
+        terms = [(math.comb(n, k), k, counted(k, xs[n - k])) for k in range(1, n + 1)]
+        out.append(sum(c * (w @ moved) for c, _, moved in terms))
+        if n < order:
+            right = sum(c * (moved - out[k - 1] * xs[n - k]) for c, k, moved in terms)
+            xs.append(jnp.zeros(1) if alone else response(sector, solver, values, fixed, factors, -right))
+    return jnp.stack(out)

@@ -1,1 +1,0 @@
-"""What is read off a state: flows, entropy, ergotropy, rectification."""
