@@ -23,7 +23,7 @@ HERE = pathlib.Path(__file__).parent
 RESULTS, README = HERE / "results", HERE.parent / "README.md"
 BEGIN, END = "<!-- benchmarks: begin -->", "<!-- benchmarks: end -->"
 NAMES = ("rotor", "counting", "evolve", "kgrid", "gge", "lattice", "cycle", "batches", "design", "first_call")
-PACKAGES = ("qdiff", "jax", "jaxlib", "equinox", "diffrax", "numpy", "scipy", "qutip", "dynamiqs")
+PACKAGES = ("qdiff-jax", "jax", "jaxlib", "equinox", "diffrax", "numpy", "scipy", "qutip", "dynamiqs")
 
 
 def arguments():

@@ -10,6 +10,8 @@ import os
 import sys
 from typing import Any
 
+__version__ = "0.1.0"
+
 os.environ.setdefault("JAX_ENABLE_X64", "1")
 if "jax" in sys.modules:
     # JAX has read its environment already; the variable still decides.

@@ -27,7 +27,6 @@ ACROSS = {
     ("cycles", "lindblad"): "the free motion between strokes is a Lindblad generator, in the coordinates of its sector",
     ("rates", "lindblad"): "a Lindblad generator whose coherences decouple is read as rates, and its slowest decay is that of its sector",
     ("channels", "lindblad"): "Explicit and Stiff are how a user asks for steps, of whatever equation",
-    ("channels", "rates"): "`checked_times`",
 }
 
 # Types that annotations name in a room further down: nothing is imported when the code runs.

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from .. import __version__
 from ..progress_bar import progress
 from .cache import use_compile_cache
 from .errors import guarded, show_tracebacks
@@ -43,9 +44,7 @@ app.command("figure")(guarded(figure_command))
 
 def _version(wanted: bool):
     if wanted:
-        from importlib.metadata import version
-
-        typer.echo(f"qdiff {version('qdiff')}")
+        typer.echo(f"qdiff {__version__}")
         raise typer.Exit()
 
 

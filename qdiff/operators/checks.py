@@ -17,7 +17,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ..results import unless
+from ..results import Failure, check, unless
 from .structure import is_constant, recording
 
 
@@ -164,6 +164,18 @@ def finite_array(name: str, x, *shape: int | None) -> Any:
     if known(array) and not np.isfinite(np.asarray(array)).all():
         raise ValueError(f"{name} must be finite, but has {np.asarray(array)[~np.isfinite(np.asarray(array))][0]:g}")
     return array
+
+
+def checked_times(times) -> Any:
+    """`times` as an array (k,), if they can be times from zero on, in any order, or may be so at run time."""
+    times = real_array("times", times)
+    if times.ndim != 1:
+        raise ValueError(f"times must have shape (k,), but has shape {times.shape}")
+    if not is_constant(times):
+        return check(times, (~jnp.all(times >= 0), Failure("times must not be negative", ValueError)))
+    if not np.all(np.asarray(times) >= 0):
+        raise ValueError(f"times must not be negative, but one was {np.min(np.asarray(times)):g}")
+    return times
 
 
 def choice(name: str, x, choices: tuple[str, ...]) -> Any:

@@ -40,7 +40,7 @@ def test_version(qdiff):
     from importlib.metadata import version
 
     result = qdiff("--version")
-    assert (result.exit_code, result.stdout) == (0, f"qdiff {version('qdiff')}\n")
+    assert (result.exit_code, result.stdout) == (0, f"qdiff {version('qdiff-jax')}\n")
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["models"], ["evaluate", "--help"]])

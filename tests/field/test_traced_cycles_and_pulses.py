@@ -57,6 +57,14 @@ def occupations(n=AT_REST, rate=1.0):
     return qd.evolve_occupations(channels, n, jnp.array([0.0, 1.0]))[-1, 0]
 
 
+LADDER = qd.Rates([0.0, 1.0], {"bath": [(0, 1, 0.3), (1, 0, 0.7)]})
+
+
+def ladder(p=1.0, t=1.0, whole=1.0):
+    """Two levels that were in the upper one with probability p: 0.3 + (p - 0.3) e^{-t} after a time."""
+    return qd.propagate(LADDER, jnp.stack([whole - p, p]), jnp.reshape(t, 1))[0, 1]
+
+
 def ascending(kind, *values):
     return lambda t: turned(kind(jnp.stack([0.0, 1.0, 1.0 + t]), jnp.array(values)))
 
@@ -88,6 +96,9 @@ CASES = {
         NO_TIME,
     ),
     "occupations": (occupations, AT_REST, AT_REST, [1.0001, -1e-9, np.nan], "initial must hold occupations between 0 and 1"),
+    "populations": (ladder, 0.5, 0.3 + 0.2 * np.exp(-1.0), [1.0001, -0.1, np.nan], "initial must not be negative"),
+    "their sum": (lambda s: ladder(0.5, whole=s), 1.0, 0.3 + 0.2 * np.exp(-1.0), [1.0001, 0.9], "initial must sum to one"),
+    "time of rates": (lambda t: ladder(t=t), 2.0, 0.3 + 0.7 * np.exp(-2.0), [-0.1, np.nan], "times must not be negative"),
     "channel's rate": (lambda g: occupations(rate=g), 0.5, AT_REST, [-1e-9, np.inf], "did not reach the last time"),
 }
 

@@ -12,10 +12,9 @@ import numpy as np
 from jax import lax
 
 from ...linalg.autodiff_direction import no_forward, no_reverse
-from ...operators.checks import finite_array, instance, known
+from ...operators.checks import checked_times, finite_array, instance, known
 from ...results import Failure, check, require_float64
 from ..lindblad.integrators import Explicit, Stiff
-from ..rates.evolve import checked_times
 from .equation import Channels, balanced
 
 # An explicit step is about five over the fastest rate: from here on that is more steps than implicit ones are worth.

@@ -9,7 +9,7 @@ from jax import lax
 from jax.core import Tracer
 from jaxtyping import Array, Float
 
-from ...operators.checks import instance, real_array
+from ...operators.checks import checked_times, instance, real_array
 from ...results import Failure, check, require_float64
 from .equation import Rates
 
@@ -58,23 +58,14 @@ def _evolved(R, initial, times):
     return lax.map(lambda t: propagator(R, t) @ initial, times)
 
 
-def checked_times(times):
-    """times as an array (k,), if they can be times."""
-    times = real_array("times", times)
-    if times.ndim != 1:
-        raise ValueError(f"times must have shape (k,), but has shape {times.shape}")
-    if not isinstance(times, Tracer) and not np.all(np.asarray(times) >= 0):
-        raise ValueError(f"times must not be negative, but one was {np.min(np.asarray(times)):g}")
-    return times
-
-
 def checked_populations(p, size: int, name: str):
     """p as an array (size,), if it can be populations."""
     p = real_array(name, p)
     if p.shape != (size,):
         raise ValueError(f"{name} must be one population for each state, shape ({size},), but has shape {p.shape}")
     if isinstance(p, Tracer):
-        return p
+        negative, whole = Failure(f"{name} must not be negative", ValueError), Failure(f"{name} must sum to one", ValueError)
+        return check(p, (~jnp.all(p >= 0), negative), (~(jnp.abs(jnp.sum(p) - 1) <= 1e-9), whole))
     known = np.asarray(p)
     if not np.all(known >= 0):
         raise ValueError(f"{name} must not be negative, but one was {known[~(known >= 0)][0]:g}")

@@ -24,7 +24,7 @@ from ...equations.momentum.drift_diffusion import DriftDiffusion, finite_volumes
 from ...equations.momentum.scattering import Scattering, reach_of
 from ...equations.momentum.scattering_gap import slowest_scattering
 from ...equations.momentum.scattering_steady import driven_scattering, evolve_scattering
-from ...equations.rates.evolve import checked_times
+from ...operators.checks import checked_times
 from ...results import Failure, check
 from ..base import Model, compile_method, merit, parameter, setting, shared
 from .bands import Bands, master_equation

@@ -23,9 +23,10 @@ from ...equations.rates import open_chain as standing
 from ...equations.rates.bipartite import Dense, Exchange, StandingWaves
 from ...equations.rates.bipartite_steady import exchange_populations
 from ...equations.rates.equation import Rates
-from ...equations.rates.evolve import checked_populations, checked_times, propagate
+from ...equations.rates.evolve import checked_populations, propagate
 from ...equations.rates.gap import slowest_decay
 from ...equations.rates.separable import separable_rates
+from ...operators.checks import checked_times
 from ...operators.operator import Operator
 from ...operators.pattern import diagonal
 from ...operators.space import Levels, Space

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ... import __version__
 from ...models.base import Model
 from ...models.parameters import place_of
 from ..grid import Grid, boxes
@@ -144,7 +145,7 @@ def failure_attributes(reasons: list[str]) -> dict[str, str]:
 def versions() -> dict[str, str]:
     from importlib.metadata import version
 
-    return {f"{name}_version": version(name) for name in ("qdiff", "jax", "jaxlib")}
+    return {"qdiff_version": __version__, **{f"{name}_version": version(name) for name in ("jax", "jaxlib")}}
 
 
 def _about(text: str, unit: str) -> dict[str, str]:

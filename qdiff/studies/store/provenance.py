@@ -6,12 +6,11 @@ import hashlib
 import inspect
 import pathlib
 from collections.abc import Callable, Iterable, Mapping
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ... import models
+from ... import __version__, models
 from ...models.base import Model, known_name
 from .fingerprint import changed, code_of
 
@@ -42,7 +41,7 @@ def model_record(model: Model, callables: Mapping[str, Callable] | None = None) 
 
 
 def _with_code(record: dict[str, Any], model: Model, code: dict[str, str]) -> dict[str, Any]:
-    return {**record, "parameters": parameters(model), "qdiff": version("qdiff"), **({"code": code} if code else {})}
+    return {**record, "parameters": parameters(model), "qdiff": __version__, **({"code": code} if code else {})}
 
 
 def roles(*sought: Objective, limits: Iterable[Constraint] = ()) -> dict[str, Callable]:
