@@ -43,14 +43,14 @@ class Flow(eqx.Module):
             entries (nnz,) themselves.
         program: of (t, *numbers), the entries of G(t) and why its rates are refused; None for a constant G.
         room: as `corners.rooms` gives it.
-        reasons: the sentences to the latter, (n_reasons,).
+        reasons: the failures that these are, (n_reasons,).
     """
 
     numbers: Any
     sector: Sector = eqx.field(static=True)
     program: Program | None = eqx.field(static=True, default=None)
     room: tuple[int | None, ...] = eqx.field(static=True, default=())
-    reasons: tuple[str, ...] = eqx.field(static=True, default=())
+    reasons: tuple[Failure, ...] = eqx.field(static=True, default=())
 
     @property
     def settled(self) -> bool:
