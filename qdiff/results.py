@@ -80,7 +80,7 @@ def failures(mode: str):
 
     The mode counts when a function is traced, not when the compiled function runs.
     """
-    if mode not in ("raise", "nan"):
+    if not isinstance(mode, str) or mode not in ("raise", "nan"):
         raise ValueError(f'mode must be "raise" or "nan", but was {mode!r}')
     with failing(mode):
         yield

@@ -1,5 +1,5 @@
 """The spintronic engine: a cycle of two quantum dots that is driven by measurements.
 
 This folder imports `models.base` and the rooms before `models`, and no other paper's folder.
-To add a figure of merit, write a method of the device with `@figure`, and its published number into `tests/papers`.
+To add a figure of merit, write a method of the device with `@merit`, and its published number into `tests/papers`.
 """

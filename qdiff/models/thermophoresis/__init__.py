@@ -1,5 +1,5 @@
 """Thermophoresis: a lattice between two temperatures, and three-level systems with baths of their own.
 
 This folder imports `models.base` and the rooms before `models`, and no other paper's folder.
-To add a figure of merit, write a method of the device with `@figure`, and its published number into `tests/papers`.
+To add a figure of merit, write a method of the device with `@merit`, and its published number into `tests/papers`.
 """
