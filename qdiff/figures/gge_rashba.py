@@ -7,7 +7,7 @@ import functools
 import numpy as np
 import xarray
 
-from ..equations.channels import periodic_chain as ring
+from ..equations.channels import periodic_chain
 from ..models.gge.device import Bands, RashbaRectifier
 from ..studies.sweep import sweep
 from .claims import number, numbers, true
@@ -37,7 +37,7 @@ class Spectrum(Published):
 
     def compute(self, quick):
         chains = list(self.devices().values())
-        bands = [Bands.at(chain, ring.momenta(chain.length)) for chain in chains]
+        bands = [Bands.at(chain, periodic_chain.momenta(chain.length)) for chain in chains]
         dims = ("field", "band", "momentum")
         return xarray.Dataset(
             {
@@ -106,7 +106,7 @@ class _Dephasing(Published):
     def compute(self, quick):
         short = RashbaRectifier(dephasing_up=self.up)
         n = [short.replace(drive=share).occupations() for share in (0.0, 0.9)]
-        bands = Bands.at(short, ring.momenta(short.length))
+        bands = Bands.at(short, periodic_chain.momenta(short.length))
         dims = ("band", "momentum")
         return (
             _currents(quick)

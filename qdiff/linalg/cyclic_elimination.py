@@ -18,7 +18,7 @@ import numpy as np
 from jax import lax
 from jax.scipy.linalg import solve_triangular
 
-from . import gth as elimination
+from . import gth
 
 if TYPE_CHECKING:
     from ..equations.momentum.scattering import Scattering
@@ -217,7 +217,7 @@ def residence(R, leaving):
 def _small_residence(R, leaving):
     n = R.shape[0]
     whole = jnp.zeros((n + 1, n + 1)).at[0, 1:].set(leaving).at[1:, 1:].set(R)
-    above, below = elimination.factor(whole)
+    above, below = gth.factor(whole)
     inverse = solve_triangular(above[1:, 1:], jnp.eye(n), lower=False, unit_diagonal=True)
     return solve_triangular(below[1:, 1:], inverse, lower=True)
 

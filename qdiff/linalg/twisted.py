@@ -11,7 +11,7 @@ import functools
 import jax.numpy as jnp
 import numpy as np
 
-from . import batched_blocks as lanes
+from . import batched_blocks
 from .block_tridiagonal import BlockPlan, block_plan
 from .gather import take
 
@@ -62,28 +62,28 @@ class Twisted:
             others = (1 - self.padding[k][:, :, None]) * (eye[..., None] if k == 0 else eye)
             return at(self.diag[k]) - (mine[..., None] + shift * others[..., None])
 
-        ends, W = lanes.eliminate(_merged(at(self.into[0])), _merged(diagonal(0)), _merged(at(self.out)), self.pattern)
+        ends, W = batched_blocks.eliminate(_merged(at(self.into[0])), _merged(diagonal(0)), _merged(at(self.out)), self.pattern)
         into = _merged(at(self.into[1]))
-        centre = diagonal(1) - _added(lanes.sparse(self.pattern, into, W))
-        return ends, into, lanes.factor(centre[:, 0, :0], centre, jnp.zeros_like(centre), ())
+        centre = diagonal(1) - _added(batched_blocks.sparse(self.pattern, into, W))
+        return ends, into, batched_blocks.factor(centre[:, 0, :0], centre, jnp.zeros_like(centre), ())
 
     def solve(self, factors, r):
         """x with M x = r, both (size, columns, lanes)."""
         ends, into, centre = factors
         r, middle = self._packed(r)
-        y, last = lanes.down(ends, self.pattern, r)
-        rest = middle - _added(lanes.sparse(self.pattern, into, last))
-        x = lanes.solve(centre, (), rest[None])[0]
-        return self._unpacked(lanes.up(ends, _twice(x), y), x)
+        y, last = batched_blocks.down(ends, self.pattern, r)
+        rest = middle - _added(batched_blocks.sparse(self.pattern, into, last))
+        x = batched_blocks.solve(centre, (), rest[None])[0]
+        return self._unpacked(batched_blocks.up(ends, _twice(x), y), x)
 
     def solve_T(self, factors, r):
         """x with M^T x = r, both (size, columns, lanes)."""
         ends, into, centre = factors
         r, middle = self._packed(r)
-        z, pulled = lanes.down_T(ends, r)
-        x = lanes.solve_T(centre, (), (middle - _added(pulled))[None])[0]
-        pulled = lanes.sparse([(j, i) for i, j in self.pattern], into, _twice(x))
-        return self._unpacked(lanes.up_T(ends, self.pattern, pulled, z), x)
+        z, pulled = batched_blocks.down_T(ends, r)
+        x = batched_blocks.solve_T(centre, (), (middle - _added(pulled))[None])[0]
+        pulled = batched_blocks.sparse([(j, i) for i, j in self.pattern], into, _twice(x))
+        return self._unpacked(batched_blocks.up_T(ends, self.pattern, pulled, z), x)
 
     def _packed(self, r):
         packed = take(_padded(r), self.origin)

@@ -12,9 +12,7 @@ import qdiff as qd
 from qdiff.equations.lindblad import null_vector
 from qdiff.equations.lindblad.sector import reach
 from qdiff.equations.lindblad.solver import BlockTridiagonal
-from qdiff.linalg import batched_blocks as lanes
-from qdiff.linalg import block_tridiagonal as linear
-from qdiff.linalg import twisted
+from qdiff.linalg import batched_blocks, block_tridiagonal, twisted
 
 PATTERN = ((0, 0), (0, 2), (1, 1), (2, 0))
 
@@ -42,10 +40,10 @@ def systems(seed, count=7, width=3, batch=5, diagonal=6.0):
 def test_solves_agree_with_dense_algebra():
     """M x = r and M^T x = r for diagonally dominant systems, 1e-13."""
     blocks, dense = systems(0)
-    factors = lanes.factor(*blocks, PATTERN)
+    factors = batched_blocks.factor(*blocks, PATTERN)
     r = np.random.default_rng(1).normal(size=(5, 21))
     packed = jnp.asarray(r.T.reshape(7, 3, 5))
-    for function, matrix in ((lanes.solve, dense), (lanes.solve_T, dense.transpose(0, 2, 1))):
+    for function, matrix in ((batched_blocks.solve, dense), (batched_blocks.solve_T, dense.transpose(0, 2, 1))):
         got = np.asarray(function(factors, PATTERN, packed)).reshape(21, 5).T
         close(got, np.linalg.solve(matrix, r[..., None])[..., 0], 1e-13)
 
@@ -55,8 +53,8 @@ def test_one_full_matrix_with_zero_diagonals():
     rng = np.random.default_rng(2)
     A = rng.normal(size=(40, 7, 7)) * (1 - np.eye(7))
     r = rng.normal(size=(40, 7))
-    factors = lanes.lu(jnp.asarray(np.moveaxis(A, 0, -1)))
-    for solve, matrix in ((lanes.lu_solve, A), (lanes.lu_solve_T, A.transpose(0, 2, 1))):
+    factors = batched_blocks.lu(jnp.asarray(np.moveaxis(A, 0, -1)))
+    for solve, matrix in ((batched_blocks.lu_solve, A), (batched_blocks.lu_solve_T, A.transpose(0, 2, 1))):
         x = np.asarray(solve(factors, jnp.asarray(r.T))).T
         close(np.einsum("kij,kj->ki", matrix, x), r, 1e-14, scale=np.abs(matrix).max() * np.abs(x).max())
 
@@ -76,7 +74,7 @@ def test_a_batch_is_the_loop(damping):
     """States and gradients of a batch equal those one by one (1e-11)."""
     s, generator = resonator(damping, 1.0)
     sector = reach(generator)
-    assert linear.block_plan(sector).width <= 8
+    assert block_tridiagonal.block_plan(sector).width <= 8
 
     def f(x):
         generator = resonator(damping * x[0], x[1])[1]
@@ -159,7 +157,7 @@ def test_twisted_elimination_is_that_of_the_whole():
         level = level[np.argsort(names)]
         near = np.abs(level[:, None] - level) <= 1
         row, col = np.nonzero(near & ((rng.random((n, n)) < 0.6) | np.eye(n, dtype=bool)))
-        system = twisted.Twisted(linear.BlockPlan([np.flatnonzero(level == k) for k in range(len(sizes))], row, col))
+        system = twisted.Twisted(block_tridiagonal.BlockPlan([np.flatnonzero(level == k) for k in range(len(sizes))], row, col))
         values = rng.normal(size=(row.size, 4)) + 5 * (row == col)[:, None]
         dense = np.zeros((4, n, n))
         dense[:, row, col] = values.T
@@ -177,5 +175,5 @@ def test_blocks_of_up_to_eight_are_written_out(width):
     around = sum(s.atom.transition((k + 1) % width, k) for k in range(width))
     generator = qd.Lindblad(0.3 * s.ladder.L, {"atom": (0.5, around), "ladder": [(1.0, s.ladder.E), (1.5, s.ladder.E.dag)]})
     sector = reach(generator)
-    assert linear.block_plan(sector).width == width
+    assert block_tridiagonal.block_plan(sector).width == width
     assert (BlockTridiagonal().many(sector) is not None) == (width <= 8)

@@ -8,7 +8,7 @@ import pytest
 from helpers import close
 
 import qdiff as qd
-from qdiff.linalg import gth as elimination
+from qdiff.linalg import gth
 
 
 def chain(seed, n, decades):
@@ -80,7 +80,7 @@ def test_derivatives(decades):
     on = ~np.eye(n, dtype=bool)
 
     def f(x):  # of the logarithms of the rates
-        return jnp.log(elimination.stationary(jnp.zeros((n, n)).at[on].set(jnp.exp(x))))
+        return jnp.log(gth.stationary(jnp.zeros((n, n)).at[on].set(jnp.exp(x))))
 
     x = np.log(R[on])
     quick = {"xla_backend_optimization_level": 0}
@@ -109,7 +109,7 @@ def test_a_batch_is_its_members():
     Rs = jnp.asarray(np.stack([chain(s, 6, 6) for s in range(3)]))
 
     def f(R):
-        return elimination.stationary(R), jax.grad(lambda R: elimination.stationary(R)[2])(R)
+        return gth.stationary(R), jax.grad(lambda R: gth.stationary(R)[2])(R)
 
     one, batch = jax.jit(f), jax.jit(jax.vmap(f))(Rs)
     for k in range(3):
@@ -120,7 +120,7 @@ def test_a_batch_is_its_members():
 def test_decay_times():
     """W K r = -r for what has no sum, and K p = 0."""
     R = chain(3, 7, 3)
-    K, p = jax.jit(lambda R: (elimination.relaxation(R), elimination.stationary(R)))(R)
+    K, p = jax.jit(lambda R: (gth.relaxation(R), gth.stationary(R)))(R)
     W = R - np.diag(R.sum(0))
     r = np.random.default_rng(0).normal(size=7)
     r -= r.mean()

@@ -13,7 +13,7 @@ import scipy.linalg
 from helpers import close
 
 import qdiff as qd
-from qdiff.linalg import block_tridiagonal as linear
+from qdiff.linalg import block_tridiagonal
 from qdiff.linalg.split_lu import lu, solve_triangular
 
 
@@ -74,7 +74,7 @@ def test_lu_in_pieces(m, n):
 def test_wide_levels_are_eliminated_by_small_calls():
     """Levels of 57 coordinates, as the Kerr oscillator of 30 levels has them."""
     blocks = (jnp.ones((4, 57, 57)),) * 3
-    calls = lapack_calls(linear.factor, *blocks)
+    calls = lapack_calls(block_tridiagonal.factor, *blocks)
     assert calls["dgetrf"] == [(114, 57)] and all(math.prod(shape) < 1024 for shape in calls["dtrsm"])
 
 

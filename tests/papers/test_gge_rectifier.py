@@ -13,7 +13,7 @@ from helpers import close, slow_but
 from scipy.optimize import brentq
 
 import qdiff as qd
-from qdiff.equations.channels import periodic_chain as ring
+from qdiff.equations.channels import periodic_chain
 
 DATA = {e["id"]: e for e in json.loads((Path(__file__).parents[1] / "data" / "gge_rectifier.json").read_text())}
 RAMAN = {"gamma_neq": "drive", "beta": "beta", "dr": "delta_re", "di": "delta_im", "pr": "delta_prime_re", "pi": "delta_prime_im"}
@@ -55,7 +55,7 @@ def test_right_hand_side(key):
     found = model.rates(lagrange)
     close(found.lagrange_parameters, value["dlambda"], 1e-14)
     close(found.occupations, value["dn"], 1e-14)
-    n, modes = 1 / (1 + np.exp(lagrange)), ring.momenta(4)
+    n, modes = 1 / (1 + np.exp(lagrange)), periodic_chain.momenta(4)
     for name, velocities in (("I_up", model._velocities_up), ("I_down", model._velocities_down)):
         assert float(jnp.sum(velocities(modes) * n)) / 4 == pytest.approx(value[name], abs=1e-15)
 
@@ -218,12 +218,12 @@ def test_figure_2_in_closed_form():
 
 def test_merits_do_not_depend_on_the_portions(monkeypatch):
     """Long chains are summed portion by portion, padded at the end."""
-    from qdiff.equations.channels import gibbs_ensemble as channels
+    from qdiff.equations.channels import gibbs_ensemble
 
     model = qd.models.RashbaRectifier(length=1531)
     value = partial(jax.value_and_grad(lambda m: m.current()), model)
     whole = value()
-    monkeypatch.setattr(channels, "_PORTION", 100)
+    monkeypatch.setattr(gibbs_ensemble, "_PORTION", 100)
     jax.clear_caches()
     parts = value()
     assert float(parts[0]) == pytest.approx(float(whole[0]), abs=1e-15)

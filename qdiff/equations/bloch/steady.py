@@ -13,7 +13,7 @@ import numpy as np
 from jax import lax
 from jax.core import Tracer
 
-from ...linalg import batched_blocks as lanes
+from ...linalg import batched_blocks
 from ...linalg.trig import kept
 from ...operators.checks import finite_array, instance, real_array
 from ...results import require_float64
@@ -216,13 +216,13 @@ def _solvers(A):
         forth, back = (lambda _, r: _forth(factors, r)), (lambda _, r: _back(factors, r))
     else:
         # In a loop: written out, it would take long to compile.
-        packed = lanes.lu(jnp.stack([jnp.stack([jnp.ravel(e) for e in row]) for row in fixed]))
+        packed = batched_blocks.lu(jnp.stack([jnp.stack([jnp.ravel(e) for e in row]) for row in fixed]))
 
         def through(solve, r):
             x = solve(packed, jnp.stack([jnp.ravel(e) for e in r]))
             return tuple(x[i].reshape(e.shape) for i, e in enumerate(r))
 
-        forth, back = (lambda _, r: through(lanes.lu_solve, r)), (lambda _, r: through(lanes.lu_solve_T, r))
+        forth, back = (lambda _, r: through(batched_blocks.lu_solve, r)), (lambda _, r: through(batched_blocks.lu_solve_T, r))
 
     def solve(right):
         return lax.custom_linear_solve(times(A), right, forth, back)

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from ...linalg import gth as elimination
+from ...linalg import gth
 
 # Coherences whose equation is worse conditioned than this are conserved to all that can be told.
 _CONDITION = 1e14
@@ -47,8 +47,8 @@ def solve(N, population: np.ndarray) -> Chain:
     order = _order(lax.stop_gradient(W))
     there = jnp.argsort(order)
     W = W[order][:, order]
-    x = elimination.stationary(W)[there]
-    K = elimination.relaxation(W)[there][:, there]
+    x = gth.stationary(W)[there]
+    K = gth.relaxation(W)[there][:, there]
     if c.size:
         left = jnp.concatenate([jnp.eye(p.size), gone])
         right = jnp.concatenate([jnp.eye(p.size), -N[p][:, c] @ inverse], axis=1)

@@ -19,7 +19,7 @@ from ..lindblad.coordinates import Coordinates
 from ..lindblad.equation import refusals
 from ..lindblad.sector import Sector
 from ..lindblad.solver import matrix
-from . import fixed_point as chain
+from . import fixed_point
 from .stroke_maps import FreePart, Part, composed
 from .strokes import Free, Measurement, Unitary
 
@@ -77,7 +77,7 @@ class LimitCycle(eqx.Module):
     @property
     def decay(self):
         """1 - lambda of the mode that decays last, lambda its eigenvalue of the map of one cycle, complex [1]."""
-        return chain.slowest(self.response)
+        return fixed_point.slowest(self.response)
 
     @property
     def cycles_to_converge(self):
@@ -109,7 +109,7 @@ def _solved(cycle: Cycle, parts: Sequence[Part], coordinates: Coordinates):
     still = jnp.zeros(coordinates.size) if cycle.reference is None else coordinates.coordinates(cycle.reference)
     pushes = [_push(cycle, k, parts[k], still) for k in range(count)]
     N = composed([parts[k] for k in around])
-    found = chain.solve(N, coordinates.is_population)
+    found = fixed_point.solve(N, coordinates.is_population)
     if cycle.reference is None:
         start, response = found
     else:

@@ -15,7 +15,7 @@ from ...operators.operator import Operator
 from ...results import require_float64
 from ..lindblad.coordinates import Coordinates
 from ..lindblad.states import density_matrix
-from . import map_powers as powers
+from . import map_powers
 from .cycle import Cycle
 from .limit_cycle import LimitCycle, energies, limit_in
 from .stroke_maps import FreePart, Part, composed
@@ -62,7 +62,7 @@ class Run(eqx.Module):
         self.end = limit_in(cycle, self.coordinates, self.parts)
         self.change = composed(self.parts)
         self.first = self.coordinates.coordinates(rho)
-        self.powers = powers.decaying(self.change, self.end.x[0], self.coordinates.trace_weights)
+        self.powers = map_powers.decaying(self.change, self.end.x[0], self.coordinates.trace_weights)
 
     @property
     def cycle(self) -> Cycle:
@@ -71,7 +71,7 @@ class Run(eqx.Module):
     def after(self, counts):
         """The coordinates (k, n) of the states after `counts` (k,) cycles, integers from 0 to 2^31 - 1."""
         counts = _numbers("counts", counts, 0)
-        later = self.end.x[0] + powers.after(self.powers, self._deviation(), jnp.maximum(counts - 1, 0))
+        later = self.end.x[0] + map_powers.after(self.powers, self._deviation(), jnp.maximum(counts - 1, 0))
         return jnp.where((counts == 0)[:, None], self.first, later)
 
     def rho(self, count: int) -> Operator:
@@ -135,10 +135,10 @@ class Run(eqx.Module):
                 raise ValueError(f"cycles must be an integer between 1 and {_LONGEST}, or an array of them, but was {cycles}")
             if cycles == 1:
                 return begin
-            later = powers.all_until(self.powers, rows, self._deviation(), int(cycles) - 1)
+            later = map_powers.all_until(self.powers, rows, self._deviation(), int(cycles) - 1)
             return jnp.concatenate([begin, ends[:, None] + later], axis=1)
         cycles = _numbers("cycles", cycles, 1)
-        later = rows @ powers.after(self.powers, self._deviation(), jnp.maximum(cycles - 2, 0)).T
+        later = rows @ map_powers.after(self.powers, self._deviation(), jnp.maximum(cycles - 2, 0)).T
         return jnp.where(cycles == 1, begin, ends[:, None] + later)
 
 

@@ -14,8 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from ...linalg import expm as propagator
-from ...linalg import expm_multiply as action
+from ...linalg import expm, expm_multiply
 from ...linalg.autodiff_direction import no_forward, no_reverse
 from ...operators.checks import Checked, Real, choice, count
 from ...progress_bar import meter
@@ -135,8 +134,8 @@ class Propagator(Integrator):
         trace, bands = sector.trace_weights, len(sector.bands)
         if flow.program is None:
             G = flow.dense()
-            states, squarings = propagator.propagate(G, x, times - start, trace, bands)
-            failed = lax.stop_gradient(times[-1] - start) > propagator.longest(G)
+            states, squarings = expm.propagate(G, x, times - start, trace, bands)
+            failed = lax.stop_gradient(times[-1] - start) > expm.longest(G)
             return _solution(flow, jax.vmap(read, in_axes=1)(states), states[:, -1], {"squarings": squarings}, failed)
 
         flow = flow.prepared()
@@ -145,8 +144,8 @@ class Propagator(Integrator):
         def piece(state, first, last, answers, _):
             x, squarings, failed = state
             G = flow.dense(flow.values((first + last) / 2, answers=answers))
-            x, more = propagator.propagate(G, x, (last - first)[None], trace, bands)
-            failed |= lax.stop_gradient(last - first) > propagator.longest(G)
+            x, more = expm.propagate(G, x, (last - first)[None], trace, bands)
+            failed |= lax.stop_gradient(last - first) > expm.longest(G)
             return x[:, 0], squarings + more, failed
 
         begin = (x, jnp.zeros((), int), jnp.zeros((), bool))
@@ -216,7 +215,7 @@ class Action(Integrator):
             def piece(state, first, last, answers, _):
                 x, steps, failed, shown = state
                 values = flow.values((first + last) / 2, answers=answers)
-                count = action.steps_of(sector, values, last - first)
+                count = expm_multiply.steps_of(sector, values, last - first)
 
                 def advance(state):
                     done, shown = state
@@ -224,7 +223,7 @@ class Action(Integrator):
                     return done + 1, bar.step(shown, lax.stop_gradient(part))
 
                 tick = (jnp.zeros(()), shown), advance
-                x, (_, shown) = action.act(sector, values, x, last - first, kind, self.max_steps, tick)
+                x, (_, shown) = expm_multiply.act(sector, values, x, last - first, kind, self.max_steps, tick)
                 # No number of steps is too many, too: a generator that is not a number would leave the state as it was.
                 return x, steps + count, failed | ~(count <= self.max_steps), shown
 
@@ -266,7 +265,7 @@ class _RungeKutta(Checked, Integrator):
             return flow.dense(values) if small else values
 
         def act(G, y):
-            return G @ y if small else action.moved(sector, G, y)
+            return G @ y if small else expm_multiply.moved(sector, G, y)
 
         def solve(G, c, y):
             matrix = G if small else flow.dense(G)
@@ -308,7 +307,7 @@ class _RungeKutta(Checked, Integrator):
                 x=x,
                 tangent=tangent,
                 largest=jnp.max(jnp.abs(tangent)),
-                step=0.5 / jnp.maximum(action.norm(sector, flow.values(start)), 1e-300),
+                step=0.5 / jnp.maximum(expm_multiply.norm(sector, flow.values(start)), 1e-300),
                 rejected=none,
                 stuck=jnp.zeros((), bool),
                 faults=jnp.full(len(flow.reasons), jnp.inf),

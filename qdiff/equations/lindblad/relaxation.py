@@ -9,8 +9,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from ...linalg import double_double as compensated
-from ...linalg import expm as propagator
+from ...linalg import double_double, expm
 from ...operators.operator import Operator
 from ...operators.pattern import diagonal
 from .eigenbasis import eigenvalues
@@ -131,7 +130,7 @@ def _relaxation(flow: Flow, x, end, count: int, tolerance: float, nullity: int):
 @partial(jax.custom_jvp, nondiff_argnums=(0,))
 def _mode(sector, values, eigenvalue, vector, simple):
     """A simple eigenvalue of G and its vector, from approximate ones: (G - l) v = 0 and c^H v = 1 by Newton's method."""
-    G = compensated.Conserving(sector, values)
+    G = double_double.Conserving(sector, values)
     c = vector.conj() / (vector.conj() @ vector)
     lam, v = eigenvalue, vector
     for _ in range(2):
@@ -167,7 +166,7 @@ def _arrival(sector: Sector, G, x, end, gap, tolerance):
     """The time at which the trace distance, which never grows, falls to the tolerance; infinite if it does not."""
 
     def far(times):
-        states, _ = propagator.propagate(G, x, times, sector.trace_weights, len(sector.bands))
+        states, _ = expm.propagate(G, x, times, sector.trace_weights, len(sector.bands))
         return jax.vmap(lambda y: jnp.sum(jnp.abs(eigenvalues(sector.operator(y - end, None)))) / 2 > tolerance)(states.T)
 
     def closer(between, _):

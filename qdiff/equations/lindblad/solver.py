@@ -7,7 +7,7 @@ import abc
 import equinox as eqx
 import jax.numpy as jnp
 
-from ...linalg import block_tridiagonal as linear
+from ...linalg import block_tridiagonal
 from ...linalg.split_lu import lu, solve_triangular
 from ...linalg.twisted import Twisted, twisted
 from .sector import Sector
@@ -81,18 +81,18 @@ class BlockTridiagonal(Solver):
     """
 
     def factor(self, sector, values):
-        return linear.factor(*linear.block_plan(sector).blocks(values, _shift(values)))
+        return block_tridiagonal.factor(*block_tridiagonal.block_plan(sector).blocks(values, _shift(values)))
 
     def solve(self, sector, factors, r):
-        plan = linear.block_plan(sector)
-        return plan.unpack(linear.solve(factors, plan.pack(r)))
+        plan = block_tridiagonal.block_plan(sector)
+        return plan.unpack(block_tridiagonal.solve(factors, plan.pack(r)))
 
     def solve_T(self, sector, factors, r):
-        plan = linear.block_plan(sector)
-        return plan.unpack(linear.solve_T(factors, plan.pack(r)))
+        plan = block_tridiagonal.block_plan(sector)
+        return plan.unpack(block_tridiagonal.solve_T(factors, plan.pack(r)))
 
     def many(self, sector):
-        return _Lanes(twisted(sector)) if linear.block_plan(sector).width <= _WRITTEN_OUT else None
+        return _Lanes(twisted(sector)) if block_tridiagonal.block_plan(sector).width <= _WRITTEN_OUT else None
 
 
 class _Lanes(ManySolver):
@@ -125,5 +125,5 @@ def choose(sector: Sector) -> Solver:
     """
     if sector.size <= 60:
         return Dense()
-    plan = linear.block_plan(sector)
+    plan = block_tridiagonal.block_plan(sector)
     return BlockTridiagonal() if plan.count * plan.width**3 * 8 < sector.size**3 else Dense()

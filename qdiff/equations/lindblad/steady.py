@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ...linalg import double_double as compensated
+from ...linalg import double_double
 from ...operators.operator import Operator
 from ...results import Failure, NotUnique, check, require_float64
 from .conserved import hidden
@@ -84,7 +84,7 @@ class State(eqx.Module):
         """
         sector = self.sector
         values = jnp.asarray(sector.values(self.generator))
-        conserving = matrix(sector, values) + jnp.diag(compensated.Conserving(sector, values).correction)
+        conserving = matrix(sector, values) + jnp.diag(double_double.Conserving(sector, values).correction)
         singular = jnp.linalg.svd(conserving, compute_uv=False)
         out: dict[str, Any] = {
             "residual": self.residual,

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from jax import lax
 from jax.scipy.sparse.linalg import gmres
 
-from ...linalg import cyclic_elimination as ring
+from ...linalg import cyclic_elimination
 from ...linalg.right_side import sized
 from ...operators.checks import instance
 from ...results import Failure, check, require_float64
@@ -106,11 +106,11 @@ def _inverses(rate):
     cut, back = cut_of(rate), factors.transposed()
 
     def forwards(r):
-        x = cut.unpack(ring.solve(factors, cut.pack(r - jnp.sum(r) * p)))
+        x = cut.unpack(cyclic_elimination.solve(factors, cut.pack(r - jnp.sum(r) * p)))
         return x - p * jnp.sum(x)
 
     def backwards(v):
-        y = cut.unpack(ring.solve(back, cut.pack(v - jnp.sum(p * v))))
+        y = cut.unpack(cyclic_elimination.solve(back, cut.pack(v - jnp.sum(p * v))))
         return y - jnp.sum(p * y)
 
     return forwards, backwards

@@ -7,9 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from ...linalg import cyclic_elimination as ring
-from ...linalg import double_double as compensated
-from ...linalg import expm as propagator
+from ...linalg import cyclic_elimination, double_double, expm
 from ...linalg.cram import exponential
 from ...operators.checks import choice, finite_array, instance
 from ...results import Failure, check, require_float64
@@ -63,8 +61,8 @@ def _faults(rate, p):
 @jax.custom_jvp
 def solved(rate):
     """The stationary populations (bands, N), and the factors of -W."""
-    factors = ring.residence_factors(Scattering(rate))
-    p = cut_of(rate).unpack(ring.stationary(factors))
+    factors = cyclic_elimination.residence_factors(Scattering(rate))
+    p = cut_of(rate).unpack(cyclic_elimination.stationary(factors))
     return (p / jnp.sum(p), factors)
 
 
@@ -76,7 +74,7 @@ def solved_jvp(primals, tangents):
 
 
 def cut_of(rate):
-    return ring.plan(rate.shape[3], rate.shape[0] // 2, rate.shape[1])
+    return cyclic_elimination.plan(rate.shape[3], rate.shape[0] // 2, rate.shape[1])
 
 
 def response(rate, p, factors, right):
@@ -86,7 +84,7 @@ def response(rate, p, factors, right):
     back = factors.transposed()
 
     def through(f, r):
-        return cut.unpack(ring.solve(f, cut.pack(r)))
+        return cut.unpack(cyclic_elimination.solve(f, cut.pack(r)))
 
     def forwards(r):
         total = jnp.sum(r)
@@ -119,7 +117,7 @@ def _left(rate, x, r):
     flow = rate * x
     into = jnp.moveaxis(arriving(flow), 2, 1)
     terms = jnp.concatenate([-into.reshape(-1, *x.shape), flow.reshape(-1, *x.shape), r[None]])[None]
-    return compensated.total(terms, jnp.zeros_like(terms))[0]
+    return double_double.total(terms, jnp.zeros_like(terms))[0]
 
 
 def evolve_scattering(scattering: Scattering, initial, times, *, method: str | None = None):
@@ -143,15 +141,15 @@ def evolve_scattering(scattering: Scattering, initial, times, *, method: str | N
     # Forty squarings of 2 n^3; eight factorisations of forty b^3 for each arc, complex numbers counted as four.
     if method == "dense" or (method is None and 2 * n**3 <= 8 * times.size * cut.count * b**3):
         hops = 1 + cut.size // (2 * cut.reach)
-        x, _ = propagator.propagate(scattering.matrix(), initial.ravel(), times, np.ones(n), hops)
+        x, _ = expm.propagate(scattering.matrix(), initial.ravel(), times, np.ones(n), hops)
         return x.T.reshape(-1, *initial.shape)
 
     def shifted(t, theta, y):
-        factors = ring.resolvent_factors(lax.stop_gradient(scattering), lax.stop_gradient(t), theta)
+        factors = cyclic_elimination.resolvent_factors(lax.stop_gradient(scattering), lax.stop_gradient(t), theta)
         back = factors.transposed()
 
         def through(f, r):
-            return -cut.unpack(ring.solve(f, cut.pack(r)))
+            return -cut.unpack(cyclic_elimination.solve(f, cut.pack(r)))
 
         return lax.custom_linear_solve(
             lambda x: t * scattering.act(x) - theta * x, y, lambda _, r: through(factors, r), lambda _, r: through(back, r)

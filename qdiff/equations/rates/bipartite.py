@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from . import open_chain as standing
+from . import open_chain
 from .equation import Rates
 
 
@@ -59,13 +59,13 @@ class StandingWaves(Kernel):
     right: jax.Array
 
     def to_levels(self, x):
-        return jnp.sum(self.left * standing.mix(self.right * x), axis=0)
+        return jnp.sum(self.left * open_chain.mix(self.right * x), axis=0)
 
     def to_sites(self, y):
-        return jnp.sum(self.right * standing.mix(self.left * y), axis=0)
+        return jnp.sum(self.right * open_chain.mix(self.left * y), axis=0)
 
     def row(self, m):
-        return (self.left[:, m] @ self.right) * standing.share(m + 1, self.right.shape[1])
+        return (self.left[:, m] @ self.right) * open_chain.share(m + 1, self.right.shape[1])
 
 
 class Exchange(eqx.Module):

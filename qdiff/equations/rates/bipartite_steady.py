@@ -5,7 +5,7 @@ from __future__ import annotations
 import jax.numpy as jnp
 from jax import lax
 
-from ...linalg import gth as elimination
+from ...linalg import gth
 from ...linalg.right_side import sized
 from ...results import Failure, check, require_float64
 from .bipartite import Dense, Exchange
@@ -38,7 +38,7 @@ def exchange_populations(exchange: Exchange):
     """
     require_float64()
     if isinstance(exchange.up, Dense):
-        p_levels = elimination.stationary(exchange.through_sites())
+        p_levels = gth.stationary(exchange.through_sites())
         p_sites = exchange.sites_from(p_levels)
     else:
         p_sites = _swept(exchange)

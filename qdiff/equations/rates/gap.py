@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from ...linalg import gth as elimination
+from ...linalg import gth
 from ...results import Failure, check, require_float64
 from ..lindblad.equation import Lindblad
 from ..lindblad.sector import reach
@@ -61,7 +61,7 @@ def slowest_decay(generator: Rates | Lindblad):
 @partial(jax.jit, static_argnums=1)
 def _of_rates(rates, order):
     at = np.array(order)
-    return slowest(elimination.relaxation(rates.jumps()[at][:, at]))
+    return slowest(gth.relaxation(rates.jumps()[at][:, at]))
 
 
 @partial(jax.jit, static_argnums=1)

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from ...linalg import gth as elimination
+from ...linalg import gth
 from ...operators.checks import choice, instance
 from ...results import Failure, NotUnique, check, require_float64
 from .equation import Rates
@@ -56,7 +56,7 @@ def stationary_populations(rates: Rates, solver: str = "elimination"):
 @partial(jax.jit, static_argnums=1)
 def _eliminated(rates, order):
     at = np.array(order)
-    return elimination.stationary(rates.jumps()[at][:, at])[np.argsort(at)]
+    return gth.stationary(rates.jumps()[at][:, at])[np.argsort(at)]
 
 
 @partial(jax.jit, static_argnums=1)

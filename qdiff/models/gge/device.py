@@ -17,7 +17,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ...equations.channels import periodic_chain as ring
+from ...equations.channels import periodic_chain
 from ...equations.channels.equation import Channel, Channels, Rates
 from ...equations.channels.evolve import evolve_occupations
 from ...equations.channels.gibbs_ensemble import Ensemble, gibbs_ensemble
@@ -48,13 +48,13 @@ class _GibbsChain(Model):
 
     def channels(self) -> Channels:
         """The channel equations, for the occupations of all modes."""
-        sample = ring.momenta(_SAMPLE) if self.length > _SAMPLE else None
-        return Channels(self._rates(), type(self)._weights, ring.momenta(self.length), self, self.coupling * self.J, sample)
+        sample = periodic_chain.momenta(_SAMPLE) if self.length > _SAMPLE else None
+        return Channels(self._rates(), type(self)._weights, periodic_chain.momenta(self.length), self, self.coupling * self.J, sample)
 
     @merit(symbol="k", unit="1", source="Eq. (7)")
     def momenta(self):
         """Momenta (length,), 2 pi m/length from -pi (or just above it, for odd lengths) up."""
-        return 2 * np.pi / self.length * ring.numbers(self.length)
+        return 2 * np.pi / self.length * periodic_chain.numbers(self.length)
 
     # ---- where it ends up -------------------------------------------------------------------------------
 
@@ -110,7 +110,7 @@ class _GibbsChain(Model):
 
     def _carried(self, n, velocities):
         """The current (k,) of occupations (k, *bands, length)."""
-        v = velocities(self, ring.momenta(self.length))
+        v = velocities(self, periodic_chain.momenta(self.length))
         return jnp.sum(n * v, axis=tuple(range(1, n.ndim))) / self.length
 
     @compile_method
@@ -277,7 +277,7 @@ class RashbaRectifier(_GibbsChain):
     @merit(symbol=r"\epsilon", unit="energy", source="Eq. (C2)")
     def band_energies(self):
         """Energies (2, length) of the modes."""
-        return Bands.at(self, ring.momenta(self.length)).energy
+        return Bands.at(self, periodic_chain.momenta(self.length)).energy
 
     def notes(self) -> dict:
         """Where the state is not unique, the ensemble leaves something out, or a derivative does not exist."""

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from ...equations.channels import periodic_chain as ring
+from ...equations.channels import periodic_chain
 from ...equations.lindblad.equation import Jump, Lindblad
 from ...equations.lindblad.steady import steady_state
 from ...operators.fermions import Fermions
@@ -100,7 +100,7 @@ def raman_chain(model, particles: int | None) -> tuple[FockSpace, Callable[[], L
     Eq. (15) on all sites j is Eq. (16) for all momentum transfers: L_q is the Fourier transform of L_j.
     """
     L = model.length
-    space, k = FockSpace(L, particles), 2 * np.pi / L * np.asarray(ring.numbers(L))
+    space, k = FockSpace(L, particles), 2 * np.pi / L * np.asarray(periodic_chain.numbers(L))
     delta, delta_prime = model.delta_re + 1j * model.delta_im, model.delta_prime_re + 1j * model.delta_prime_im
     energies = -2 * model.J * jnp.cos(k)
 
@@ -153,7 +153,7 @@ def rashba_chain(model, particles: int | None) -> tuple[FockSpace, Callable[[], 
 
 def spin_amplitudes(model):
     """u_sigma (2 bands, length) of spin up (times -i) and spin down: Eq. (C4) with the signs that make it unitary."""
-    c, s = ring.momenta(model.length)
+    c, s = periodic_chain.momenta(model.length)
     d, o = 2 * model.alpha_y * s + model.field, 2 * model.alpha_z * s
     E = jnp.sqrt(d**2 + o**2)
     large = jnp.sqrt((1 + jnp.abs(d) / E) / 2)

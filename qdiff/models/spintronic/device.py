@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ...baths.lead import GivenLead
-from ...equations.cycles import fixed_point as chain
+from ...equations.cycles import fixed_point
 from ...equations.cycles.cycle import Cycle
 from ...equations.cycles.limit_cycle import LimitCycle
 from ...equations.cycles.run import Run
@@ -348,7 +348,7 @@ class SpintronicEngine(Model):
         product = jnp.real(self.product_state().diagonal())
         energy = jnp.real(generator.H.diagonal())
         driven = W["bosons"] @ product
-        chained = chain.solve(member @ sum(W.values()) @ share, np.ones(6, bool))
+        chained = fixed_point.solve(member @ sum(W.values()) @ share, np.ones(6, bool))
         power = -(energy @ (sum(W.values()) @ (share @ (chained.response @ (member @ driven))) + driven))
         power = jnp.where(self.measurement_strength > 0, power, 0.0) if told[0] else 0.0 * power
         return check(power, (~jnp.isfinite(power), _PLATEAU))

@@ -19,7 +19,7 @@ from ...baths.spectrum import Ohmic
 from ...equations.lindblad.equation import Lindblad, thermal_jumps
 from ...equations.lindblad.evolve import evolve
 from ...equations.lindblad.secular import secular
-from ...equations.rates import open_chain as standing
+from ...equations.rates import open_chain
 from ...equations.rates.bipartite import Dense, Exchange, StandingWaves
 from ...equations.rates.bipartite_steady import exchange_populations
 from ...equations.rates.equation import Rates
@@ -150,7 +150,7 @@ class ThermophoreticLattice(Model):
     @merit(symbol="E_m", unit="energy", source="Sec. on the N-site model")
     def level_energies(self):
         """Energies (sites,) of the excited levels above the ground states, E_m = h + 2 g cos(pi m/(N+1)), m = 1 .. N."""
-        return self.h + 2 * self.g * jnp.asarray(standing.cosines(self.sites))
+        return self.h + 2 * self.g * jnp.asarray(open_chain.cosines(self.sites))
 
     @structured
     def generator(self) -> Lindblad:
@@ -173,7 +173,7 @@ class ThermophoreticLattice(Model):
         """
         E, T = self.level_energies(), self.profile() if T is None else T
         if self.sites <= _DENSE:
-            bath, w = BosonicBath(1 / T, Ohmic(self.rate)), standing.shares(self.sites)
+            bath, w = BosonicBath(1 / T, Ohmic(self.rate)), open_chain.shares(self.sites)
             up, down = Dense(jnp.asarray(w * bath.absorption(E[:, None]))), Dense(jnp.asarray(w * bath.emission(E[:, None])))
         else:
             left_down, left_up, right, scale, error = separable_rates(E, T)
@@ -211,8 +211,8 @@ class ThermophoreticLattice(Model):
     def _with_sites(self, ground, level):
         """The populations with those of the sites, P_k = p_gk + sum_m w_mk p_m."""
         if self.sites <= _DENSE:
-            return LatticePopulations(ground, level, ground + level @ standing.shares(self.sites))
-        return LatticePopulations(ground, level, ground + standing.mix(level))
+            return LatticePopulations(ground, level, ground + level @ open_chain.shares(self.sites))
+        return LatticePopulations(ground, level, ground + open_chain.mix(level))
 
     @merit(symbol=r"\langle k \rangle", unit="1", source="Fig. 2")
     def mean_site(self):
@@ -295,7 +295,7 @@ class ThermophoreticLattice(Model):
         order = jnp.argsort(times)
         run = evolve(self.generator(), Operator(diagonal(2 * N), initial), times[order])
         rho = run.map(lambda state: state.dense())[jnp.argsort(order)]
-        waves = jnp.sqrt(standing.shares(N)) * _signs(N)
+        waves = jnp.sqrt(open_chain.shares(N)) * _signs(N)
         levels = jnp.einsum("mk,tkl,ml->tm", waves, jnp.real(rho[:, N:, N:]), waves)
         sites = jnp.real(jnp.diagonal(rho, axis1=1, axis2=2))
         return LatticePopulations(sites[:, :N], levels, sites[:, :N] + sites[:, N:])
@@ -321,7 +321,7 @@ class ThermophoreticLattice(Model):
 
     def crossings(self) -> np.ndarray:
         """The |g| at which a level crosses the ground states, ascending [energy]."""
-        c = np.abs(standing.cosines(self.sites))
+        c = np.abs(open_chain.cosines(self.sites))
         return np.unique(float(self.h) / (2 * c[c > 0]))
 
     def notes(self) -> dict:

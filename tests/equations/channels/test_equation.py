@@ -6,7 +6,7 @@ import pytest
 from helpers import close
 
 import qdiff as qd
-from qdiff.equations.channels import periodic_chain as ring
+from qdiff.equations.channels import periodic_chain
 
 
 def pairs(n, rates, weights, speed):
@@ -70,7 +70,7 @@ def test_lagrange_parameters_far_out(case):
 @pytest.mark.parametrize("n", [2, 3, 8, 9, 1000])
 def test_momenta(n):
     k = 2 * np.pi * (np.arange(n) - n // 2) / n
-    c, s = ring.momenta(n)
+    c, s = periodic_chain.momenta(n)
     close(c, np.cos(k), 1e-15, scale=1.0)
     close(s, np.sin(k), 1e-15, scale=1.0)
     assert np.all(np.asarray(s)[1 - n % 2 :] == -np.asarray(s)[1 - n % 2 :][::-1])  # exactly odd

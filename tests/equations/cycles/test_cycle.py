@@ -11,7 +11,7 @@ from helpers import close, derivative, dissipator, unitary
 from scipy.linalg import expm
 
 import qdiff as qd
-from qdiff.equations.cycles import fixed_point as chain
+from qdiff.equations.cycles import fixed_point
 from qdiff.linalg.phi_functions import passage
 from qdiff.models.spintronic.device import SPACE
 
@@ -265,9 +265,9 @@ def test_chain_orders_its_elimination():
         R[:, at] = 0
         N = R - np.diag(np.diag(R))
         N = N - np.diag(N.sum(axis=0))
-        close(chain.solve(jnp.asarray(N), np.ones(3, bool)).fixed, np.eye(3)[at], 1e-15)
+        close(fixed_point.solve(jnp.asarray(N), np.ones(3, bool)).fixed, np.eye(3)[at], 1e-15)
     N = np.array([[0.0, 0, 0.2], [0, 0, 0.2], [0, 0, -0.4]])
-    assert not np.all(np.isfinite(chain.solve(jnp.asarray(N), np.ones(3, bool)).fixed))
+    assert not np.all(np.isfinite(fixed_point.solve(jnp.asarray(N), np.ones(3, bool)).fixed))
 
 
 def test_a_wrong_reference_is_refused():

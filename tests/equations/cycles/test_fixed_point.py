@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from helpers import close
 
-from qdiff.equations.cycles import fixed_point as chain
+from qdiff.equations.cycles import fixed_point
 
 
 def random_map(populations, coherences, seed=0):
@@ -34,7 +34,7 @@ def dense(N, trace):
 
 
 def solved(N, population):
-    return jax.jit(lambda N: chain.solve(N, population))(N)
+    return jax.jit(lambda N: fixed_point.solve(N, population))(N)
 
 
 @pytest.mark.parametrize(("populations", "coherences"), [(4, 0), (4, 3), (2, 1), (5, 2)])
@@ -90,7 +90,7 @@ def test_the_slowest_mode(seed):
     change -= np.outer(population / population.sum(), change[population].sum(axis=0))
 
     def mode(s):
-        value = chain.slowest(chain.solve(jnp.asarray(N + s * change), population).response)
+        value = fixed_point.slowest(fixed_point.solve(jnp.asarray(N + s * change), population).response)
         return jnp.stack([jnp.real(value), jnp.abs(jnp.imag(value))])
 
     e = np.linalg.eigvals(N)
@@ -113,6 +113,6 @@ def test_a_slowest_mode_that_is_double():
     p = np.full(3, 1 / 3)
     N = 0.2 * (np.outer(p, np.ones(3)) - np.eye(3))
     K = solved(N, np.ones(3, bool)).response
-    close(chain.slowest(K), 0.2 + 0j, 1e-13)
-    slope = jax.jit(jax.jacfwd(lambda s: jnp.real(chain.slowest(chain.solve(s * N, np.ones(3, bool)).response))))(1.0)
+    close(fixed_point.slowest(K), 0.2 + 0j, 1e-13)
+    slope = jax.jit(jax.jacfwd(lambda s: jnp.real(fixed_point.slowest(fixed_point.solve(s * N, np.ones(3, bool)).response))))(1.0)
     close(slope, 0.2, 1e-12)

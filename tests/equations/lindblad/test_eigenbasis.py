@@ -9,7 +9,7 @@ import pytest
 from helpers import close, davies, derivative, flow, null_state, ohmic, random_hermitian, rates, unitary
 
 import qdiff as qd
-from qdiff.operators import structure as probe
+from qdiff.operators import structure
 
 PAIR = qd.Space(a=qd.Spin(), b=qd.Spin())
 COLD, HOT = (2.0, 0.1), (0.3, 0.2)  # (beta, strength)
@@ -382,7 +382,7 @@ def test_entries_that_vanish_at_the_generic_parameters_only(decorated):
 @pytest.mark.parametrize("drawn", [12, 30, 36, 41])
 def test_whatever_the_generic_numbers_are(drawn, monkeypatch):
     """Three levels that cross freely stand in one of six orders: the copies need not have the one that is asked for."""
-    monkeypatch.setattr(probe, "_count", itertools.count(drawn))
+    monkeypatch.setattr(structure, "_count", itertools.count(drawn))
     f = jax.jit(lambda x: qd.steady_state(tilted_generator(*x)).dense())
     from helpers import dissipator
 

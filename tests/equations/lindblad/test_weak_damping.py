@@ -17,7 +17,7 @@ from qdiff.equations.lindblad.null_vector import _by_iteration, null_vector
 from qdiff.equations.lindblad.resolvent import resolvent
 from qdiff.equations.lindblad.sector import reach
 from qdiff.equations.lindblad.solver import BlockTridiagonal, choose, matrix
-from qdiff.linalg import block_tridiagonal as linear
+from qdiff.linalg import block_tridiagonal
 
 TUNNELLING = {(0, 1): 0.2, (0, 2): -0.9, (1, 2): 0.16j}
 
@@ -177,7 +177,7 @@ def test_wide_levels(dots):
         return ladder(damping, 2e-4, tunnelling=tunnelling, dots=dots, stages=9)
 
     s, one = generator(1e-4)
-    assert linear.block_plan(reach(one)).width > 8
+    assert block_tridiagonal.block_plan(reach(one)).width > 8
     close(solved(one, BlockTridiagonal())[0], solved(one, qd.Dense())[0], 1e-13)
 
     def stage(damping, solver):
@@ -203,7 +203,7 @@ def test_singular_blocks_on_the_diagonal(count, width):
         dense[at, at] = diag[k]
         if k < count - 1:
             dense[at, above], dense[above, at] = upper[k], lower[k + 1]
-    factors = linear.factor(*map(jnp.asarray, (lower, diag, upper)))
+    factors = block_tridiagonal.factor(*map(jnp.asarray, (lower, diag, upper)))
     r = rng.normal(size=(count, width, 2))
-    for solve, M in ((linear.solve, dense), (linear.solve_T, dense.T)):
+    for solve, M in ((block_tridiagonal.solve, dense), (block_tridiagonal.solve_T, dense.T)):
         close(solve(factors, jnp.asarray(r)).reshape(-1, 2), np.linalg.solve(M, r.reshape(-1, 2)), 1e-12)

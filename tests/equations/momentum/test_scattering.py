@@ -9,7 +9,7 @@ from helpers import close, derivative
 
 import qdiff as qd
 from qdiff.equations.momentum.scattering import ahead, reach_of
-from qdiff.linalg import cyclic_elimination as ring
+from qdiff.linalg import cyclic_elimination
 from qdiff.linalg.cram import exponential
 
 
@@ -57,7 +57,7 @@ def test_residence_times():
         for j in range(n):
             K[j, j] = mpmath.mpf(float(leaving[j])) + mpmath.fsum(mpmath.mpf(float(x)) for x in R[:, j])
         want = np.array((K**-1).tolist(), float)
-    close(ring.residence(jnp.asarray(R), jnp.asarray(leaving)) / want, np.ones((n, n)), 1e-13)
+    close(cyclic_elimination.residence(jnp.asarray(R), jnp.asarray(leaving)) / want, np.ones((n, n)), 1e-13)
 
 
 @pytest.mark.parametrize(("n", "reach", "bands"), [(13, 4, 2), (9, 4, 2)])

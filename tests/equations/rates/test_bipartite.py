@@ -8,7 +8,7 @@ import pytest
 from helpers import close
 
 import qdiff as qd
-from qdiff.equations.rates import open_chain as standing
+from qdiff.equations.rates import open_chain
 from qdiff.equations.rates.bipartite import Dense, Exchange, StandingWaves
 from qdiff.equations.rates.bipartite_steady import exchange_populations
 from qdiff.equations.rates.separable import separable_rates
@@ -101,12 +101,12 @@ def test_derivatives_beside_it(holes):
 
 def lattice(N, h, g, T, waves):
     """The flat-spectrum lattice, with dense kernels or with standing waves."""
-    E = h + 2 * g * standing.cosines(N)
+    E = h + 2 * g * open_chain.cosines(N)
     size, sign = jnp.where(E >= 0, E, -E), jnp.where(E >= 0, 1.0, -1.0)
     if waves:
         down, up, right, scale, _ = separable_rates(E, T)
         return Exchange(StandingWaves(up, right * scale), StandingWaves(down, right), size, E, sign)
-    bath, w = qd.BosonicBath(1 / T, qd.Ohmic(1.0)), standing.shares(N)
+    bath, w = qd.BosonicBath(1 / T, qd.Ohmic(1.0)), open_chain.shares(N)
     return Exchange(Dense(w * bath.absorption(E[:, None])), Dense(w * bath.emission(E[:, None])), size, E, sign)
 
 
@@ -151,7 +151,7 @@ def test_populations_of_1e_minus_40():
     """A cold lattice, every population against 60-digit elimination."""
     h, g = 1.0, 0.75
     T = np.linspace(0.02, 0.012, 6)
-    E, w = np.asarray(h + 2 * g * standing.cosines(6)), standing.shares(6)
+    E, w = np.asarray(h + 2 * g * open_chain.cosines(6)), open_chain.shares(6)
     with mpmath.workdps(120):
         W = mpmath.zeros(12, 12)
         for m in range(6):
