@@ -1,10 +1,12 @@
 # What type checkers and editors read of the front door, which loads its names late: one line for each entry of _HOME.
 from . import figures as figures
 from . import models as models
+from .baths.lead import AbstractLead as AbstractLead
 from .baths.lead import FermionicLead as FermionicLead
 from .baths.lead import GivenLead as GivenLead
 from .baths.occupation import bose as bose
 from .baths.occupation import fermi as fermi
+from .baths.reservoir import AbstractBath as AbstractBath
 from .baths.reservoir import BosonicBath as BosonicBath
 from .baths.spectrum import Custom as Custom
 from .baths.spectrum import Flat as Flat

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import abc
+from typing import Any
+
 import numpy as np
 from jax.typing import ArrayLike
 
@@ -9,7 +12,19 @@ from ..operators.checks import Checked, Real, kind_of, real_array
 from .occupation import fermi
 
 
-class FermionicLead(Checked):
+class AbstractLead(Checked):
+    """What electrons tunnel into and out of, at every energy and spin; `FermionicLead` and `GivenLead` are two."""
+
+    @abc.abstractmethod
+    def into(self, energy, spin=0) -> Any:
+        """The rate at which an electron enters an empty mode [rate], any shape of energy [energy]."""
+
+    @abc.abstractmethod
+    def out_of(self, energy, spin=0) -> Any:
+        """The rate at which an electron leaves a filled mode [rate], any shape of energy [energy]."""
+
+
+class FermionicLead(AbstractLead):
     """Free electrons of two spins, that tunnel into and out of localized modes.
 
     For a mode of energy epsilon and spin sigma = +1 (up), -1 (down) or 0,
@@ -67,7 +82,7 @@ class FermionicLead(Checked):
         return self.beta * (real_array("energy", energy) - self.mu - spin * self.spin_potential)
 
 
-class GivenLead(Checked):
+class GivenLead(AbstractLead):
     """A lead whose rates are given directly, the same for every mode: `into` and `out_of`, not negative [rate].
 
     Raises:

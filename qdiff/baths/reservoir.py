@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import abc
+from typing import Any
+
 from jax.typing import ArrayLike
 
 from ..operators.checks import Checked, Fault, Real, is_number, real_array
@@ -9,7 +12,30 @@ from .occupation import omega_bose
 from .spectrum import Flat, Spectrum
 
 
-class BosonicBath(Checked):
+class AbstractBath(Checked):
+    """What has a rate at every transition frequency, of either sign; `BosonicBath` is one.
+
+    A bath of one's own has two methods and, as `arguments`, what its numbers must be (see `BosonicBath`), and then goes
+    wherever a bath goes: `thermal_jumps`, `secular` and `thermal_transitions`.
+    """
+
+    @abc.abstractmethod
+    def absorption(self, omega) -> Any:
+        """The rate at which the system takes up a quantum omega [rate], any shape of omega [energy]."""
+
+    @abc.abstractmethod
+    def emission(self, omega) -> Any:
+        """The rate at which the system gives one away [rate], any shape of omega [energy]."""
+
+
+def as_bath(name: str, given) -> AbstractBath:
+    """`given`, if it is a bath."""
+    if not isinstance(given, AbstractBath):
+        raise TypeError(f"{name} must be a bath such as BosonicBath(beta, spectrum), but was {given!r}")
+    return given
+
+
+class BosonicBath(AbstractBath):
     """Harmonic modes at inverse temperature `beta` with spectral density J.
 
     For a transition that gives the energy omega to the bath, and its reverse,

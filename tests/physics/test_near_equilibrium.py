@@ -6,7 +6,6 @@ is 2 L_ii. Derivatives are automatic, through the stationary state.
 
 import functools
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -99,7 +98,7 @@ def test_heat(name, counted):
 # ---- particles and energy between two leads -------------------------------------------------------------------
 
 
-class Electrons(eqx.Module):
+class Electrons(qd.AbstractBath):
     """A lead as a bath of `secular`: an annihilator gives the energy omega and one electron to it."""
 
     lead: qd.FermionicLead

@@ -1,6 +1,5 @@
 """Full counting statistics: closed forms, the tilted generator's eigenvalue, QuTiP, conservation and fluctuation laws."""
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import mpmath
@@ -207,7 +206,7 @@ def test_global_equation_exchanges_bohr_frequencies():
         close(quanta, by_contour(L0, [(r, p) for r, p, _ in jumps], [np.sign(w) for *_, w in jumps], 4), 1e-9)
 
 
-class Electrons(eqx.Module):
+class Electrons(qd.AbstractBath):
     """A lead as a bath of `secular`."""
 
     lead: qd.FermionicLead

@@ -12,9 +12,9 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
-from ...baths.lead import FermionicLead, GivenLead
-from ...baths.reservoir import BosonicBath
-from ...operators.checks import Checked, Fault, Real, faults_of, kind_of, known
+from ...baths.lead import AbstractLead
+from ...baths.reservoir import AbstractBath, as_bath
+from ...operators.checks import Fault, Real, faults_of, kind_of, known
 from ...operators.operator import Operator
 from ...operators.structure import align, is_constant
 from ...results import Failure, Found
@@ -63,7 +63,7 @@ class Jump(eqx.Module):
             raise ValueError(f"rate must be an array with one entry for each group, but has shape {np.shape(self.rate)}")
 
 
-def thermal_jumps(lower: Operator, omega, bath: BosonicBath) -> tuple[Jump, Jump]:
+def thermal_jumps(lower: Operator, omega, bath: AbstractBath) -> tuple[Jump, Jump]:
     """The pair of jumps by which a bath damps and excites one transition of energy omega.
 
         emission(omega) D[lower] + absorption(omega) D[lower^dag]
@@ -73,7 +73,7 @@ def thermal_jumps(lower: Operator, omega, bath: BosonicBath) -> tuple[Jump, Jump
     Args:
         lower: the operator that takes the energy omega out of the system [1].
         omega: transition energy, scalar [energy].
-        bath: a `BosonicBath`.
+        bath: such as a `BosonicBath`.
 
     Raises:
         TypeError, ValueError: one of them is something else.
@@ -82,7 +82,7 @@ def thermal_jumps(lower: Operator, omega, bath: BosonicBath) -> tuple[Jump, Jump
         raise TypeError(f"lower must be an Operator, but was {type(lower).__name__}")
     omega = _OMEGA.checked(omega)
     as_bath("bath", bath)
-    faults = (*faults_of(_OMEGA, omega), *faults_in(bath))
+    faults = (*faults_of(_OMEGA, omega), *bath.faults)
     down = Jump(bath.emission(omega), lower, energy=-omega, quanta=-1.0, faults=faults)
     return down, Jump(bath.absorption(omega), lower.dag, energy=omega, quanta=1.0, faults=faults)
 
@@ -90,12 +90,7 @@ def thermal_jumps(lower: Operator, omega, bath: BosonicBath) -> tuple[Jump, Jump
 _OMEGA, _ENERGY = Real("omega"), Real("energy")
 
 
-def faults_in(bath) -> tuple[Fault, ...]:
-    """What could be wrong with the arguments of a bath or a lead; of one's own, which has only rates, nothing is known."""
-    return bath.faults if isinstance(bath, Checked) else ()
-
-
-def lead_jumps(annihilator: Operator, energy, lead: FermionicLead | GivenLead, spin: int = 0) -> tuple[Jump, Jump]:
+def lead_jumps(annihilator: Operator, energy, lead: AbstractLead, spin: int = 0) -> tuple[Jump, Jump]:
     """The pair of jumps by which a lead empties and fills one mode of a given energy.
 
         out_of(energy, spin) D[c] + into(energy, spin) D[c^dag]
@@ -105,7 +100,7 @@ def lead_jumps(annihilator: Operator, energy, lead: FermionicLead | GivenLead, s
     Args:
         annihilator: c, such as `space.dot.up` [1].
         energy: of the mode [energy].
-        lead: a `FermionicLead` or a `GivenLead`.
+        lead: such as a `FermionicLead` or a `GivenLead`.
         spin: of the mode, 1, -1 or 0.
 
     Raises:
@@ -121,9 +116,9 @@ def lead_jumps(annihilator: Operator, energy, lead: FermionicLead | GivenLead, s
     if not isinstance(annihilator, Operator):
         raise TypeError(f"annihilator must be an Operator, but was {type(annihilator).__name__}")
     energy = _ENERGY.checked(energy)
-    if not isinstance(lead, (FermionicLead, GivenLead)):
-        raise TypeError(f"lead must be a FermionicLead or a GivenLead, but was {lead!r}")
-    faults = (*faults_of(_ENERGY, energy), *faults_in(lead))
+    if not isinstance(lead, AbstractLead):
+        raise TypeError(f"lead must be a lead such as FermionicLead(beta, mu, rate), but was {lead!r}")
+    faults = (*faults_of(_ENERGY, energy), *lead.faults)
     out = Jump(lead.out_of(energy, spin), annihilator, energy=-energy, quanta=-1.0, faults=faults)
     return out, Jump(lead.into(energy, spin), annihilator.dag, energy=energy, quanta=1.0, faults=faults)
 
@@ -249,13 +244,6 @@ def baths(name: str, given) -> dict:
     if len(out) < len(given):
         raise ValueError(f"{name} must have distinct names, but has {list(given)}")
     return out
-
-
-def as_bath(name: str, given):
-    """`given`, if it has rates at every frequency as a `BosonicBath` has."""
-    if not (callable(getattr(given, "emission", None)) and callable(getattr(given, "absorption", None))):
-        raise TypeError(f"{name} must be one such as BosonicBath(beta, spectrum), but was {given!r}")
-    return given
 
 
 def same_space(op: Operator, other: Operator) -> bool:

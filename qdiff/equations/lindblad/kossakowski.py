@@ -9,10 +9,11 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
+from ...baths.reservoir import as_bath
 from ...operators.checks import kind_of, known
 from ...operators.operator import Operator
 from ...operators.structure import is_constant
-from .equation import as_bath, same_space
+from .equation import same_space
 
 
 def independent(label: str, given, H: Operator) -> list[tuple]:

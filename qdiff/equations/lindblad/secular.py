@@ -15,7 +15,7 @@ from ...operators.pattern import diagonal
 from ...operators.structure import PROBES, align, is_constant, recording, replaying
 from .conical import defined, told_apart
 from .eigenbasis import SAME, eigenbasis, turned
-from .equation import Jump, Lindblad, as_jumps, baths, faults_in, hermitian, member
+from .equation import Jump, Lindblad, as_jumps, baths, hermitian, member
 from .kossakowski import independent
 
 
@@ -133,7 +133,7 @@ def _lines(label: str, A: Operator, basis, bath, weight, hermitian: bool, negati
                 "not at the given ones, where levels of H stand in another order: build this generator without `structured`"
             )
         omega = jnp.where(reordered, jnp.nan, omega)
-    faults = faults_in(bath)
+    faults = bath.faults
     if hermitian:
         return (Jump(weight * bath.emission(omega), A, tuple(group.tolist()), energy=-omega, quanta=-jnp.sign(omega), faults=faults),)
     down, up = weight * bath.emission(omega), weight * bath.absorption(omega)

@@ -13,7 +13,7 @@ import numpy as np
 from jax.core import Tracer
 from jax.typing import ArrayLike
 
-from ...baths.reservoir import BosonicBath
+from ...baths.reservoir import AbstractBath, as_bath
 from ...linalg.gather import sum_into
 from ...operators.checks import instance, kind_of, real_array, real_number
 from ...operators.pattern import closed_classes
@@ -45,13 +45,13 @@ class Transitions:
         return closed_classes(self.size, self.source, self.target, np.ones(self.size, bool))
 
 
-def thermal_transitions(low, high, omega, bath: BosonicBath):
+def thermal_transitions(low, high, omega, bath: AbstractBath):
     """The two jumps by which a bath lowers and raises the energy: high -> low by emission, low -> high by absorption.
 
     Args:
         low, high: states, as numbers or integer arrays of equal shape.
         omega: energy of `high` minus energy of `low`, of the same shape and either sign [energy].
-        bath: a `BosonicBath`.
+        bath: such as a `BosonicBath`.
 
     Returns:
         Two jumps (source, target, rate), as `Rates` takes them.
@@ -59,7 +59,7 @@ def thermal_transitions(low, high, omega, bath: BosonicBath):
     for name, state in (("low", low), ("high", high)):
         if kind_of(state) not in "iu":
             raise TypeError(f"{name} must be a state, an integer or an array of them, but was {state!r}")
-    instance("bath", bath, BosonicBath)
+    as_bath("bath", bath)
     omega = real_number("omega", omega, several=True)
     return (high, low, bath.emission(omega)), (low, high, bath.absorption(omega))
 
