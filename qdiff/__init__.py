@@ -44,7 +44,7 @@ _HOME = {
     "equations.lindblad.equation": ["Jump", "lead_jumps", "Lindblad", "thermal_jumps"],
     "equations.lindblad.evolution": ["Evolution"],
     "equations.lindblad.evolve": ["evolve"],
-    "equations.lindblad.integrators": ["Action", "Explicit", "Propagator", "Stiff"],
+    "equations.lindblad.integrators": ["AbstractIntegrator", "Action", "Explicit", "Propagator", "Stiff"],
     "equations.lindblad.pulses": [
         "CubicSpline",
         "GaussianPulse",
@@ -57,7 +57,8 @@ _HOME = {
     "equations.lindblad.regression": ["correlation", "spectrum", "zero_frequency_noise"],
     "equations.lindblad.relaxation": ["relax", "Relaxation"],
     "equations.lindblad.secular": ["secular"],
-    "equations.lindblad.steady": ["BlockTridiagonal", "Dense", "State", "steady_state"],
+    "equations.lindblad.solver": ["AbstractSolver", "BlockTridiagonal", "Dense"],
+    "equations.lindblad.steady": ["State", "steady_state"],
     "equations.momentum.cells": ["evolve_cells", "stationary_cells", "stationary_density"],
     "equations.momentum.drift_diffusion": ["DriftDiffusion", "finite_volumes", "FiniteVolumes"],
     "equations.momentum.scattering": ["Scattering"],

@@ -35,6 +35,7 @@ from .equations.lindblad.equation import lead_jumps as lead_jumps
 from .equations.lindblad.equation import thermal_jumps as thermal_jumps
 from .equations.lindblad.evolution import Evolution as Evolution
 from .equations.lindblad.evolve import evolve as evolve
+from .equations.lindblad.integrators import AbstractIntegrator as AbstractIntegrator
 from .equations.lindblad.integrators import Action as Action
 from .equations.lindblad.integrators import Explicit as Explicit
 from .equations.lindblad.integrators import Propagator as Propagator
@@ -52,8 +53,9 @@ from .equations.lindblad.regression import zero_frequency_noise as zero_frequenc
 from .equations.lindblad.relaxation import Relaxation as Relaxation
 from .equations.lindblad.relaxation import relax as relax
 from .equations.lindblad.secular import secular as secular
-from .equations.lindblad.steady import BlockTridiagonal as BlockTridiagonal
-from .equations.lindblad.steady import Dense as Dense
+from .equations.lindblad.solver import AbstractSolver as AbstractSolver
+from .equations.lindblad.solver import BlockTridiagonal as BlockTridiagonal
+from .equations.lindblad.solver import Dense as Dense
 from .equations.lindblad.steady import State as State
 from .equations.lindblad.steady import steady_state as steady_state
 from .equations.momentum.cells import evolve_cells as evolve_cells

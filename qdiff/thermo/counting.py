@@ -15,15 +15,15 @@ from ..equations.lindblad.evolution import Snapshot, state_of
 from ..equations.lindblad.null_vector import response
 from ..equations.lindblad.regression import finite
 from ..equations.lindblad.sector import reach
-from ..equations.lindblad.solver import choose
-from ..equations.lindblad.steady import Solver, steady_state
+from ..equations.lindblad.solver import AbstractSolver, choose
+from ..equations.lindblad.steady import steady_state
 from ..linalg.gather import sum_into, take
 from ..operators.checks import real_array
 from ..results import Failure, NotUnique
 from .counting_charges import Of, carried
 
 
-def cumulants(generator: Lindblad, state: Any, bath: str, of: Of = "energy", *, order: int = 4, solver: Solver | None = None):
+def cumulants(generator: Lindblad, state: Any, bath: str, of: Of = "energy", *, order: int = 4, solver: AbstractSolver | None = None):
     """The growth rates of the cumulants of what a bath has brought into the system, N(t), for long times.
 
         c_n = lim d/dt <<N(t)^n>> = d^n/dchi^n lambda(chi) at chi = 0,
@@ -85,8 +85,8 @@ def cumulants(generator: Lindblad, state: Any, bath: str, of: Of = "energy", *, 
         raise ValueError(f"bath must be one of {list(generator.jumps)}, but was {bath!r}")
     if isinstance(order, bool) or not isinstance(order, int) or order < 1:
         raise ValueError(f"order must be a positive integer, but was {order!r}")
-    if solver is not None and not isinstance(solver, Solver):
-        raise TypeError(f"solver must be Dense() or BlockTridiagonal(), but was {solver!r}")
+    if solver is not None and not isinstance(solver, AbstractSolver):
+        raise TypeError(f"solver must be one such as Dense(), but was {solver!r}")
     amounts = carried(generator, bath, of)
     if state is None:
         state = steady_state(generator, solver)

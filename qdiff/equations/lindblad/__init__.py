@@ -2,6 +2,6 @@
 
 `equation` is the generator and `sector` the coordinates that it reaches; `steady`, `evolve`, `relaxation` and `regression` solve in these.
 `pulses`, `switches`, `corners`, `pieces` and `stepping` serve generators that depend on time.
-This folder imports no other equation. To add a way of solving, write a `Solver` in `solver` or an `Integrator` in `integrators`, and
-a line in the lists of solvers of `tests/equations/lindblad`.
+This folder imports no other equation. To add a way of solving, write a subclass of `AbstractSolver` in `solver`, or of `AbstractIntegrator`
+in `integrators`, and a line in the lists of solvers of `tests/equations/lindblad`.
 """

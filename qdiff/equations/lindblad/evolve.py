@@ -18,7 +18,7 @@ from ...results import Failure, Found, check
 from .corners import TOO_MANY, rooms
 from .equation import Lindblad, refusals
 from .evolution import Evolution
-from .integrators import Flow, Integrator, Solution, choose
+from .integrators import AbstractIntegrator, Flow, Solution, choose
 from .sector import Sector, reach
 from .states import density_matrix
 from .switches import Inputs, Program
@@ -31,7 +31,7 @@ def evolve(
     initial,
     times,
     *,
-    solver: Integrator | None = None,
+    solver: AbstractIntegrator | None = None,
     expect: Any = None,
     states: bool = True,
     start=0.0,
@@ -106,8 +106,8 @@ def evolve(
     flow = _flow(generator, local.pattern, *given)
     if solver is None:
         solver = choose(flow.sector, not flow.settled)
-    if not isinstance(solver, Integrator):
-        raise TypeError(f"solver must be Propagator(), Action(), Explicit() or Stiff(), but was {solver!r}")
+    if not isinstance(solver, AbstractIntegrator):
+        raise TypeError(f"solver must be one such as Explicit(), but was {solver!r}")
     if not flow.settled and not solver.curved:
         raise ValueError(
             f"{type(solver).__name__} is for generators that are constant but for jumps; give Explicit() or Stiff() for this one"
@@ -226,7 +226,7 @@ def _wrong(start, times):
 
 
 @eqx.filter_jit
-def _solve(solver: Integrator, flow: Flow, x, start, times, jumps, readers, states: bool, shown: bool | None):
+def _solve(solver: AbstractIntegrator, flow: Flow, x, start, times, jumps, readers, states: bool, shown: bool | None):
     def read(x):
         return (x if states else None), jax.tree.map(lambda o: o @ x, readers)
 
@@ -239,7 +239,7 @@ _ROUGH = Failure(
 )
 
 
-def _mark(solver: Integrator, flow: Flow, done: Solution, generator):
+def _mark(solver: AbstractIntegrator, flow: Flow, done: Solution, generator):
     """Zero, unless the solution failed: then an error with the most telling reason, which names its time, or NaN."""
     bad = done.failed | ~jnp.all(jnp.isfinite(done.final))
     if flow.program is None:

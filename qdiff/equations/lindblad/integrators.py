@@ -97,7 +97,7 @@ class Solution(eqx.Module):
     where: jax.Array
 
 
-class Integrator(eqx.Module):
+class AbstractIntegrator(eqx.Module):
     """How dx/dt = G(t) x is followed; `Propagator`, `Action`, `Explicit` and `Stiff` are those there are."""
 
     curved: ClassVar[bool] = False  # whether G may depend on time otherwise than by jumps
@@ -111,7 +111,7 @@ class Integrator(eqx.Module):
         """
 
 
-class Propagator(Integrator):
+class Propagator(AbstractIntegrator):
     """The exact propagator: exp(G t) by scaling and squaring of the sector's dense matrix.
 
     For constant generators, where one chain of squarings serves all times, in any spacing: O(n^3 log t) for n
@@ -179,7 +179,7 @@ def _guarded(name: str, gradient: str, solve: Callable, *given):
     return out
 
 
-class Action(Integrator):
+class Action(AbstractIntegrator):
     """The action of exp(G t) on the state by short Taylor steps, for large sectors.
 
     30 sparse products for each step of length 4 over the norm of G: O(nnz t), and so not for long times of stiff
@@ -236,7 +236,7 @@ class Action(Integrator):
         return _guarded("Action", self.gradient, whole, flow, x, start, times, jumps)
 
 
-class _RungeKutta(Checked, Integrator):
+class _RungeKutta(Checked, AbstractIntegrator):
     rtol: float = 1e-8
     atol: float = 1e-10
     gradient: str = eqx.field(static=True, default="reverse")
@@ -382,7 +382,7 @@ class Stiff(_RungeKutta):
         return diffrax.Kvaerno5()
 
 
-def choose(sector: Sector, curved: bool) -> Integrator:
+def choose(sector: Sector, curved: bool) -> AbstractIntegrator:
     """`Explicit` for a generator that depends on time but by jumps; else `Propagator`, or `Action` for more than 1200 coordinates."""
     if curved:
         return Explicit()

@@ -14,7 +14,7 @@ from ...linalg.double_double import Conserving
 from ...linalg.gather import sum_into, take
 from ...linalg.right_side import sized, solvable
 from .sector import Sector
-from .solver import Solver
+from .solver import AbstractSolver
 
 # Below this reciprocal condition a second stationary state cannot be told from a slow decay: the factorisation's
 # shift makes an exact second one show as a few times 1e-14.
@@ -27,7 +27,7 @@ RESIDUAL = 1e-13
 _ROUNDING = 1e-16
 
 
-def null_vector(sector: Sector, values, solver: Solver):
+def null_vector(sector: Sector, values, solver: AbstractSolver):
     """The x with G x = 0 and tr x = 1, an estimate of that equation's reciprocal condition, and the residual.
 
     With u the uniform state and w the trace, A = G - s u w^T is invertible where the stationary state is unique,

@@ -16,7 +16,7 @@ from ...operators.structure import is_constant
 from ...results import Failure, NotUnique, check, failure_mode
 from .equation import Lindblad
 from .evolution import Snapshot, state_of
-from .integrators import Flow, Integrator, choose
+from .integrators import AbstractIntegrator, Flow, choose
 from .resolvent import resolvent
 from .sector import Sector, reach
 from .states import density_matrix
@@ -31,7 +31,14 @@ _NEGATIVE = Failure("times must be non-negative", ValueError)
 
 
 def correlation(
-    generator: Lindblad, state: Any, A: Operator, B: Operator, times, *, left: Operator | None = None, solver: Integrator | None = None
+    generator: Lindblad,
+    state: Any,
+    A: Operator,
+    B: Operator,
+    times,
+    *,
+    left: Operator | None = None,
+    solver: AbstractIntegrator | None = None,
 ):
     """The two-time correlation function <A(t) B(0)> of a state, at times t >= 0.
 
@@ -86,8 +93,8 @@ def correlation(
     sector = reach(generator, kicked.pattern)
     if solver is None:
         solver = choose(sector, False)
-    if not isinstance(solver, Integrator):
-        raise TypeError(f"solver must be Propagator(), Action(), Explicit() or Stiff(), but was {solver!r}")
+    if not isinstance(solver, AbstractIntegrator):
+        raise TypeError(f"solver must be one such as Explicit(), but was {solver!r}")
     return finite(_moving(generator, A, kicked, times, sector, solver), _CORRELATION)
 
 

@@ -118,7 +118,7 @@ def _largest(z):
 
 
 class _Rotating:
-    """G - i omega as a real sparse matrix on (Re z, Im z), in the form of a sector that a `Solver` factorises."""
+    """G - i omega as a real sparse matrix on (Re z, Im z), in the form of a sector that an `AbstractSolver` factorises."""
 
     def __init__(self, sector: Sector):
         self.sector, n, k = sector, sector.size, np.arange(sector.size)
@@ -158,7 +158,7 @@ def _approximate(sector, values):
     """Approximate inverses of G and of its transpose, as functions of real vectors.
 
     Args:
-        sector: a sector, or what has all that a `Solver` asks of one. values: its entries (nnz,).
+        sector: a sector, or what has all that an `AbstractSolver` asks of one. values: its entries (nnz,).
     """
     solver = choose(sector)
     factors = solver.factor(sector, values)

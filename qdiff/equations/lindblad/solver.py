@@ -17,12 +17,20 @@ from .sector import Sector
 _SHIFT = 2e-14
 
 
-class Solver(eqx.Module):
-    """How G x = r is solved; `Dense` and `BlockTridiagonal` are the two there are."""
+class AbstractSolver(eqx.Module):
+    """How G x = r is solved, G the generator in the coordinates of a sector; `Dense` and `BlockTridiagonal` are two.
+
+    G is singular: what is factorised is G minus a shift of 2e-14 of its largest entry. Solutions need not be accurate, for
+    they are refined with residuals in doubled precision, and derivatives come from the refined equation.
+    """
 
     @abc.abstractmethod
     def factor(self, sector: Sector, values):
-        """Factorise G minus a small shift; a pytree of arrays that the two others use."""
+        """Factorise G minus a small shift; a pytree of arrays that the two others use.
+
+        Args:
+            sector: its `size`, and the static places `target`, `source` (nnz,) of the entries. values: the entries (nnz,).
+        """
 
     @abc.abstractmethod
     def solve(self, sector: Sector, factors, r):
@@ -53,7 +61,7 @@ class ManySolver(abc.ABC):
         """The inverses transposed applied to the columns of r (size, columns, lanes)."""
 
 
-class Dense(Solver):
+class Dense(AbstractSolver):
     """LU factorisation of the full matrix of the sector, O(n^3): best below some hundred coordinates."""
 
     def factor(self, sector, values):
@@ -73,7 +81,7 @@ class Dense(Solver):
 _WRITTEN_OUT = 8
 
 
-class BlockTridiagonal(Solver):
+class BlockTridiagonal(AbstractSolver):
     """Elimination along the sector's band, from its first level to the last: O(n w^2) for levels of w coordinates.
 
     Levels of up to eight coordinates are first eliminated without exchanging rows, which is several times as fast; where
@@ -118,7 +126,7 @@ def matrix(sector: Sector, values):
     return jnp.zeros((sector.size, sector.size)).at[sector.target, sector.source].set(values, unique_indices=True)
 
 
-def choose(sector: Sector) -> Solver:
+def choose(sector: Sector) -> AbstractSolver:
     """The solver for a sector's shape: a level of w coordinates is counted as a dense factorisation of 2 w.
 
     Small sectors go to one dense factorisation, which has fewer steps.

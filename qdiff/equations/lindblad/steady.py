@@ -19,10 +19,8 @@ from .equation import Lindblad, refusals
 from .null_vector import RESIDUAL, UNIQUE, null_vector
 from .sector import Sector, reach
 from .selected import averaged, energies_apart, selected, unchanged
-from .solver import BlockTridiagonal, Dense, Solver, choose, matrix
+from .solver import AbstractSolver, choose, matrix
 from .states import density_matrix
-
-__all__ = ["BlockTridiagonal", "Dense", "Solver", "State", "steady_state"]
 
 
 class State(eqx.Module):
@@ -101,7 +99,7 @@ class State(eqx.Module):
         return out
 
 
-def steady_state(generator: Lindblad, solver: Solver | None = None, *, initial: Any = None) -> State:
+def steady_state(generator: Lindblad, solver: AbstractSolver | None = None, *, initial: Any = None) -> State:
     """The stationary state of a generator: L[rho] = 0 with Tr rho = 1.
 
     Solved in the real coordinates of the sector that the populations reach (or, with `initial`, that the
@@ -138,8 +136,8 @@ def steady_state(generator: Lindblad, solver: Solver | None = None, *, initial: 
         >>> round(float(state.expect(mode.n)), 6)
         0.581977
     """
-    if solver is not None and not isinstance(solver, Solver):
-        raise TypeError(f"solver must be Dense() or BlockTridiagonal(), but was {solver!r}")
+    if solver is not None and not isinstance(solver, AbstractSolver):
+        raise TypeError(f"solver must be one such as Dense(), but was {solver!r}")
     if not isinstance(generator, Lindblad):
         raise TypeError(f"generator must be one such as Lindblad(...), but was {type(generator).__name__}")
     require_float64()

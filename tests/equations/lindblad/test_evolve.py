@@ -446,7 +446,7 @@ REFUSED = {
     "an unknown factor": (lambda: qd.evolve(DECAY, {"p": "up"}, [1.0]), ValueError, "factor must be one of"),
     "an unknown level": (lambda: qd.evolve(DECAY, {"q": "high"}, [1.0]), ValueError, "level of 'q' must be one of"),
     "a factor of the wrong shape": (lambda: qd.evolve(DECAY, {"q": np.eye(3)}, [1.0]), ValueError, "state of 'q' must be"),
-    "a solver by name": (lambda: qd.evolve(DECAY, UP, [1.0], solver="tsit5"), TypeError, "solver must be Propagator"),
+    "a solver by name": (lambda: qd.evolve(DECAY, UP, [1.0], solver="tsit5"), TypeError, "solver must be one such as Explicit"),
     "no generator": (lambda: qd.evolve(q2.z, UP, [1.0]), TypeError, "generator must be one such as"),
     "a function of no generator": (lambda: qd.evolve(lambda t: q2.z, UP, [1.0]), TypeError, "must return a Lindblad"),
     "an array to expect": (lambda: qd.evolve(DECAY, UP, [1.0], expect=np.eye(2)), TypeError, "expect must hold Operators"),

@@ -285,7 +285,7 @@ def test_what_is_refused():
         qd.correlation(DAMPED, state, up, up, [1j])
     with pytest.raises(TypeError, match="omegas must be real numbers, but are of type complex128"):
         qd.spectrum(DAMPED, state, up, up, 1j)
-    with pytest.raises(TypeError, match="solver must be Propagator"):
+    with pytest.raises(TypeError, match=r"solver must be one such as Explicit\(\), but was"):
         qd.correlation(DAMPED, state, up, up, [1.0], solver=qd.Dense())
     with pytest.raises(TypeError, match="A must be an Operator, but was float"):
         qd.correlation(DAMPED, state, 1.0, up, [0.0])
