@@ -15,7 +15,7 @@ from .spectrum import Flat, Spectrum
 class AbstractBath(Checked):
     """What has a rate at every transition frequency, of either sign; `BosonicBath` is one.
 
-    A bath of one's own has two methods and, as `arguments`, what its numbers must be (see `BosonicBath`), and then goes
+    A subclass has two methods and, as `arguments`, what its numbers must be (see `BosonicBath`), and then goes
     wherever a bath goes: `thermal_jumps`, `secular` and `thermal_transitions`.
     """
 

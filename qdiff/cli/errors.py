@@ -16,7 +16,7 @@ BUG, BAD_INPUT, FAILED_SOLVE = 1, 2, 3
 # Whether this run shows tracebacks; set by --debug, before or after the command's name.
 _debug = False
 
-# The files of models of one's own that were loaded, and how they were named: an error in one of them is said to be there.
+# The users' model files that were loaded, and how they were named: an error in one of them is said to be there.
 _files: dict[str, str] = {}
 
 
@@ -80,7 +80,7 @@ def guarded(command):
 
 
 def where(error: BaseException) -> tuple[str, int] | None:
-    """The file of a model of one's own, and its line, in which an error arose, if it did."""
+    """The user's model file, and its line, in which an error arose, if it did."""
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if os.path.abspath(frame.filename) in _files]
     return (_files[os.path.abspath(frames[-1].filename)], frames[-1].lineno or 0) if frames else None
 

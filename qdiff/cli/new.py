@@ -1,4 +1,4 @@
-"""`qdiff new`: a commented model of one's own to begin with."""
+"""`qdiff new`: a commented model to begin with."""
 
 from __future__ import annotations
 

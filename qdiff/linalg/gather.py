@@ -1,8 +1,7 @@
 """Moves between static places: values taken from them, and values summed into them.
 
-What goes where is known while tracing, and each of the two is the other's transpose. Plain indexing would do as well,
-but leaves half a dozen instructions to wrap negative indices, and its derivative is a scatter, which in a compiled
-program walks through its terms one by one.
+Indices are static; gather and segment-sum are each other's transposes. Plain indexing gives the same numbers, but leaves half a
+dozen instructions to wrap negative indices, and its derivative is a scatter, which a compiled program takes term by term.
 """
 
 from __future__ import annotations

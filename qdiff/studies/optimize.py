@@ -187,7 +187,7 @@ def optimize(
         "starts": int(starts),
         "seed": int(seed),
         "steps": int(steps),
-        "optimizer": optimizer if isinstance(optimizer, str) else "one's own",
+        "optimizer": optimizer if isinstance(optimizer, str) else "custom",
         "polish": polish,
     }
     journal = kept(out, record, resume)

@@ -88,7 +88,7 @@ def _recorded(study: dict, model: type[Model] | None, path: str | os.PathLike) -
     A long grid, of which the record has only a digest, is read from the file's coordinate.
 
     Raises:
-        ValueError: the record's model is one's own and `model` was not given, or a part is not what a sweep writes there.
+        ValueError: the record's model is not a shipped one and `model` was not given, or a part is not what a sweep writes there.
     """
     if study.get("study") != "sweep":
         raise ValueError(f"it is of the study {study.get('study')!r}, not of a sweep")

@@ -147,7 +147,7 @@ def tradeoff(
         "starts": int(starts),
         "seed": int(seed),
         "steps": int(steps),
-        "optimizer": optimizer if isinstance(optimizer, str) else "one's own",
+        "optimizer": optimizer if isinstance(optimizer, str) else "custom",
     }
     journal = kept(out, record, resume)
     check_search(journal, model, sought, box, ties, limits)

@@ -190,7 +190,7 @@ def _apply(eqn, operands):
 _CALLS = ("jit", "pjit", "closed_call", "core_call", "remat", "remat2", "checkpoint")
 _MOVES = ("broadcast_in_dim", "reshape", "transpose", "squeeze", "expand_dims", "slice", "rev", "gather", "dynamic_slice", "copy")
 _CIRCULAR = ("sin", "cos")
-# Whatever is in no list is batched as `jax.vmap` does it: right as well, if not as quick.
+# Primitives that are in no list fall back to `jax.vmap`: correct, but slower.
 _ELEMENTWISE = frozenset(
     """abs acos acosh and asin asinh atan atan2 atanh cbrt ceil clamp convert_element_type copy copy_p cos cosh digamma div eq erf erf_inv
     erfc exp exp2 expm1 floor ge gt imag integer_pow is_finite le lgamma log log1p logistic lt max min ne nextafter not or pow real rem

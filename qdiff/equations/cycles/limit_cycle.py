@@ -150,7 +150,7 @@ def _push(cycle: Cycle, k: int, part: Part, still):
 
 
 def energies(cycle: Cycle, coordinates: Coordinates):
-    """At every stroke: the covector of the energy that counts in it, and of what its Hamiltonian differs from the last one's."""
+    """Per stroke: the covectors of its energy, and of H less the previous H (None where H stays)."""
     frees = [s for s in cycle.strokes if isinstance(s, Free)]
     out, last = [], frees[-1].generator
     for stroke in cycle.strokes:

@@ -29,7 +29,7 @@ class Part(eqx.Module):
 
 
 class FreePart(Part):
-    """That of free motion, with its passage in the coordinates of its own sector, and the maps into these and out of them."""
+    """The map of a free stroke, with the maps between the coordinates of the cycle and those of its own sector."""
 
     passage: Passage
     into: Any

@@ -148,7 +148,7 @@ class Measurement(Instant):
         if not isinstance(observable, Operator):
             raise TypeError(f"observable must be an Operator, but was {type(observable).__name__}")
         if not is_constant(observable.values):
-            raise ValueError("observable must have numbers known in advance, but was traced: its eigenspaces are the outcomes")
+            raise ValueError("observable must be concrete, but was traced: its eigenspaces are the outcomes")
         if not observable.is_hermitian:
             raise ValueError("observable must be Hermitian, but differs from its adjoint")
         self.strength = real_number("strength", strength, low=0, high=1)

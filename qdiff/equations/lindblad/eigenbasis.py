@@ -153,9 +153,8 @@ def turned(op: Operator, frame: Operator) -> Operator:
     """V^dag op V for a frame V of eigenvectors.
 
     Levels are numbered by their energy within each block. In a block of three or more, levels may cross freely where a
-    symmetry depends on the parameters, and then other entries vanish than at the generic copies. Of what such blocks
-    have to do with each other, either nothing is left out or, where it vanishes altogether, everything. A number within a
-    block, as a conserved charge is, stays a number whatever its levels are.
+    symmetry depends on the parameters, and then other entries vanish than in the generic copies. Between two such blocks all
+    entries are kept, or none if all vanish. A multiple of one within a block, such as a conserved charge, stays one.
     """
     half, _, _ = frame.dag.times(op)
     whole, bound, most = half.times(frame)
@@ -166,8 +165,7 @@ def turned(op: Operator, frame: Operator) -> Operator:
     width, count = np.bincount(label)[label], label.max() + 1
     pair = label[row] * count + label[col]
     alive = np.isin(pair, pair[~dead]) & ((width[row] > 2) | (width[col] > 2)) & ~_numbers(whole, label, dead, bound, most)[pair]
-    # Of what stays no copy may vanish, or it would be left out later, or what it is multiplied with that vanishes in the others, as
-    # two entries do that levels have in different orders; symmetric, as those of a Hermitian op.
+    # Every entry that is kept gets a non-zero sample: the next product would prune a zero one. Symmetric, for a Hermitian op.
     rng = np.random.default_rng(23)
     fill = rng.uniform(0.5, 1.5, (PROBES, label.size, label.size)) * np.abs(whole.probe).max(initial=0.0)
     probe = np.where(small & alive, (fill + np.swapaxes(fill, 1, 2))[:, row, col] / 2, whole.probe)

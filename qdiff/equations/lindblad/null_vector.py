@@ -60,10 +60,10 @@ def _stationary(sector, solver, values):
 
 
 def _with_care(sector, solver, values, transposed: bool, attempt):
-    """What attempt(solve) gives, (result, whether it is good in each lane), with the quick solves.
+    """Run `attempt` with the fast solver, and rerun the lanes that did not converge with the safe one.
 
-    Lanes where they are not good enough are solved again with the careful ones, one lane after the other, and the factors
-    are made anew in each solve: it is rare, and those of all lanes would take much memory.
+    `attempt(solve)` returns its result, and for each lane whether it is good. The safe solver takes one lane after the other
+    and factorises anew in each solve: this is rare, and the factors of all lanes would take much memory.
     """
     many = solver.many(sector)
     factors = many.factor(values)

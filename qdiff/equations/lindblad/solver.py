@@ -41,7 +41,7 @@ class AbstractSolver(eqx.Module):
         """The inverse transposed applied to the columns of r (size, columns)."""
 
     def many(self, sector: Sector) -> ManySolver | None:
-        """What is quicker than the three above for this sector, if anything; they are needed where it is not good enough."""
+        """An optional faster solver of batches. The three methods above remain the fallback where it is not accurate enough."""
         return None
 
 

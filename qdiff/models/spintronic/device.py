@@ -1,9 +1,9 @@
 """The spintronic engine: two quantum dots between two magnetic leads, powered by measuring one of them.
 
 Lamblin and Bowen, "Quantum measurement spintronic engine powered by quantum coherence enhanced by bosonic catalysis",
-Phys. Rev. B 109, 165423 (2024). Equation numbers are the paper's. Read in it: the second term of every hopping as
-gamma* c'^dag c; Eq. (24) with the opposite sign and a further term, Eq. (25) with Delta (Delta + U) taken off r (r + s); the
-efficiency as -W_el/Delta E.
+Phys. Rev. B 109, 165423 (2024). Equation numbers are the paper's. Corrections to the printed text: the second term of
+every hopping is gamma* c'^dag c; Eq. (24) has the opposite sign and a further term; in Eq. (25) Delta (Delta + U) is taken
+off r (r + s); the efficiency is -W_el/Delta E.
 """
 
 from __future__ import annotations

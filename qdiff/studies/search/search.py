@@ -211,7 +211,7 @@ OPTIMIZERS = tuple("adabelief adagrad adam adamax amsgrad lion nadam radam rmspr
 
 
 def rule(optimizer, steps: int):
-    """The optax transformation of a name, with steps that shrink from a tenth of the box; or one's own.
+    """The optax transformation of a name, with steps that shrink from a tenth of the box; or a custom one.
 
     Raises:
         ValueError: neither one of `OPTIMIZERS` nor an `optax.GradientTransformation`.

@@ -43,7 +43,7 @@ class _Opaque(Exception):
 
 
 def code_of(model: Model | None, callables: Mapping[str, Callable]) -> dict[str, str]:
-    """The parts of the code of a model of one's own and of callables, part -> digest; empty where there are none.
+    """The parts of the code of a user's model and of callables, part -> digest; empty where there are none.
 
     Args:
         model: None for one that ships with qdiff. callables: role, such as "merit" -> the callable.

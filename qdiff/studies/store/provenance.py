@@ -24,7 +24,7 @@ _LONG = 1000  # numbers in a list that a record still spells out
 def model_record(model: Model, callables: Mapping[str, Callable] | None = None) -> dict[str, Any]:
     """The model's name (as the command line takes it), its parameters, and what its code and that of `callables` is.
 
-    "source_hash" is of the file of a model of one's own. "code" is as of `code_of`; it is missing where all the code
+    "source_hash" is of the file of a user's model. "code" is as of `code_of`; it is missing where all the code
     ships with qdiff.
     """
     kind = type(model)
@@ -80,7 +80,7 @@ def recorded_model(record: dict, kind: type[Model] | None = None) -> Model:
     """The model of a record. `kind`: its class, for a model that does not ship with qdiff.
 
     Raises:
-        ValueError: the record's model is one's own and `kind` was not given.
+        ValueError: the record's model is not a shipped one and `kind` was not given.
     """
     if kind is None:
         name = record.get("model")
