@@ -57,6 +57,21 @@ def occupations(n=AT_REST, rate=1.0):
     return qd.evolve_occupations(channels, n, jnp.array([0.0, 1.0]))[-1, 0]
 
 
+DECAY = np.exp(-0.1)
+
+
+def whole_turns(count):
+    """The population of up after some cycles that let it decay by a tenth, turn by pi and measure it: p -> 1 - p e^{-0.1}."""
+    run = qd.Run(cycle(1.0, rate=0.1), {"q": "down"})
+    return run.coordinates.covector(Q.up) @ run.after(jnp.reshape(count, 1))[0]
+
+
+def given_as_a_matrix(scale):
+    """A field along x and z, given as one array: up again and again, by cos^2."""
+    H = qd.Space(q=qd.Spin()).operator(jnp.array([[0.3, 0.4], [0.4, -0.3]]) + scale * jnp.array([[0.0, 1.0], [-1.0, 0.0]]))
+    return qd.evolve(qd.Lindblad(H, LOSS), {"q": "up"}, jnp.array([1.0]), expect=Q.up).expectations[0]
+
+
 LADDER = qd.Rates([0.0, 1.0], {"bath": [(0, 1, 0.3), (1, 0, 0.7)]})
 
 
@@ -96,6 +111,8 @@ CASES = {
         NO_TIME,
     ),
     "occupations": (occupations, AT_REST, AT_REST, [1.0001, -1e-9, np.nan], "initial must hold occupations between 0 and 1"),
+    "number of cycles": (whole_turns, 3, 1 - (1 - DECAY) * DECAY, [-1], "counts must be integers between 0 and"),
+    "a matrix": (given_as_a_matrix, 0.0, 1 - 0.64 * np.sin(0.5) ** 2, [0.1], "H must be Hermitian"),
     "populations": (ladder, 0.5, 0.3 + 0.2 * np.exp(-1.0), [1.0001, -0.1, np.nan], "initial must not be negative"),
     "their sum": (lambda s: ladder(0.5, whole=s), 1.0, 0.3 + 0.2 * np.exp(-1.0), [1.0001, 0.9], "initial must sum to one"),
     "time of rates": (lambda t: ladder(t=t), 2.0, 0.3 + 0.7 * np.exp(-2.0), [-0.1, np.nan], "times must not be negative"),

@@ -8,11 +8,11 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.core import Tracer
 
-from ...operators.checks import instance
+from ...operators.checks import instance, kind_of
 from ...operators.operator import Operator
-from ...results import require_float64
+from ...operators.structure import is_constant
+from ...results import Failure, check, require_float64
 from ..lindblad.coordinates import Coordinates
 from ..lindblad.states import density_matrix
 from . import map_powers
@@ -70,9 +70,9 @@ class Run(eqx.Module):
 
     def after(self, counts):
         """The coordinates (k, n) of the states after `counts` (k,) cycles, integers from 0 to 2^31 - 1."""
-        counts = _numbers("counts", counts, 0)
+        counts, mark = _numbers("counts", counts, 0)
         later = self.end.x[0] + map_powers.after(self.powers, self._deviation(), jnp.maximum(counts - 1, 0))
-        return jnp.where((counts == 0)[:, None], self.first, later)
+        return jnp.where((counts == 0)[:, None], self.first, later) + mark
 
     def rho(self, count: int) -> Operator:
         """The density matrix after one number of cycles."""
@@ -137,16 +137,17 @@ class Run(eqx.Module):
                 return begin
             later = map_powers.all_until(self.powers, rows, self._deviation(), int(cycles) - 1)
             return jnp.concatenate([begin, ends[:, None] + later], axis=1)
-        cycles = _numbers("cycles", cycles, 1)
+        cycles, mark = _numbers("cycles", cycles, 1)
         later = rows @ map_powers.after(self.powers, self._deviation(), jnp.maximum(cycles - 2, 0)).T
-        return jnp.where(cycles == 1, begin, ends[:, None] + later)
+        return jnp.where(cycles == 1, begin, ends[:, None] + later) + mark
 
 
 def _numbers(name: str, given, least: int):
-    """An array (k,) of integers of at least `least`."""
-    if not isinstance(given, Tracer):
-        array = np.asarray(given)
-        wrong = array.dtype.kind not in "iu" or array.size == 0 or array.ndim > 1
-        if wrong or array.min() < least or array.max() >= 2**31:
-            raise ValueError(f"{name} must be integers between {least} and {2**31 - 1}, one or an array (k,), but was {given!r}")
-    return jnp.atleast_1d(jnp.asarray(given)).astype(int)
+    """An array (k,) of integers of at least `least`, and zero, or NaN where traced ones are out of bounds."""
+    said = f"{name} must be integers between {least} and {2**31 - 1}, one or an array (k,)"
+    wrong = kind_of(given) not in "iu" or np.size(given) == 0 or np.ndim(given) > 1
+    if wrong or is_constant(given) and (np.min(np.asarray(given)) < least or np.max(np.asarray(given)) >= 2**31):
+        raise ValueError(f"{said}, but was {given!r}")
+    numbers = jnp.atleast_1d(jnp.asarray(given)).astype(int)
+    outside = jnp.any((numbers < least) | (numbers >= 2**31))
+    return numbers, check(jnp.zeros(()), (outside, Failure(said, ValueError)))

@@ -17,7 +17,7 @@ from ...baths.reservoir import AbstractBath, as_bath
 from ...operators.checks import Fault, Real, faults_of, kind_of, known
 from ...operators.operator import Operator
 from ...operators.structure import align, is_constant
-from ...results import Failure, Found
+from ...results import Failure, Found, check
 from .eigenbasis import turned
 
 
@@ -220,20 +220,16 @@ def hermitian(H: Operator, name: str = "H") -> Operator:
     _finite(name, H.values)
     if H.is_hermitian:
         return H if H.dag.pattern == H.pattern else (H + H.dag) * 0.5  # rounding may leave entries without a partner
-    values = H.values
-    if is_constant(values):
+    if is_constant(H.values):
         worst = np.abs(H.dense() - H.dense().conj().T).max()
         raise ValueError(f"{name} must be Hermitian, but differs from its adjoint by {worst:.3g}")
     # A matrix given as one traced array hides its symmetry from the probe: check the numbers, keep the pattern.
     symmetric = (H + H.dag) * 0.5
     residue = (H + symmetric * -1).values
-    scale = jnp.max(jnp.abs(values))
-    checked = eqx.error_if(
-        symmetric.values,
-        jnp.max(jnp.abs(residue), initial=0.0) > 1e-12 * scale,
-        f"{name} must be Hermitian, but differs from its adjoint",
-    )
-    return Operator(symmetric.pattern, checked, H.space, probe=symmetric.probe)
+    scale = jnp.max(jnp.abs(H.values))
+    skew = jnp.max(jnp.abs(residue), initial=0.0) > 1e-12 * scale
+    values = check(symmetric.values, (skew, Failure(f"{name} must be Hermitian, but differs from its adjoint", ValueError)))
+    return Operator(symmetric.pattern, values, H.space, probe=symmetric.probe)
 
 
 def baths(name: str, given) -> dict:
