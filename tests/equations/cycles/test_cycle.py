@@ -300,7 +300,7 @@ def measured_with(strength):
         (lambda: qd.Cycle([qd.Free(pair(), 1.0), qd.Measurement(SPACE.right.n)]), ValueError, "all strokes must act on"),
         (lambda: qd.Cycle([qd.SwapBaths("a", "c"), qd.Free(pair(), 1.0)]), ValueError, "one was 'c'"),
         (lambda: qd.Cycle([qd.SwapBaths("a", "b"), qd.Free(uneven(), 1.0)]), ValueError, "equally many single jumps, but 'a' and 'b'"),
-        (lambda: jax.jit(lambda s: qd.Measurement(s * PAIR.a.z).outcomes)(1.0), ValueError, "known in advance, but was traced"),
+        (lambda: jax.jit(lambda s: qd.Measurement(s * PAIR.a.z).outcomes)(1.0), ValueError, "observable must be concrete, but was traced"),
         (lambda: qd.Cycle([qd.Free(pair(), 1.0)], disturbing=["c"]), ValueError, "disturbing must name baths of .*, but names 'c'"),
         (lambda: qd.trajectories(qd.Cycle([qd.Free(pair(), 1.0)]), 0, 5, 5, np.eye(4)[0]), ValueError, "must have a Measurement"),
         (lambda: qd.Run(qd.Cycle([qd.Free(pair(), 1.0)]), np.eye(4)[0]).measured(0), ValueError, "between 1 and"),
