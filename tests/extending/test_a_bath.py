@@ -53,7 +53,7 @@ def excited(beta, r):
 
 @pytest.mark.parametrize("solve", [local, secular, rates])
 def test_it_goes_wherever_a_bath_goes(solve):
-    """The population is that of N quanta, with its derivatives; a wrong traced number is named with its bath."""
+    """The population of N quanta, with its derivatives; a wrong traced number is refused (by name, but in rate equations)."""
 
     def of(x):
         return solve(SqueezedBath(x[0], 0.1, x[1]))
@@ -70,10 +70,7 @@ def test_it_goes_wherever_a_bath_goes(solve):
         jax.block_until_ready(eqx.filter_jit(of)(jnp.array([-0.7, 0.4])))
 
 
-@pytest.mark.parametrize(
-    "solve",
-    [local, secular, rates],
-)
+@pytest.mark.parametrize("solve", [local, secular, rates])
 def test_what_is_no_bath_is_refused(solve):
     with pytest.raises(TypeError, match=r"must be a bath such as BosonicBath\(beta, spectrum\), but was 0.1"):
         solve(0.1)

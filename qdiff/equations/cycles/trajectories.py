@@ -69,7 +69,7 @@ def replay(cycle: Cycle, uniforms, initial) -> Trajectories:
             probabilities are added up from the largest value down, and the first sum above the number is the outcome.
 
     Raises:
-        ValueError: they have another shape.
+        ValueError: they have another shape, or are not between 0 and 1; at run time, where they are traced.
     """
     measurements = _measurements(instance("cycle", cycle, Cycle))
     u = real_array("uniforms", uniforms)

@@ -32,6 +32,7 @@ _SENTENCES = (
     "{} must be positive, but has an eigenvalue below -{:g}",
 )
 
+
 def density_matrix(
     name: str, given: Any, space: Space | None = None, dim: int | None = None, *, near: float = NEAR
 ) -> Operator:
