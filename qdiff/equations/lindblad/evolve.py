@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import equinox as eqx
@@ -20,7 +21,7 @@ from .equation import Lindblad, refusals
 from .evolution import Evolution
 from .integrators import AbstractIntegrator, Flow, Solution, choose
 from .sector import Sector, reach
-from .states import density_matrix
+from .states import examined
 from .switches import Inputs, Program
 
 _UNSORTED = Failure("times must be sorted in ascending order, not before `start`, and finite", ValueError)
@@ -101,7 +102,7 @@ def evolve(
     start, times = _times(start, times)
     jumps = _jumps(jumps)
     space, dim = (generator.space, generator.H.size) if isinstance(generator, Lindblad) else _look(generator)
-    rho = density_matrix("initial", initial, space, dim)
+    rho, wrong = examined("initial", initial, space, dim)
     local = generator.into_frame(rho) if isinstance(generator, Lindblad) else rho
     flow = _flow(generator, local.pattern, *given)
     if solver is None:
@@ -114,12 +115,14 @@ def evolve(
         )
 
     x = flow.sector.coordinates(local)
-    times = check(times, (_wrong(start, times), _UNSORTED))
+    times = check(times, (_disordered(start, times), _UNSORTED))
     at = generator if isinstance(generator, Lindblad) else generator(start)
     readers = {"asked": _readers(at, flow.sector, expect, dim), "watch": _watch(at, flow.sector, space)}
     done = _solve(solver, flow, x, start, times, jumps, readers, states, progress)
-    mark = _mark(solver, flow, done, generator)
-    (kept, seen), final = jax.tree.map(lambda a: a + mark, (done.saved, done.final))
+    # A wrong rate of a constant generator shows in the state, or does no harm: in a part that the state does not reach.
+    causes = partial(refusals, generator) if flow.program is None else list
+    mark = check(jnp.ones(()), *wrong, *_found(solver, flow, done), causes=causes)
+    (kept, seen), final = jax.tree.map(lambda a: a * mark, (done.saved, done.final))
     return Evolution(
         generator=generator if isinstance(generator, Lindblad) else jax.vmap(generator)(times),
         times=times,
@@ -219,7 +222,7 @@ def _flow(generator, pattern, start, times) -> Flow:
     return Flow(Inputs(tuple(numbers)), sector, program, room, found["reasons"])
 
 
-def _wrong(start, times):
+def _disordered(start, times):
     """Whether the times are not in order."""
     order = jnp.concatenate([start[None], times])
     return ~jnp.all(jnp.isfinite(order)) | jnp.any(jnp.diff(order) < 0)
@@ -239,16 +242,11 @@ _ROUGH = Failure(
 )
 
 
-def _mark(solver: AbstractIntegrator, flow: Flow, done: Solution, generator):
-    """Zero, unless the solution failed: then an error with the most telling reason, which names its time, or NaN."""
+def _found(solver: AbstractIntegrator, flow: Flow, done: Solution) -> list[Found]:
+    """What can have failed, the most telling reason first, with its time."""
+    wrong = [Found(t < jnp.inf, failure, t) for t, failure in zip(done.faults, flow.reasons, strict=True)]
     bad = done.failed | ~jnp.all(jnp.isfinite(done.final))
-    if flow.program is None:
-        # A wrong rate shows in the state, or does no harm: in a part that the state does not reach.
-        wrong = [Found(f.there & bad, f.failure) for f in refusals(generator)]
-    else:
-        wrong = [Found(t < jnp.inf, failure, t) for t, failure in zip(done.faults, flow.reasons, strict=True)]
-    rough = Found(done.rough, _ROUGH, done.where)
-    return check(jnp.zeros(()), *wrong, (done.missed, TOO_MANY), rough, (bad, solver.failure))
+    return [*wrong, Found(done.missed, TOO_MANY), Found(done.rough, _ROUGH, done.where), Found(bad, solver.failure)]
 
 
 # ---- readings -------------------------------------------------------------------------------------------

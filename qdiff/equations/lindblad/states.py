@@ -8,6 +8,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax import lax
 from jax.core import Tracer
 
 from ...operators.checks import kind_of, known
@@ -15,7 +16,7 @@ from ...operators.operator import Operator
 from ...operators.pattern import components
 from ...operators.space import Space
 from ...operators.structure import is_constant, recording
-from ...results import Failure, check, failure_mode
+from ...results import Failure, Found, check, failure_mode
 from .eigenbasis import eigenvalues
 
 # How far what is given may be from a density matrix: wider than rounding of what others have computed, and narrower
@@ -49,6 +50,17 @@ def density_matrix(
         TypeError, ValueError: it is something else, acts on another space, or is no density matrix. Of traced numbers
             the latter is an error at run time, or NaN with `failures("nan")`.
     """
+    rho, wrong = examined(name, given, space, dim, near=near)
+    return _marked(rho, check(jnp.ones(()), *wrong)) if wrong else rho
+
+
+def examined(
+    name: str, given: Any, space: Space | None = None, dim: int | None = None, *, near: float = NEAR
+) -> tuple[Operator, list[Found]]:
+    """As `density_matrix`, but what is found wrong with traced numbers is left to the check at the end of a solve.
+
+    Two checks in a compiled program, each a conditional with a call of the host, cost 0.2 ms where one costs 0.1.
+    """
     trusted = False
     if isinstance(given, Mapping):
         rho = _product(name, given, space)
@@ -61,7 +73,7 @@ def density_matrix(
             f"{name} must act on {space!r} (dimension {dim}), but acts on {rho.space!r} (dimension {rho.size})"
         )
     rho = Operator(rho.pattern, rho.values, rho.space if space is None else space, probe=rho.probe)
-    return rho if trusted or recording() else _checked(name, rho, near)
+    return (rho, []) if trusted or recording() else _looked_at(name, rho, near)
 
 
 def _product(name: str, given: Mapping, space: Space | None) -> Operator:
@@ -98,20 +110,20 @@ def _matrix(name: str, given, dim: int | None) -> Operator:
     return Operator.from_dense(given)
 
 
-def _checked(name: str, rho: Operator, near: float) -> Operator:
+def _looked_at(name: str, rho: Operator, near: float) -> tuple[Operator, list[Found]]:
     if not rho.pattern.nnz:
         raise ValueError(f"{name} must have trace one, but is zero")
-    if known(rho.values):
-        wrong = _known_fault(rho, near)
-        if wrong is None:
-            return rho
-        if failure_mode() == "raise":
-            raise ValueError(f"{name} must {wrong}")
-        mark = np.nan
-    else:
+    if not known(rho.values):
         kinds = (Failure(s.format(name, near), ValueError) for s in _SENTENCES)
-        mark = check(jnp.zeros(()), *zip(_faults(rho, near), kinds, strict=True))
-    return Operator(rho.pattern, rho.values + mark, rho.space, probe=rho.probe)
+        return rho, list(map(Found, _faults(lax.stop_gradient(rho), near), kinds))
+    wrong = _known_fault(rho, near)
+    if wrong and failure_mode() == "raise":
+        raise ValueError(f"{name} must {wrong}")
+    return _marked(rho, np.nan) if wrong else rho, []
+
+
+def _marked(rho: Operator, mark) -> Operator:
+    return Operator(rho.pattern, rho.values * mark, rho.space, probe=rho.probe)
 
 
 def _known_fault(rho: Operator, near: float) -> str | None:

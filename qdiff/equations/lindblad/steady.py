@@ -191,9 +191,8 @@ _NOT_SOLVED = Failure("the steady state was not solved (residual above 1e-13): t
 def _checked(generator, x, rcond, residual, several: Failure):
     """Let no wrong state pass. A wrong rate is the cause where the solve failed, and does no harm where it did not."""
     infinite, flat, rough = ~jnp.all(jnp.isfinite(x)), rcond < UNIQUE, residual > RESIDUAL
-    failed = infinite | flat | rough
-    causes = [(f.there & failed, f.failure) for f in refusals(generator)]
-    return check(x, *causes, (infinite, _NOT_FINITE), (flat, several), (rough, _NOT_SOLVED))
+    found = (infinite, _NOT_FINITE), (flat, several), (rough, _NOT_SOLVED)
+    return check(x, *found, causes=partial(refusals, generator))
 
 
 def _closed(generator: Lindblad) -> str:
