@@ -22,6 +22,7 @@ if "jax" in sys.modules:
 os.environ.setdefault("PJRT_NPROC", str(max(64, os.cpu_count() or 1)))
 
 _HOME = {
+    "generator": ["AbstractGenerator"],
     "results": ["failures", "NotUnique", "SolveError"],
     "progress_bar": ["progress"],
     "operators.fermions": ["Fermions"],

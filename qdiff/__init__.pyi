@@ -75,6 +75,7 @@ from .equations.rates.equation import thermal_transitions as thermal_transitions
 from .equations.rates.evolve import propagate as propagate
 from .equations.rates.gap import slowest_decay as slowest_decay
 from .equations.rates.steady import stationary_populations as stationary_populations
+from .generator import AbstractGenerator as AbstractGenerator
 from .models.base import Model as Model
 from .models.base import merit as merit
 from .models.base import parameter as parameter
