@@ -43,7 +43,7 @@ def main():
 
     def cumulants(m):
         state = m.steady()
-        return qd.cumulants(state.generator, state, "hot", "quanta", order=3)
+        return qd.cumulants(state, "hot", "quanta", order=3)
 
     value, compile_seconds["value"] = compiled(cumulants, model)
     seconds["qdiff three cumulants"] = median_seconds(value)

@@ -22,7 +22,7 @@ if "jax" in sys.modules:
 os.environ.setdefault("PJRT_NPROC", str(max(64, os.cpu_count() or 1)))
 
 _HOME = {
-    "generator": ["AbstractGenerator"],
+    "generator": ["AbstractGenerator", "evolve", "relax", "steady_state"],
     "results": ["failures", "NotUnique", "SolveError"],
     "progress_bar": ["progress"],
     "operators.fermions": ["Fermions"],
@@ -42,9 +42,9 @@ _HOME = {
     "equations.cycles.run": ["Run"],
     "equations.cycles.strokes": ["Free", "Measurement", "SwapBaths", "Unitary"],
     "equations.cycles.trajectories": ["replay", "trajectories", "Trajectories"],
-    "equations.lindblad.equation": ["Jump", "lead_jumps", "Lindblad", "thermal_jumps"],
+    "equations.lindblad.equation": ["Lindblad"],
+    "equations.lindblad.jumps": ["Jump", "lead_jumps", "thermal_jumps"],
     "equations.lindblad.evolution": ["Evolution"],
-    "equations.lindblad.evolve": ["evolve"],
     "equations.lindblad.integrators": ["AbstractIntegrator", "Action", "Explicit", "Propagator", "Stiff"],
     "equations.lindblad.pulses": [
         "CubicSpline",
@@ -56,10 +56,10 @@ _HOME = {
         "RaisedCosine",
     ],
     "equations.lindblad.regression": ["correlation", "spectrum", "zero_frequency_noise"],
-    "equations.lindblad.relaxation": ["relax", "Relaxation"],
+    "equations.lindblad.relaxation": ["Relaxation"],
     "equations.lindblad.secular": ["secular"],
     "equations.lindblad.solver": ["AbstractSolver", "BlockTridiagonal", "Dense"],
-    "equations.lindblad.steady": ["State", "steady_state"],
+    "equations.lindblad.steady": ["State"],
     "equations.momentum.cells": ["evolve_cells", "stationary_cells", "stationary_density"],
     "equations.momentum.drift_diffusion": ["DriftDiffusion", "finite_volumes", "FiniteVolumes"],
     "equations.momentum.scattering": ["Scattering"],

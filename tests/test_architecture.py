@@ -19,7 +19,9 @@ from qdiff.results import told
 
 ROOT = Path(qdiff.__file__).parent
 # In the order in which data passes through them; a module beside the folders is a room of its own.
-ROOMS = ["results", "generator", "progress_bar", "linalg", "operators", "baths", "equations", "thermo", "models", "studies", "figures", "cli"]
+ROOMS = [
+    "results", "generator", "progress_bar", "linalg", "operators", "baths", "equations", "thermo", "models", "studies", "figures", "cli",
+]  # fmt: skip
 
 # Equations that import another one, and why.
 ACROSS = {

@@ -42,7 +42,7 @@ class {name}(qd.Model):
     @qd.merit(symbol="J", unit="energy^2", source="this model")
     def heat_current(self):
         """Heat per time from the hot bath into the qubit."""
-        return qd.heat_current(self.generator(), self.steady(), "hot")
+        return qd.heat_current(self.steady(), "hot")
 
     @qd.merit(symbol="p", unit="1", source="this model")
     def excited(self):

@@ -4,26 +4,24 @@ from __future__ import annotations
 
 import math
 from functools import partial
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 from jax import lax
 
-from ..equations.lindblad.equation import Lindblad
-from ..equations.lindblad.evolution import Snapshot, state_of
+from ..equations.lindblad.evolution import Snapshot
 from ..equations.lindblad.null_vector import response
 from ..equations.lindblad.regression import finite
 from ..equations.lindblad.sector import reach
 from ..equations.lindblad.solver import AbstractSolver, choose
-from ..equations.lindblad.steady import steady_state
+from ..equations.lindblad.steady import State, a_state, steady_state
 from ..linalg.gather import sum_into, take
 from ..operators.checks import real_array
 from ..results import Failure, NotUnique
 from .counting_charges import Of, carried
 
 
-def cumulants(generator: Lindblad, state: Any, bath: str, of: Of = "energy", *, order: int = 4, solver: AbstractSolver | None = None):
+def cumulants(state: State, bath: str, of: Of = "energy", *, order: int = 4, solver: AbstractSolver | None = None):
     """The growth rates of the cumulants of what a bath has brought into the system, N(t), for long times.
 
         c_n = lim d/dt <<N(t)^n>> = d^n/dchi^n lambda(chi) at chi = 0,
@@ -37,9 +35,8 @@ def cumulants(generator: Lindblad, state: Any, bath: str, of: Of = "energy", *, 
     so that `order` - 1 solves with one factorisation give them all.
 
     Args:
-        generator: such as `Lindblad(...)`.
-        state: its stationary state from `steady_state`; None to have it solved here. Any other state stands for the
-            stationary one that it relaxes to.
+        state: a stationary state, from `steady_state`. Any other `generator.state(rho)` stands for the stationary one that it
+            relaxes to.
         bath: the name of the bath whose jumps are counted.
         of: what is counted, positive INTO the system: "energy" (what each jump takes from the bath: the transition
             energy of `thermal_jumps`, the Bohr frequency of `secular`, `Jump(energy=)`); "quanta" (one in `thermal_jumps`
@@ -59,7 +56,7 @@ def cumulants(generator: Lindblad, state: Any, bath: str, of: Of = "energy", *, 
         NotUnique: there are several stationary states, between which N(t) has no long-time limit of this form.
         SolveError: at run time, if a solve failed.
 
-    The mean is `heat_current(generator, state, bath, H0)` wherever every jump changes H0 by the energy it carries: the
+    The mean is `heat_current(state, bath, H0)` wherever every jump changes H0 by the energy it carries: the
     generator's H for `secular`, the uncoupled one for local baths. It is `current` of a charge that is counted.
 
     Differentiable in everything, forward, reverse and to any order; `of="quanta"` of `secular` is constant but where a
@@ -73,14 +70,13 @@ def cumulants(generator: Lindblad, state: Any, bath: str, of: Of = "energy", *, 
         >>> qubit = qd.Space(qubit=qd.Spin()).qubit
         >>> baths = {"source": qd.Jump(2.0, qubit.plus, quanta=1), "drain": (2.0, qubit.minus)}
         >>> generator = qd.Lindblad(qubit.z, baths)  # resonant level far from equilibrium: noise/mean = 1/2
-        >>> qd.cumulants(generator, qd.steady_state(generator), "source", "quanta", order=3).tolist()
+        >>> qd.cumulants(qd.steady_state(generator), "source", "quanta", order=3).tolist()
         [1.0, 0.5, 0.25]
 
     Source:
         Flindt, Novotny, Braggio, Jauho, Phys. Rev. B 82, 155407 (2010), for the recursion.
     """
-    if not isinstance(generator, Lindblad):
-        raise TypeError(f"generator must be one such as Lindblad(...), but was {type(generator).__name__}")
+    generator = a_state(state).generator
     if bath not in generator.jumps:
         raise ValueError(f"bath must be one of {list(generator.jumps)}, but was {bath!r}")
     if isinstance(order, bool) or not isinstance(order, int) or order < 1:
@@ -88,12 +84,8 @@ def cumulants(generator: Lindblad, state: Any, bath: str, of: Of = "energy", *, 
     if solver is not None and not isinstance(solver, AbstractSolver):
         raise TypeError(f"solver must be one such as Dense(), but was {solver!r}")
     amounts = carried(generator, bath, of)
-    if state is None:
-        state = steady_state(generator, solver)
-    else:
-        state = state_of("state", generator, state)
-        if isinstance(state, Snapshot):
-            state = steady_state(generator, solver, initial=state.rho)
+    if isinstance(state, Snapshot):
+        state = steady_state(generator, solver, initial=state.rho)
     sector = reach(generator, counted=bath)
     if len(sector.classes) > 1:  # the given one of several stationary states has a sector of its own
         sector = reach(generator, state.sector.elements, counted=bath)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import jax.numpy as jnp
 import numpy as np
 
-from ..equations.lindblad.equation import Jump, Lindblad
+from ..equations.lindblad.jumps import Jump
 from ..linalg.gather import sum_into, take
 from ..operators.operator import Operator
 from ..operators.pattern import join
@@ -19,7 +19,7 @@ Of = str | Operator | Sequence
 _DEFINITE = 1e-10
 
 
-def carried(generator: Lindblad, bath: str, of: Of = "energy"):
+def carried(generator: AbstractLindblad, bath: str, of: Of = "energy"):
     """How much each jump of a bath brings into the system, as the counting statistics define it.
 
     Args:

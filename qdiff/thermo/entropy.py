@@ -10,9 +10,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from ..equations.lindblad.eigenbasis import eigenvalues
-from ..equations.lindblad.equation import Lindblad, hermitian
-from ..equations.lindblad.evolution import state_of
 from ..equations.lindblad.states import FOLLOWED, density_matrix
+from ..equations.lindblad.steady import State, a_state
+from ..equations.lindblad.terms import AbstractLindblad, hermitian
 from ..operators.checks import instance, is_number, real_number
 from ..operators.operator import Operator
 from ..operators.space import Space
@@ -128,16 +128,15 @@ def _atanh_ratio(square, rest):
     return jnp.where(small, series, (jnp.log1p(r) - jnp.log(jnp.where(small, 0.5, rest)) / 2) / r)
 
 
-def entropy_production(generator: Lindblad, state: Any, fixed_points: Mapping):
+def entropy_production(state: State, fixed_points: Mapping):
     """Spohn's entropy production, sum_b Tr[ln(pi_b) L_b rho], a scalar [rate].
 
     Non-negative when each L_b is a Lindblad generator with L_b pi_b = 0, and rho is stationary. For a thermal bath of a global
     equation pi_b is the Gibbs state, ln pi_b = -beta_b H up to a number, and its term is -beta_b times the heat current.
 
     Args:
-        generator: such as `Lindblad(...)`.
-        state: its stationary state, or any state in the forms that `evolve` takes, of which the entropy of the system itself
-            is then not counted.
+        state: from `steady_state`; or any other `generator.state(rho)`, of which the entropy of the system itself is then not
+            counted.
         fixed_points: for every bath b the state pi_b that it alone would lead to (the state itself, not its logarithm), as
             a number: the inverse temperature beta_b [1/energy] of a bath that leads to the Gibbs state of the generator's H;
             a pair (beta_b, H_b): of one that leads to the Gibbs state of another Hamiltonian, such as that of the part which a
@@ -158,26 +157,25 @@ def entropy_production(generator: Lindblad, state: Any, fixed_points: Mapping):
         >>> baths = {b: qd.thermal_jumps(q.minus, 2.0, qd.BosonicBath(beta, 0.1)) for b, beta in (("hot", 0.5), ("cold", 1.5))}
         >>> generator = qd.Lindblad(q.z, baths)
         >>> state = qd.steady_state(generator)
-        >>> sigma = qd.entropy_production(generator, state, {"hot": qd.gibbs(q.z, 0.5), "cold": 1.5})
-        >>> abs(float(sigma + 0.5 * qd.heat_current(generator, state, "hot") + 1.5 * qd.heat_current(generator, state, "cold"))) < 1e-15
+        >>> sigma = qd.entropy_production(state, {"hot": qd.gibbs(q.z, 0.5), "cold": 1.5})
+        >>> abs(float(sigma + 0.5 * qd.heat_current(state, "hot") + 1.5 * qd.heat_current(state, "cold"))) < 1e-15
         True
 
     Source:
         Spohn, J. Math. Phys. 19, 1227 (1978).
     """
-    instance("generator", generator, Lindblad)
+    generator = a_state(state).generator
     if not isinstance(fixed_points, Mapping):
         raise TypeError(f"fixed_points must map the name of each bath to a state, but was {type(fixed_points).__name__}")
     if set(fixed_points) != set(generator.jumps):
         raise ValueError(f"fixed_points must name the baths {sorted(generator.jumps)}, but names {sorted(map(str, fixed_points))}")
-    state = state_of("state", generator, state)
     total = jnp.zeros(())
     for bath, given in fixed_points.items():
-        total = total + moved(generator, state, _logarithm(generator, bath, given), True)[bath]
+        total = total + moved(state, _logarithm(generator, bath, given), True)[bath]
     return total
 
 
-def _logarithm(generator: Lindblad, bath: str, given) -> Operator:
+def _logarithm(generator: AbstractLindblad, bath: str, given) -> Operator:
     """ln pi of a bath's fixed point, up to a number, in the generator's frame."""
     name = f"the fixed point of {bath!r}"
     if is_number(given):

@@ -7,8 +7,8 @@ from typing import Any
 import jax.numpy as jnp
 
 from ..equations.lindblad.eigenbasis import eigenbasis, eigenvalues
-from ..equations.lindblad.equation import hermitian
 from ..equations.lindblad.states import FOLLOWED, density_matrix
+from ..equations.lindblad.terms import hermitian
 from ..operators.operator import Operator
 
 

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from ..equations.lindblad.eigenbasis import blocks_of, eigenbasis, eigenvalues
-from ..equations.lindblad.equation import hermitian
+from ..equations.lindblad.terms import hermitian
 from ..linalg.expm_frechet import exponential_slope
 from ..operators.checks import instance, real_number
 from ..operators.operator import Operator

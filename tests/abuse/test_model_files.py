@@ -55,7 +55,7 @@ NOT_EVALUATED = {
     "an unknown attribute": (MERIT + "self.y\n", "'mine.py' fails (line 6): AttributeError"),
     "a traced number as a Python one": (MERIT + "float(self.x)\n", "'mine.py' fails (line 6): ConcretizationTypeError"),
     "a traced number as a condition": (MERIT + "1 if self.x > 0 else 2\n", "'mine.py' fails (line 6): TracerBoolConversionError"),
-    "a wrong argument": (MERIT + "qd.heat_current(1, 2, 3)\n", "(line 6): TypeError: generator must be one such as"),
+    "a wrong argument": (MERIT + "qd.heat_current(1, 2, 3)\n", "(line 6): TypeError: state must come from `steady_state`"),
     "a wrong value": (MERIT + "qd.Boson(-1)\n", "levels must be"),
     "shapes that do not fit": (
         MERIT + "self.x * __import__('jax').numpy.ones((2, 3)) @ __import__('numpy').ones(2)\n",

@@ -124,12 +124,12 @@ def cycle(x):
 
 def counted(x):
     state = qd.steady_state(qubit(x))
-    return qd.cumulants(state.generator, state, "b", (-1.0, 1.0), order=2)
+    return qd.cumulants(state, "b", (-1.0, 1.0), order=2)
 
 
 def thermodynamics(x):
     state = qd.steady_state(pair(x))
-    heat = qd.currents(state.generator, state, state.generator.hamiltonian)
+    heat = qd.currents(state, state.generator.hamiltonian)
     return [*heat.values(), qd.entropy(state.rho), qd.ergotropy(state.rho, state.generator.hamiltonian)]
 
 
@@ -142,9 +142,9 @@ SOLVES = {
     "steady state": lambda x: qd.steady_state(qubit(x)).expect(Q.x),
     "thermodynamics": thermodynamics,
     **{f"evolve, {solver!r}": evolved(solver) for solver in (qd.Propagator(), qd.Action(), qd.Explicit(), qd.Stiff())},
-    "correlation": with_state(lambda m, s: jnp.abs(qd.correlation(m, s, Q.plus, Q.minus, TIMES))),
-    "spectrum": with_state(lambda m, s: qd.spectrum(m, s, Q.plus, Q.minus, TIMES)),
-    "noise": with_state(lambda m, s: qd.zero_frequency_noise(m, s, Q.z)),
+    "correlation": with_state(lambda m, s: jnp.abs(qd.correlation(s, Q.plus, Q.minus, TIMES))),
+    "spectrum": with_state(lambda m, s: qd.spectrum(s, Q.plus, Q.minus, TIMES)),
+    "noise": with_state(lambda m, s: qd.zero_frequency_noise(s, Q.z)),
     "counting": counted,
     "relaxation": lambda x: qd.relax(qubit(x)).gap,
     "limit cycle": lambda x: [cycle(x).limit().x, cycle(x).limit().measured],

@@ -25,7 +25,7 @@ SIZES = {
 def read(generator):
     """Density matrix, all heat currents, and a figure of merit that mixes them."""
     state = qd.steady_state(generator)
-    heat = qd.currents(generator, state, generator.hamiltonian)
+    heat = qd.currents(state, generator.hamiltonian)
     flows = jnp.stack([heat[k] for k in generator.labels])
     return state.dense(), flows, flows[0] + jnp.real(state.dense()[0, 0])
 
@@ -186,6 +186,6 @@ def test_weak_coupling_of_the_local_equation_breaks_no_first_law():
     _, flows, _ = COMPILED["oscillators"](jnp.array(DEVICES["oscillators"][2]))
     assert abs(float(flows.sum())) < 1e-13 * float(jnp.abs(flows).max()) * 100
     generator = oscillators(*DEVICES["oscillators"][2])
-    book = qd.ledger(generator, qd.steady_state(generator), generator.space.left.n + 1.3 * generator.space.right.n)
+    book = qd.ledger(qd.steady_state(generator), generator.space.left.n + 1.3 * generator.space.right.n)
     assert abs(float(book.imbalance)) < 1e-12 * float(np.abs(list(book.heat.values())).max())
     assert abs(float(sum(book.work.values()))) > 1e-3 * abs(float(book.heat["left"]))

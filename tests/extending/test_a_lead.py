@@ -37,8 +37,8 @@ def test_a_level_between_two_leads():
     jumps = {"left": qd.lead_jumps(DOT.c, e, BandLead(0.9, 1.0)), "right": qd.lead_jumps(DOT.c, e, BandLead(-0.9, 0.5))}
     generator = qd.Lindblad(e * DOT.n, jumps)
     state = qd.steady_state(generator)
-    close(qd.current(generator, state, DOT.n, "left"), 0.8 * 0.4 / 1.2, 1e-13)
-    close(qd.heat_current(generator, state, "left"), e * 0.8 * 0.4 / 1.2, 1e-13)
+    close(qd.current(state, DOT.n, "left"), 0.8 * 0.4 / 1.2, 1e-13)
+    close(qd.heat_current(state, "left"), e * 0.8 * 0.4 / 1.2, 1e-13)
 
 
 def test_what_is_no_lead_is_refused():

@@ -221,7 +221,7 @@ class Dots(qd.Model):
 
     def plain(self):
         generator = self.generator()
-        return qd.current(generator, qd.steady_state(generator), generator.space.left.n + generator.space.right.n, "left")
+        return qd.current(qd.steady_state(generator), generator.space.left.n + generator.space.right.n, "left")
 
     @qd.merit(symbol="I", unit="rate", source="rate of hopping, coherences eliminated")
     def current(self):

@@ -123,11 +123,11 @@ def test_everything_else_that_is_asked_of_them(what):
         np.trace(Q.y.dense() @ (scipy.linalg.expm(L * t) @ kicked.ravel()).reshape(2, 2))
         for t in TIMES
     ]
-    close(qd.correlation(generator, state, Q.y, Q.x, TIMES), np.array(c), 1e-12, 1.0)
-    assert set(qd.currents(generator, state, Q.z)) == set(generator.labels)
+    close(qd.correlation(state.state(Q.y), Q.x, TIMES), np.array(c), 1e-12, 1.0)
+    assert set(qd.currents(state.state(Q.z))) == set(generator.labels)
     assert (
-        all(abs(j) < 1e-15 for j in qd.currents(generator, state, Q.z).values())
-        and abs(qd.ledger(generator, state).imbalance) < 1e-15
+        all(abs(j) < 1e-15 for j in qd.currents(state.state(Q.z)).values())
+        and abs(qd.ledger(state).imbalance) < 1e-15
     )
     found = qd.relax(generator, rho)
     at_rest = np.abs(L @ rho.ravel()).max() < 1e-15
@@ -232,13 +232,13 @@ def test_spectra_and_noise_of_a_state_that_stays():
     omega = np.array([-2.2, -2.0, 0.5, 2.0])
     want = 0.3 / (0.15**2 + (omega + 2) ** 2)
     decayed = np.exp((-2j - 0.15) * TIMES)
-    close(qd.correlation(generator, state, Q.x, Q.x, TIMES), decayed, 1e-12)
-    close(qd.spectrum(generator, state, Q.x, Q.x, omega), want, 1e-12)
-    close(qd.zero_frequency_noise(generator, state, Q.x), 0.3 / (0.15**2 + 4), 1e-12)
+    close(qd.correlation(state.state(Q.x), Q.x, TIMES), decayed, 1e-12)
+    close(qd.spectrum(state.state(Q.x), Q.x, omega), want, 1e-12)
+    close(qd.zero_frequency_noise(state.state(Q.x)), 0.3 / (0.15**2 + 4), 1e-12)
     assert (
-        float(qd.zero_frequency_noise(generator, state, Q.z))
+        float(qd.zero_frequency_noise(state.state(Q.z)))
         == 0
-        == float(qd.spectrum(generator, state, Q.z, Q.z, 0.3))
+        == float(qd.spectrum(state.state(Q.z), Q.z, 0.3))
     )
 
 
@@ -251,7 +251,7 @@ def test_counts_of_a_state_that_jumps_leave_as_it_is():
         generator, rho = STATIONARY[what]
         bath = generator.labels[0]
         close(
-            qd.cumulants(generator, qd.steady_state(generator, initial=rho), bath, [1.0], order=3),
+            qd.cumulants(qd.steady_state(generator, initial=rho).state(bath), [1.0], order=3),
             [want] * 3,
             1e-14,
             1.0,
@@ -265,14 +265,14 @@ def test_a_state_that_still_moves_stands_for_where_it_goes():
     )
     state = qd.steady_state(generator)
     early = qd.evolve(generator, {"q": "up"}, [0.5])[0]
-    want = qd.cumulants(generator, state, "b", "quanta", order=2)
+    want = qd.cumulants(state, "b", "quanta", order=2)
     for given in (early, np.array([1.0, 0.0])):
-        close(qd.cumulants(generator, given, "b", "quanta", order=2), want, 1e-13, 1.0)
+        close(qd.cumulants(generator.state(given), "b", "quanta", order=2), want, 1e-13, 1.0)
     # <Z(t) Z(0)> - <Z(late)> <Z(0)> = (z_0 (z - Z)) ...: with p(t) of rate 0.4 and B = Z on populations diag(p, 1 - p).
     p = 0.25 + 0.75 * np.exp(-0.4 * 0.5)
     kicked, late = np.array([p, -(1 - p)]), np.array([0.25, 0.75])
     rest = kicked - kicked.sum() * late
-    close(qd.spectrum(generator, early, Q.z, Q.z, 0.0), 2 * (rest[0] - rest[1]) / 0.4, 1e-12)
+    close(qd.spectrum(generator.state(early), Q.z, Q.z, 0.0), 2 * (rest[0] - rest[1]) / 0.4, 1e-12)
 
 
 def test_strokes_of_a_cycle_may_be_closed():
@@ -320,12 +320,12 @@ def test_what_a_closed_system_has_no_bath_for():
         ValueError,
         match="bath must be that of a generator with baths, which this one is not, but was 'hot'",
     ):
-        qd.heat_current(generator, state, "hot")
+        qd.heat_current(state, "hot")
     assert reach(generator).act_by_label(generator, jnp.zeros(reach(generator).size)).shape == (
         0,
         reach(generator).size,
     )
-    assert float(qd.entropy_production(generator, state, {})) == 0.0
+    assert float(qd.entropy_production(state.state({}))) == 0.0
 
 
 def test_numbers_with_more_conserved_than_in_general_are_refused():

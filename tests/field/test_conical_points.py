@@ -41,7 +41,7 @@ def built(H0, H1, couplings):
 def heat(build):
     def f(x):
         generator = build(x)
-        return qd.heat_current(generator, qd.steady_state(generator), "hot")
+        return qd.heat_current(qd.steady_state(generator), "hot")
 
     return f
 

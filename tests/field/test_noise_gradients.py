@@ -41,7 +41,7 @@ def mixed(c):
 def noise(a, b, x):
     """Of the operators with these shares of 1, of an excitation of the first qubit, and of hopping."""
     generator = pair(x)
-    return jnp.real(qd.zero_frequency_noise(generator, qd.steady_state(generator), mixed(a), mixed(b)))
+    return jnp.real(qd.zero_frequency_noise(qd.steady_state(generator), mixed(a), mixed(b)))
 
 
 def dense(x):
@@ -151,7 +151,7 @@ def test_noise_of_a_conserved_number():
         H = gap * PAIR.a.up + 1.3 * gap * PAIR.b.up + coupling * (hop + hop.dag)
         generator = qd.Lindblad(H, {"hop": [(forth, hop), (back, hop.dag)], "noise": (dephasing, PAIR.a.z)})
         state = qd.steady_state(generator, initial=PAIR.state(a="up", b="down"))
-        return qd.zero_frequency_noise(generator, state, PAIR.a.up + PAIR.b.up)
+        return qd.zero_frequency_noise(state, PAIR.a.up + PAIR.b.up)
 
     with qd.failures("nan"):
         value, slope = jax.jit(jax.vmap(jax.value_and_grad(f)))(POINTS[:20])

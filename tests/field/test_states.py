@@ -53,21 +53,21 @@ TAKES = {
     "relax": (lambda s: qd.relax(DECAY, s, tolerance=1e-2).final.dense(), np.diag([0.0, 1.0])),
     "evolve": (lambda s: qd.evolve(DECAY, s, [1.5]).dense()[0], LATER),
     "correlation": (
-        lambda s: qd.correlation(DECAY, s, Q.x, Q.z, [1.5])[0],
+        lambda s: qd.correlation(s.state(Q.x), Q.z, [1.5])[0],
         np.trace(X @ (scipy.linalg.expm(1.5 * L) @ (Z @ RHO).ravel()).reshape(2, 2)),
     ),
     "currents": (
-        lambda s: qd.current(DECAY, s, FIELD, "v"),
+        lambda s: qd.current(s.state(FIELD), "v"),
         np.trace(H @ (0.3 * dissipator([[0, 0], [1, 0]]) @ RHO.ravel()).reshape(2, 2)).real,
     ),
-    "ledger": (lambda s: qd.ledger(DECAY, s).heat["v"], -0.3 * RHO[0, 0].real * 2),
-    "cumulants": (lambda s: qd.cumulants(DECAY, s, "v", [1.0], order=2)[0] + 1.0, 1.0),
+    "ledger": (lambda s: qd.ledger(s).heat["v"], -0.3 * RHO[0, 0].real * 2),
+    "cumulants": (lambda s: qd.cumulants(s, "v", [1.0], order=2)[0] + 1.0, 1.0),
     "ergotropy": (lambda s: qd.ergotropy(s, FIELD), lowered(H, RHO)),
     "free_energy": (lambda s: qd.free_energy(s, FIELD, 0.3), np.trace(H @ RHO).real),
     "Run": (lambda s: qd.Run(CYCLE, s).rho(0).dense(), RHO),
     "trajectories": (lambda s: qd.trajectories(CYCLE, 0, 1, 64, s).given[0, 0] + 1.0, 1.0),
     "entropy_production": (
-        lambda s: qd.entropy_production(DECAY, s, {"v": np.diag([0.2, 0.8])}),
+        lambda s: qd.entropy_production(s.state({"v": np.diag([0.2, 0.8])})),
         0.3 * RHO[0, 0].real * (np.log(0.8) - np.log(0.2)),
     ),
 }
@@ -187,13 +187,13 @@ def test_states_of_a_generator_with_other_numbers():
     rho = np.asarray(before.dense())
     assert abs(rho[0, 1]) > 0.05
     want = np.trace(X @ (0.3 * dissipator([[0, 0], [1, 0]]) @ rho.ravel()).reshape(2, 2)).real
-    close(qd.current(DECAY, before, Q.x, "v"), want, 1e-13)
+    close(qd.current(DECAY.state(before), Q.x, "v"), want, 1e-13)
     with pytest.raises(
         ValueError,
         match=r"state must be a state of this generator \(baths \('d',\)\).* give its density matrix, state.rho",
     ):
-        qd.currents(DEPHASED, before, Q.x)
-    close(qd.current(DEPHASED, before.rho, Q.x, "d"), -2 * 0.3 * np.trace(X @ rho).real, 1e-13)
+        qd.currents(DEPHASED.state(before), Q.x)
+    close(qd.current(DEPHASED.state(before.rho), Q.x, "d"), -2 * 0.3 * np.trace(X @ rho).real, 1e-13)
 
 
 def test_a_reference_is_a_state_as_well():

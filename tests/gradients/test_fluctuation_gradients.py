@@ -22,7 +22,7 @@ def driven(drive, gap, hot, cold):
 def correlations(theta):
     *given, t = theta
     generator = driven(*given)
-    c = qd.correlation(generator, qd.steady_state(generator), QUBIT.plus, QUBIT.minus, jnp.stack([t, 3 * t, 0 * t]))
+    c = qd.correlation(qd.steady_state(generator), QUBIT.plus, QUBIT.minus, jnp.stack([t, 3 * t, 0 * t]))
     return jnp.concatenate([c.real, c.imag])
 
 
@@ -30,13 +30,13 @@ def spectra(theta):
     *given, omega = theta
     generator = driven(*given)
     state = qd.steady_state(generator)
-    s = qd.spectrum(generator, state, QUBIT.plus, QUBIT.z, jnp.stack([omega, 0 * omega]))
-    return jnp.concatenate([s.real, s.imag, qd.zero_frequency_noise(generator, state, QUBIT.plus)[None]])
+    s = qd.spectrum(state, QUBIT.plus, QUBIT.z, jnp.stack([omega, 0 * omega]))
+    return jnp.concatenate([s.real, s.imag, qd.zero_frequency_noise(state, QUBIT.plus)[None]])
 
 
 def counts(theta):
     generator = driven(*theta)
-    return qd.cumulants(generator, qd.steady_state(generator), "hot", "energy", order=3)
+    return qd.cumulants(qd.steady_state(generator), "hot", "energy", order=3)
 
 
 POINT = np.array([0.4, 1.1, 0.3, 1.2])
@@ -106,7 +106,7 @@ def test_noise_of_a_rectified_current_at_rest():
 
     def flow(rate):
         generator = qd.Lindblad(0.5 * QUBIT.z, {"a": [(rate, QUBIT.plus)], "b": (1.0, QUBIT.minus)})
-        return qd.cumulants(generator, qd.steady_state(generator), "a", (1.0,), order=3)
+        return qd.cumulants(qd.steady_state(generator), "a", (1.0,), order=3)
 
     close(compiled(flow)(0.0), [0.0, 0.0, 0.0], 1e-16, 1.0)
     # c_1 = r/(1 + r), and all cumulants start as those of independent events: slope one.
@@ -123,7 +123,7 @@ def test_an_ansatz_with_noise():
             "r": [(0.3, QUBIT.plus), (0.7, QUBIT.minus)],
         }
         generator = qd.Lindblad(0.5 * QUBIT.z, jumps)
-        mean, noise = qd.cumulants(generator, qd.steady_state(generator), "l", "quanta", order=2)
+        mean, noise = qd.cumulants(qd.steady_state(generator), "l", "quanta", order=2)
         return qd.uncertainty_ratio(mean, noise, mean * jnp.log(a * 0.7 / (0.2 * 0.3)))
 
     def closed(a):

@@ -32,8 +32,8 @@ def merit(build, name):
     def f(x):
         generator = build(name, x)
         state = qd.steady_state(generator)
-        counts = qd.cumulants(generator, state, "left", "energy" if build is secular else "quanta", order=2)
-        heat = qd.heat_current(generator, state, "left")
+        counts = qd.cumulants(state, "left", "energy" if build is secular else "quanta", order=2)
+        heat = qd.heat_current(state, "left")
         return heat + counts[1] + qd.entropy(state.rho) + 0.3 * state.dense()[0, 0].real
 
     return f

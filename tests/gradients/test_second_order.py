@@ -33,7 +33,7 @@ def agree(programs, x, h, first=1e-8, second=1e-7):
 
 
 def heat(generator):
-    return qd.heat_current(generator, qd.steady_state(generator), "hot")
+    return qd.heat_current(qd.steady_state(generator), "hot")
 
 
 def baths(cold, hot, beta=2.0):

@@ -26,8 +26,8 @@ def program(name):
         generator = DEVICES[name](x)
         state = qd.steady_state(generator)
         later = qd.evolve(generator, rho, TIMES, expect=qd.Operator.from_dense(observable, generator.space))
-        heat = qd.ledger(generator, state).heat
-        counts = qd.cumulants(generator, state, "left", amounts(name), order=3)
+        heat = qd.ledger(state).heat
+        counts = qd.cumulants(state, "left", amounts(name), order=3)
         work = qd.ergotropy(later[-1].rho, generator.H)
         return state.dense(), heat, counts, later.expectations, later.dense(), qd.entropy(later[-1].rho), work
 

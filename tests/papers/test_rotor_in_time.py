@@ -70,8 +70,8 @@ def test_momentum_and_heat():
     @jax.jit
     def read(times):
         run = device.evolution(times)
-        heat = run.map(lambda s: qd.currents(s.generator, s, device.uncoupled()))
-        work = run.map(lambda s: qd.currents(s.generator, s, device.interaction()))
+        heat = run.map(lambda s: qd.currents(s, device.uncoupled()))
+        work = run.map(lambda s: qd.currents(s, device.interaction()))
         return run.expect(device.space.wheel.L), heat["cold"], heat["hot"], work["cold"] + work["hot"]
 
     for got, key in zip(read(jnp.array(values["t"])), ("Lz", "Q1", "Q2", "WQ"), strict=True):

@@ -113,7 +113,7 @@ def test_correlator_is_the_regression_theorem():
         generator = qd.Lindblad(qd.Operator.from_dense(np.asarray(H)), {"baths": list(zip(map(float, rates), flip, strict=True))})
         state = qd.steady_state(generator)
         v = qd.Operator.from_dense(np.asarray(bloch.velocity(k)))
-        total = total + weight * qd.correlation(generator, state, v, v, times)
+        total = total + weight * qd.correlation(state, v, v, times)
         mean = mean + weight * state.expect(v)
     close(model.velocity_correlation(times), total - mean**2, 1e-12)
 

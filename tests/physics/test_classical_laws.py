@@ -41,7 +41,7 @@ def rate_equation(energies, strengths, betas, start):
     p = qd.stationary_populations(rates)
     generator = qd.Lindblad(space.operator(jnp.diag(energies)), families)
     state = qd.steady_state(generator)
-    heat, other = rates.heat_currents(p), qd.ledger(generator, state).heat
+    heat, other = rates.heat_currents(p), qd.ledger(state).heat
     flows = [jnp.stack([h["cold"], h["hot"]]) for h in (heat, other)]
     by_bath = [qd.Rates(energies, {bath: jumps[bath]}).jumps() for bath in jumps]
     return p, qd.stationary_populations(rates, "lu"), state.populations(), qd.propagate(rates, start, TIMES), flows, by_bath
@@ -119,7 +119,7 @@ def global_populations(name):
         generator = build(x, betas)
         state, rates = qd.steady_state(generator), qd.pauli(generator)
         p = qd.stationary_populations(rates)
-        heat, own = qd.ledger(generator, state).heat, rates.heat_currents(p)
+        heat, own = qd.ledger(state).heat, rates.heat_currents(p)
         flows = [jnp.stack([h[b] for b in ("left", "right")]) for h in (heat, own)]
         return state.dense(), generator.frame.dense(), p, flows, jnp.max(rates.rate)
 

@@ -26,6 +26,6 @@ def test_hot_to_cold_without_work():
     H = 0.5 * s.a.z + 0.7 * s.b.z + 0.3 * s.a.x @ s.b.x
     for b1, b2 in ((0.3, 1.0), (1.0, 0.3)):
         generator = qd.secular(H, {"a": (s.a.x, qd.BosonicBath(b1, qd.Ohmic(0.1))), "b": (s.b.x, qd.BosonicBath(b2, qd.Ohmic(0.1)))})
-        book = qd.ledger(generator, qd.steady_state(generator))
+        book = qd.ledger(qd.steady_state(generator))
         assert (float(book.heat["a"]) > 1e-6) == (b1 < b2)
         assert abs(float(book.imbalance)) < 1e-13 * abs(float(book.heat["a"])) * 10

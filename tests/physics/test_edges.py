@@ -65,7 +65,7 @@ def qubit(x):
         baths = {"hot": qd.BosonicBath(hot, left), "cold": qd.BosonicBath(cold, right)}
         generator = qd.Lindblad(gap / 2 * q.z, {name: qd.thermal_jumps(q.minus, gap, bath) for name, bath in baths.items()})
         state = qd.steady_state(generator)
-        return jnp.stack([state.expect(q.up), qd.heat_current(generator, state, "hot")])
+        return jnp.stack([state.expect(q.up), qd.heat_current(state, "hot")])
 
     return found(x), jax.jacfwd(found)(x), jax.jacrev(found)(x)
 
@@ -142,7 +142,7 @@ def noisy(x):
         q = qd.Space(q=qd.Spin()).q
         baths = {"hot": qd.BosonicBath(hot, left), "cold": qd.BosonicBath(cold, right)}
         generator = qd.Lindblad(0.5 * q.z, {name: qd.thermal_jumps(q.minus, 1.0, bath) for name, bath in baths.items()})
-        return qd.cumulants(generator, None, "hot", of="quanta", order=2)
+        return qd.cumulants(qd.steady_state(generator), "hot", of="quanta", order=2)
 
     return found(x), jax.jacfwd(found)(x)
 
@@ -229,7 +229,7 @@ def pair(x):
         }
         generator = qd.Lindblad(H, jumps)
         state = qd.steady_state(generator)
-        return jnp.stack([state.expect(a.up), qd.heat_current(generator, state, "hot")])
+        return jnp.stack([state.expect(a.up), qd.heat_current(state, "hot")])
 
     return found(x), jax.jacfwd(found)(x), jax.jacrev(found)(x)
 

@@ -34,9 +34,9 @@ def program(name):
         with qd.failures("nan"):
             generator = build(x, betas)
             state = qd.steady_state(generator)
-            heat = qd.ledger(generator, state).heat
+            heat = qd.ledger(state).heat
             H, left, right = SHAPES[name](x)
-            sigma = qd.entropy_production(generator, state, {"left": betas[0], "right": betas[1]})
+            sigma = qd.entropy_production(state, {"left": betas[0], "right": betas[1]})
             couplings = {"left": left.dense(), "right": right.dense()}
             return state.dense(), H.dense(), couplings, heat, sigma, qd.entropy(state.rho), state.rcond
 

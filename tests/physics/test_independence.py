@@ -30,8 +30,8 @@ def look(H, rates, jumps, observable, start, time=1.3):
     return {
         "state": state.dense(),
         "mean": state.expect(B),
-        "flow": jnp.stack(list(qd.currents(generator, state, B).values())),
-        "heat": jnp.stack(list(qd.ledger(generator, state).heat.values())),
+        "flow": jnp.stack(list(qd.currents(state, B).values())),
+        "heat": jnp.stack(list(qd.ledger(state).heat.values())),
         "later": run.expectations,
         "entropy": qd.entropy(state.rho),
         "ergotropy": qd.ergotropy(run[0].rho, generator.H),
@@ -151,7 +151,7 @@ def look_globally(H, couplings, betas):
     given = {b: ((A[k] + A[k].dag) * 0.5, qd.BosonicBath(betas[k], qd.Ohmic(0.3))) for k, b in enumerate(("left", "right"))}
     generator = qd.secular(atom.operator((H + H.conj().T) / 2), given)
     state = qd.steady_state(generator)
-    heat, noise = jnp.stack(list(qd.ledger(generator, state).heat.values())), qd.cumulants(generator, state, "left", order=2)
+    heat, noise = jnp.stack(list(qd.ledger(state).heat.values())), qd.cumulants(state, "left", order=2)
     return {"state": state.dense(), "heat": heat, "noise": noise}
 
 
@@ -190,8 +190,8 @@ def solved(name, solver, whole):
     def run(x, rho):
         generator = BUILD[name](x)
         state = qd.steady_state(generator, solver, initial=qd.Operator.from_dense(rho, generator.space) if whole else None)
-        counts = qd.cumulants(generator, state, "left", "quanta", order=2, solver=solver)
-        return state.dense(), jnp.stack(list(qd.ledger(generator, state).heat.values())), counts, state.x.shape[0]
+        counts = qd.cumulants(state, "left", "quanta", order=2, solver=solver)
+        return state.dense(), jnp.stack(list(qd.ledger(state).heat.values())), counts, state.x.shape[0]
 
     return run
 

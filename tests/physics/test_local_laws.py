@@ -76,7 +76,7 @@ def program(name, solver=None, order=None):
         with qd.failures("nan"):
             generator = assemble(name, x, order)
             state = qd.steady_state(generator, solver)
-            heat = qd.ledger(generator, state).heat
+            heat = qd.ledger(state).heat
             jumps = {b: [(j.rate, j.operator.dense()) for j in js] for b, js in generator.jumps.items()}
             reduced = [state.reduced(f"f{k}").dense() for k in range(len(SHAPES[name]))]
             return state.dense(), generator.H.dense(), jumps, heat, reduced, state.rcond

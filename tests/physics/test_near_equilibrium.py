@@ -68,13 +68,13 @@ def response(name):
 
     def flows(x, betas):
         generator = build(x, betas)
-        return jnp.stack([qd.ledger(generator, qd.steady_state(generator)).heat[b] for b in BATHS])
+        return jnp.stack([qd.ledger(qd.steady_state(generator)).heat[b] for b in BATHS])
 
     @functools.partial(jax.jit, compiler_options=COMPILER)
     def run(x, beta):
         betas = jnp.full(3, beta)
         generator = build(x, betas)
-        noise = [qd.cumulants(generator, None, b, order=2)[1] for b in BATHS]
+        noise = [qd.cumulants(qd.steady_state(generator), b, order=2)[1] for b in BATHS]
         return flows(x, betas), -jax.jacfwd(flows, 1)(x, betas), jnp.stack(noise)
 
     return run
@@ -126,7 +126,7 @@ def particle_flows(x, bias):
     """(particles, energy) that the left lead and the right lead bring."""
     generator, N = dots(x, bias)
     state = qd.steady_state(generator)
-    particles, energy = qd.currents(generator, state, N), qd.ledger(generator, state).heat
+    particles, energy = qd.currents(state, N), qd.ledger(state).heat
     return jnp.stack([f[b] for b in ("left", "right") for f in (particles, energy)])
 
 
@@ -136,7 +136,7 @@ def particle_response(x, beta, mu):
     generator, N = dots(x, bias)
     state = qd.steady_state(generator)
     slope = jax.jacrev(particle_flows, 1)(x, bias).reshape(4, 4) * jnp.array([1.0, -1.0, 1.0, -1.0])
-    noise = [qd.cumulants(generator, state, "left", of, order=2)[1] for of in (N, "energy")]
+    noise = [qd.cumulants(state, "left", of, order=2)[1] for of in (N, "energy")]
     return state.dense(), generator.hamiltonian.dense(), N.dense(), particle_flows(x, bias), slope, jnp.stack(noise)
 
 

@@ -13,7 +13,7 @@ def identities(model):
     """Both heats, the friction of the load and the mean momentum, entropy production, edge populations."""
     with sharing():
         state, wheel = model.steady(), model.space.wheel
-        friction = qd.current(state.generator, state, wheel.L, "load")
+        friction = qd.current(state, wheel.L, "load")
         heats = model.heat_current_cold(), model.heat_current_hot(), model.heat_current_load()
         balance = model.ledger().imbalance
         return heats, friction, model.angular_momentum(), model.entropy_production(), balance, model.rotor_populations()

@@ -32,10 +32,10 @@ def chain(x, level, beta, mu):
     generator = qd.Lindblad(H, {b: qd.lead_jumps(c[i], level[k], leads[b]) for k, (b, i) in enumerate(at.items())})
     state = qd.steady_state(generator)
     fixed = {b: (beta[k], (level[k] - mu[k]) * n[i]) for k, (b, i) in enumerate(at.items())}
-    flow = qd.currents(generator, state, s.chain.n)
-    counted = jnp.stack([qd.cumulants(generator, state, b, "quanta", order=1)[0] for b in at])
-    bare = jnp.stack([qd.current(generator, state, n[i], b) for b, i in at.items()])
-    return state.dense(), jnp.stack([flow[b] for b in at]), counted, bare, qd.entropy_production(generator, state, fixed)
+    flow = qd.currents(state.state(s.chain.n))
+    counted = jnp.stack([qd.cumulants(state.state(b), "quanta", order=1)[0] for b in at])
+    bare = jnp.stack([qd.current(state.state(n[i]), b) for b, i in at.items()])
+    return state.dense(), jnp.stack([flow[b] for b in at]), counted, bare, qd.entropy_production(state.state(fixed))
 
 
 def test_grand_canonical_state_of_local_leads(counted):
@@ -89,14 +89,14 @@ def qubits(gaps, g, betas, rates):
     local = qd.Lindblad(H, {b: qd.thermal_jumps(getattr(s, b).minus, gaps[k], baths[b]) for k, b in enumerate(parts)})
     globally = qd.secular(H, {b: (getattr(s, b).x, baths[b]) for b in parts})
     state, other = qd.steady_state(local), qd.steady_state(globally)
-    whole, bare = qd.ledger(local, state), qd.ledger(local, state, parts["left"] + parts["right"])
-    quanta = qd.current(local, state, s.left.up, "left")
+    whole, bare = qd.ledger(state), qd.ledger(state.state(parts["left"] + parts["right"]))
+    quanta = qd.current(state.state(s.left.up), "left")
 
     def clausius(heat):
         return -betas[0] * heat["left"] - betas[1] * heat["right"]
 
-    spohn = qd.entropy_production(local, state, {b: (betas[k], parts[b]) for k, b in enumerate(parts)})
-    sums = [clausius(whole.heat), clausius(bare.heat), spohn, clausius(qd.ledger(globally, other).heat)]
+    spohn = qd.entropy_production(state.state({b: (betas[k], parts[b]) for k, b in enumerate(parts)}))
+    sums = [clausius(whole.heat), clausius(bare.heat), spohn, clausius(qd.ledger(globally.state(other)).heat)]
     books = jnp.stack([whole.imbalance, bare.imbalance, sum(bare.work.values())])
     return whole.heat["left"], quanta, jnp.stack(sums), books
 
@@ -147,7 +147,7 @@ def relaxing(name):
         run = qd.evolve(generator, rho, TIMES)
         H = generator.hamiltonian
         free, energy = (run.map(f) for f in (lambda s: qd.free_energy(s.rho, H, 1 / beta), lambda s: s.expect(H)))
-        heat = run.map(lambda s: sum(qd.ledger(generator, s).heat.values()))
+        heat = run.map(lambda s: sum(qd.ledger(s).heat.values()))
         return free, energy, heat, qd.free_energy(qd.gibbs(H, beta), H, 1 / beta)
 
     return run

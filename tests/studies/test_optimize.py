@@ -276,7 +276,7 @@ class Engine(qd.Model):
     @scalar
     def heat(self):
         generator = self.generator()
-        return qd.heat_current(generator, qd.steady_state(generator), "hot")
+        return qd.heat_current(qd.steady_state(generator), "hot")
 
 
 def test_the_heat_through_a_qubit():

@@ -59,17 +59,17 @@ def test_two_state_process_to_sixth_order():
 
         want = [float(k * mpmath.factorial(n)) for n, k in enumerate(mpmath.taylor(growth, 0, 6))][1:]
     generator = two_state(*rates)
-    got = qd.cumulants(generator, qd.steady_state(generator), "left", "quanta", order=6)
+    got = qd.cumulants(qd.steady_state(generator), "left", "quanta", order=6)
     for g, w in zip(got, want, strict=True):
         close(g, w, 1e-12)
-    right = qd.cumulants(generator, None, "right", (1, -1), order=6)  # what enters here leaves there
+    right = qd.cumulants(qd.steady_state(generator), "right", (1, -1), order=6)  # what enters here leaves there
     close(right, -np.array(want) * (-1.0) ** np.arange(6), 1e-12)
 
 
 def test_independent_events():
     """A level that empties 1e6 times as fast as it fills: Poisson, all cumulants equal but for corrections of 1e-6."""
     generator = two_state(1e-3, 0.0, 0.0, 1e3)
-    c = qd.cumulants(generator, qd.steady_state(generator), "left", "quanta", order=5)
+    c = qd.cumulants(qd.steady_state(generator), "left", "quanta", order=5)
     close(c, 1e-3 * np.ones(5), 4e-5)
     close(qd.fano_factor(c[0], c[1]), 1 - 2e-6, 1e-10)
 
@@ -91,7 +91,7 @@ def random_system():
 def test_random_system_against_the_tilted_generator(random_system, solver):
     """The first six cumulants from the leading eigenvalue on a circle: 1e-10 of each (Cauchy's formula: r^-n eps)."""
     _, generator, L0, jumps, amounts, *_ = random_system
-    got = qd.cumulants(generator, qd.steady_state(generator), "seen", amounts, order=6, solver=solver)
+    got = qd.cumulants(qd.steady_state(generator), "seen", amounts, order=6, solver=solver)
     for g, w in zip(got, by_contour(L0, jumps, amounts, 6), strict=True):
         close(g, w, 1e-10)
 
@@ -110,7 +110,7 @@ def test_qutip(random_system, counted):
     net, total = [sum(s * g for s, g in zip(signs, gains, strict=True))], [sum(gains)]
     rho = qt.Qobj(null_state(L0))
     mean, noise, skewness = qt.countstat_current_noise(L, c_ops, rhoss=rho, I_ops=net, J_ops=total, sparse=False)
-    got = qd.cumulants(generator, qd.steady_state(generator), "seen", signs, order=3)
+    got = qd.cumulants(qd.steady_state(generator), "seen", signs, order=3)
     close(got, [mean[0], noise[0, 0, 0].real, skewness[0, 0].real], 1e-9)
     counted("random systems")
     counted("oracle comparisons")
@@ -135,7 +135,7 @@ def test_jumps_that_cancel_in_the_generator_only():
         ops = [(float(j.rate), np.asarray(j.operator.dense())) for j in m.jumps["pair"]]
         L0 = unitary(H.dense()) + sum(float(j.rate) * dissipator(j.operator.dense()) for label in m.labels for j in m.jumps[label])
         for amounts in ((1.0, 0.0), (1.0, -2.0), (1.0, 1.0)):
-            close(qd.cumulants(m, None, "pair", amounts, order=4), by_contour(L0, ops, amounts, 4), 1e-9)
+            close(qd.cumulants(qd.steady_state(m), "pair", amounts, order=4), by_contour(L0, ops, amounts, 4), 1e-9)
 
 
 def test_charges_energy_and_quanta_of_a_local_equation():
@@ -143,19 +143,19 @@ def test_charges_energy_and_quanta_of_a_local_equation():
     device = qd.models.RotorEngine(l_min=-3, l_max=5, lam=0.3, gamma=0.01)
     state, H0 = device.steady(), device.uncoupled()
     generator, gap = state.generator, 2 * device.B2
-    heat = qd.cumulants(generator, state, "hot", "energy", order=3)
-    close(heat[0], qd.heat_current(generator, state, "hot", H0), 1e-10)
+    heat = qd.cumulants(state, "hot", "energy", order=3)
+    close(heat[0], qd.heat_current(state, "hot", H0), 1e-10)
     scale = np.array([gap, gap**2, gap**3])
     # The noise of all hot quanta is a part in 1e3 of what the single terms are: rounding leaves 1e-11 of it.
     for of in (H0, (-gap, gap), np.array([-gap, gap])):
-        close(qd.cumulants(generator, state, "hot", of, order=3) / scale, heat / scale, 1e-10)
-    close(qd.cumulants(generator, state, "hot", "quanta", order=3), heat / scale, 1e-10)
+        close(qd.cumulants(state, "hot", of, order=3) / scale, heat / scale, 1e-10)
+    close(qd.cumulants(state, "hot", "quanta", order=3), heat / scale, 1e-10)
     with pytest.raises(ValueError, match="jump 0 of bath 'hot' does not change the given operator by a definite amount"):
-        qd.cumulants(generator, state, "hot", generator.hamiltonian)
+        qd.cumulants(state, "hot", generator.hamiltonian)
     with pytest.raises(ValueError, match="jump 0 of bath 'load' does not say how much energy it carries"):
-        qd.cumulants(generator, state, "load")
+        qd.cumulants(state, "load")
     with pytest.raises(ValueError, match="jump 0 of bath 'load' does not change the given operator by a definite amount"):
-        qd.cumulants(generator, state, "load", H0)  # L^2/2I changes by (2 l + 1)/2I
+        qd.cumulants(state, "load", H0)  # L^2/2I changes by (2 l + 1)/2I
 
 
 def test_what_enters_at_one_bath_leaves_at_the_others():
@@ -169,7 +169,7 @@ def test_what_enters_at_one_bath_leaves_at_the_others():
     def counts(device):
         state = device.steady()
         ways = {"hot": "quanta", "cold": "quanta", "load": device.space.wheel.L}
-        return [qd.cumulants(state.generator, state, bath, of) for bath, of in ways.items()]
+        return [qd.cumulants(state.state(bath), of) for bath, of in ways.items()]
 
     hot, cold, load = counts(device)
     sign = (-1.0) ** np.arange(1, 5)
@@ -199,10 +199,10 @@ def test_global_equation_exchanges_bohr_frequencies():
         L0 = L0 + sum(r * dissipator(p) for r, p, _ in counted[name])
     L0 = L0 + 0.05 * dissipator(s.b.z.dense())
     for name, jumps in counted.items():
-        got = qd.cumulants(generator, state, name, order=4)
-        close(got[0], qd.heat_current(generator, state, name), 1e-11)
+        got = qd.cumulants(state.state(name), order=4)
+        close(got[0], qd.heat_current(state.state(name)), 1e-11)
         close(got, by_contour(L0, [(r, p) for r, p, _ in jumps], [w for *_, w in jumps], 4), 1e-9)
-        quanta = qd.cumulants(generator, state, name, "quanta", order=4)
+        quanta = qd.cumulants(state.state(name), "quanta", order=4)
         close(quanta, by_contour(L0, [(r, p) for r, p, _ in jumps], [np.sign(w) for *_, w in jumps], 4), 1e-9)
 
 
@@ -232,12 +232,12 @@ def test_particles_of_a_global_equation():
 
     generator = build(0.2, -0.4, 0.5, 0.3)
     state, N = qd.steady_state(generator), s.dots.n
-    left, right = (qd.cumulants(generator, state, bath, N, order=4) for bath in leads)
-    close(left[0], qd.current(generator, state, N, "left"), 1e-12)
+    left, right = (qd.cumulants(state.state(bath), N, order=4) for bath in leads)
+    close(left[0], qd.current(state.state(N), "left"), 1e-12)
     close(right, left * np.array([-1, 1, -1, 1]), 1e-10)
     assert left[0] > 1e-3
     with pytest.raises(ValueError, match="does not change the given operator by a definite amount"):
-        qd.cumulants(generator, state, "left", s.dots.n_b)
+        qd.cumulants(state, "left", s.dots.n_b)
 
 
 def test_a_charge_of_families_and_of_rotated_bases():
@@ -268,9 +268,9 @@ def test_fluctuation_dissipation():
 
     def heat(T):
         generator = junction(1 / T, 1 / 1.7)
-        return qd.heat_current(generator, qd.steady_state(generator), "hot")
+        return qd.heat_current(qd.steady_state(generator), "hot")
 
-    noise = qd.cumulants(junction(1 / T, 1 / T), None, "hot", order=2)
+    noise = qd.cumulants(qd.steady_state(junction(1 / T, 1 / T)), "hot", order=2)
     close(noise[1], 2 * T**2 * jax.grad(heat)(T), 1e-12)
     assert abs(noise[0]) < 1e-16
 
@@ -281,9 +281,9 @@ def test_uncertainty_ratio():
     for cold in (1.01, 2.0, 5.0):
         generator = junction(1.0, cold)
         state = qd.steady_state(generator)
-        mean, noise = qd.cumulants(generator, state, "hot", order=2)
+        mean, noise = qd.cumulants(state, "hot", order=2)
         fixed = {"hot": 1.0, "cold": cold}
-        ratios.append(float(qd.uncertainty_ratio(mean, noise, qd.entropy_production(generator, state, fixed))))
+        ratios.append(float(qd.uncertainty_ratio(mean, noise, qd.entropy_production(state.state(fixed)))))
     close(ratios[0], 2.0, 1e-4)
     assert 2 < ratios[0] < ratios[1] < ratios[2]
     assert np.isposinf(qd.fano_factor(0.0, 0.3)) and np.isnan(qd.fano_factor(0.0, 0.0))
@@ -315,38 +315,38 @@ def test_what_is_refused():
     generator = two_state(0.9, 0.2, 0.35, 0.6)
     state = qd.steady_state(generator)
     with pytest.raises(ValueError, match=r"bath must be one of \['left', 'right'\], but was 'top'"):
-        qd.cumulants(generator, state, "top")
+        qd.cumulants(state, "top")
     for order in (0, 1.5, True):
         with pytest.raises(ValueError, match=f"order must be a positive integer, but was {order}"):
-            qd.cumulants(generator, state, "left", "quanta", order=order)
+            qd.cumulants(state, "left", "quanta", order=order)
     with pytest.raises(ValueError, match="of must be .* but was 'photons'"):
-        qd.cumulants(generator, state, "left", "photons")
+        qd.cumulants(state, "left", "photons")
     with pytest.raises(TypeError, match="of must be .* but was float"):
-        qd.cumulants(generator, state, "left", 1.0)
+        qd.cumulants(state, "left", 1.0)
     with pytest.raises(ValueError, match="of must be one number for each of the 2 jumps of bath 'left', but has 3"):
-        qd.cumulants(generator, state, "left", (1, 2, 3))
+        qd.cumulants(state, "left", (1, 2, 3))
     with pytest.raises(
         ValueError, match=r"what jump 1 of bath 'left' carries must be one number, or have shape \(1,\), but has shape \(2,\)"
     ):
-        qd.cumulants(generator, state, "left", [1.0, np.ones(2)])
+        qd.cumulants(state, "left", [1.0, np.ones(2)])
     with pytest.raises(ValueError, match="of must be a Hermitian operator"):
-        qd.cumulants(generator, state, "left", QUBIT.plus)
+        qd.cumulants(state, "left", QUBIT.plus)
     with pytest.raises(ValueError, match="jump 0 of bath 'right' does not say how much quanta it carries"):
-        qd.cumulants(generator, state, "right", "quanta")
+        qd.cumulants(state, "right", "quanta")
     with pytest.raises(TypeError, match="generator must be one such as"):
-        qd.cumulants(QUBIT.z, state, "left")
+        qd.cumulants(state, "left")
     with pytest.raises(TypeError, match=r"solver must be one such as Dense\(\), but was"):
-        qd.cumulants(generator, state, "left", "quanta", solver="dense")
+        qd.cumulants(state, "left", "quanta", solver="dense")
     with pytest.raises(ValueError, match="state must have trace one, but has trace 2"):
-        qd.cumulants(generator, QUBIT.up * 2, "left", "quanta")
+        qd.cumulants(generator.state(QUBIT.up * 2), "left", "quanta")
     with pytest.raises(ValueError, match="state must be a state of this generator"):
-        qd.cumulants(qd.Lindblad(QUBIT.z, {"other": qd.Jump(1.0, QUBIT.x, quanta=1)}), state, "other", "quanta")
+        qd.cumulants(state, "other", "quanta")
     s = qd.Space(x=qd.Levels("0", "1", "2", "3"))
     split = qd.Lindblad(s.x.projector("0"), {"b": [(1.0, s.x.transition("0", "1")), (1.0, s.x.transition("2", "3"))]})
     chosen = qd.steady_state(split, initial=s.identity / 4)
     with pytest.raises(qd.NotUnique, match="the statistics of long times need one stationary state, but there are 2"):
-        qd.cumulants(split, chosen, "b", (1, 1))
+        qd.cumulants(split.state(chosen), "b", (1, 1))
     with pytest.raises(qd.SolveError, match="the cumulants are not finite"):
-        qd.cumulants(generator, state, "left", (np.inf, 0.0))
+        qd.cumulants(state, "left", (np.inf, 0.0))
     with qd.failures("nan"):
-        assert np.all(np.isnan(qd.cumulants(generator, state, "left", (np.nan, 0.0))))
+        assert np.all(np.isnan(qd.cumulants(state, "left", (np.nan, 0.0))))

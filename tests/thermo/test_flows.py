@@ -33,9 +33,9 @@ def test_currents_of_operators():
     for op in (space.a.z, space.a.minus, (1 + 2j) * space.b.plus + space.a.x, 1j * space.a.minus):
         for bath in generator.jumps:
             want = np.trace(np.asarray(op.dense()) @ moved(generator, bath, rho))
-            close(qd.current(generator, state, op, bath), want if abs(want.imag) > 1e-12 else want.real, 1e-12, 1.0)
+            close(qd.current(state, op, bath), want if abs(want.imag) > 1e-12 else want.real, 1e-12, 1.0)
     H0 = 0.5 * space.a.z + 0.8 * space.b.z
-    flows = qd.ledger(generator, state, H0)
+    flows = qd.ledger(state, H0)
     for bath in generator.jumps:
         close(flows.heat[bath], np.trace(np.asarray(H0.dense()) @ moved(generator, bath, rho)).real, 1e-13, 1.0)
         close(flows.work[bath], np.trace(np.asarray((generator.H - H0).dense()) @ moved(generator, bath, rho)).real, 1e-13, 1.0)

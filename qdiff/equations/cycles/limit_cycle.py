@@ -16,9 +16,9 @@ from jax import lax
 from ...operators.operator import Operator
 from ...results import Failure, Found, check
 from ..lindblad.coordinates import Coordinates
-from ..lindblad.equation import refusals
 from ..lindblad.sector import Sector
 from ..lindblad.solver import matrix
+from ..lindblad.terms import refusals
 from . import fixed_point
 from .stroke_maps import FreePart, Part, composed
 from .strokes import Free, Measurement, Unitary

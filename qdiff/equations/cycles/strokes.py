@@ -14,7 +14,8 @@ from ...operators.checks import known, real_number
 from ...operators.operator import Operator
 from ...operators.structure import is_constant
 from ..lindblad.coordinates import Coordinates, congruence
-from ..lindblad.equation import Jump, Lindblad
+from ..lindblad.equation import Lindblad
+from ..lindblad.jumps import Jump
 
 # Eigenvalues of a measured observable closer than this, relative to the largest, are one outcome.
 _SAME = 1e-9

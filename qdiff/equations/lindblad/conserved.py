@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from ...operators.pattern import Pattern
-from .equation import Lindblad
 from .sector import MOST, Sector, nullity, reach
+from .terms import AbstractLindblad
 
 
-def hidden(generator: Lindblad, sector: Sector) -> int:
+def hidden(generator: AbstractLindblad, sector: Sector) -> int:
     """How many independent stationary operators there are beside those in the sector that the populations reach.
 
     Where there is one, such as sigma_x of a qubit with H and jump proportional to sigma_x, coherences that the

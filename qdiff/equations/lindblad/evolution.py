@@ -15,11 +15,11 @@ from ...operators.checks import real_number
 from ...operators.operator import Operator
 from ...operators.structure import is_constant
 from .eigenbasis import eigenvalues
-from .equation import Lindblad
 from .sector import Sector, reach
 from .solver import matrix
 from .states import density_matrix
 from .steady import State
+from .terms import AbstractLindblad
 
 
 class Snapshot(State):
@@ -29,7 +29,7 @@ class Snapshot(State):
     """
 
     @classmethod
-    def of(cls, generator: Lindblad, x, sector: Sector) -> Snapshot:
+    def of(cls, generator: AbstractLindblad, x, sector: Sector) -> Snapshot:
         values = jnp.asarray(sector.values(generator))
         moved = jnp.zeros(sector.size).at[sector.target].add(values * x[sector.source])
         largest = jnp.max(jnp.abs(values), initial=0.0)
@@ -41,7 +41,7 @@ class Snapshot(State):
         return {"residual": self.residual, "smallest_eigenvalue": jnp.min(eigenvalues(self.sector.operator(self.x, None)))}
 
 
-def state_of(name: str, generator: Lindblad, given) -> State:
+def state_of(name: str, generator: AbstractLindblad, given) -> State:
     """A state in any of the forms that `evolve` takes, in coordinates in which this generator moves it.
 
     Raises:
@@ -53,8 +53,10 @@ def state_of(name: str, generator: Lindblad, given) -> State:
                 f"{name} must be a state of this generator (baths {generator.labels}), but has baths {given.sector.labels}; "
                 "give its density matrix, state.rho, to take it as it is"
             )
-        if _alike(generator, given.generator):
+        if given.generator is generator:
             return given
+        if _alike(generator, given.generator):
+            return Snapshot.of(generator, given.x, given.sector)
     if isinstance(given, State) and generator.frame is None and given.generator.frame is None:
         local = given.sector.operator(given.x, generator.space)
     else:
@@ -63,7 +65,7 @@ def state_of(name: str, generator: Lindblad, given) -> State:
     return Snapshot.of(generator, sector.coordinates(local), sector)
 
 
-def _alike(generator: Lindblad, other: Lindblad) -> bool:
+def _alike(generator: AbstractLindblad, other: AbstractLindblad) -> bool:
     """Whether the sector of one is that of the other: their structure is the same, and so are the numbers that it is seen from."""
     if generator is other:
         return True
@@ -77,7 +79,7 @@ class Evolution(eqx.Module):
     """The states of an evolution at some times, or what was read from them.
 
     `run[k]` is the state at `times[k]`, a `Snapshot`; `run.map(f)` is f of every snapshot, such as
-    `run.map(lambda s: qd.currents(s.generator, s, H))`.
+    `run.map(lambda s: qd.currents(s, H))`.
 
     Attributes:
         times: (k,) [1/rate].
@@ -91,7 +93,7 @@ class Evolution(eqx.Module):
         sector: the sector that the initial state reaches.
     """
 
-    generator: Lindblad
+    generator: AbstractLindblad
     times: jax.Array
     x: jax.Array | None
     final: jax.Array
@@ -157,5 +159,5 @@ class Evolution(eqx.Module):
             raise ValueError("the states were not kept: evolve with states=True")
         return self.x
 
-    def _generator(self, k: int) -> Lindblad:
+    def _generator(self, k: int) -> AbstractLindblad:
         return jax.tree.map(lambda leaf: leaf[k], self.generator) if self.varying else self.generator

@@ -15,95 +15,38 @@ from jax.core import Tracer
 from ...operators.checks import kind_of
 from ...operators.operator import Operator
 from ...operators.space import Space
-from ...results import Failure, Found, check
+from ...results import Failure, Found, check, require_float64
 from .corners import TOO_MANY, rooms
-from .equation import Lindblad, refusals
 from .evolution import Evolution
 from .integrators import AbstractIntegrator, Flow, Solution, choose
 from .sector import Sector, reach
 from .states import examined
 from .switches import Inputs, Program
+from .terms import AbstractLindblad, refusals
 
 _UNSORTED = Failure("times must be sorted in ascending order, not before `start`, and finite", ValueError)
 
 
 def evolve(
-    generator: Lindblad | Callable[[Any], Lindblad],
+    generator: AbstractLindblad | Callable[[Any], AbstractLindblad],
     initial,
     times,
-    *,
-    solver: AbstractIntegrator | None = None,
-    expect: Any = None,
-    states: bool = True,
-    start=0.0,
-    jumps: Any = (),
-    progress: bool | None = None,
+    solver: AbstractIntegrator | None,
+    expect: Any,
+    states: bool,
+    start,
+    jumps: Any,
+    progress: bool | None,
 ) -> Evolution:
-    """The state in time: d rho/dt = L(t)[rho] from rho(start) = initial.
-
-    Solved in the real coordinates of the sector that the initial state reaches.
-
-    A generator that depends on time is followed piece by piece. Where it jumps or kinks is read off the function
-    itself: every comparison, `where`, `clip`, `abs`, `floor`, `%`, `searchsorted`, `interp` or index of a bin changes
-    its answer at times that are found exactly where its argument is a straight line in time (such as `t > 50`), and on
-    a grid of 4096 points where it is not (such as `cos(t) > 0`). Pulses from `qd.PiecewiseConstant` and its siblings are
-    made of these. Steps end there, and the times of the jumps have derivatives as everything else. Between them, a
-    generator that stands still moves by its exact propagator, and any other by steps that are accepted if state *and*
-    tangent are accurate, and that never reach over what is seen of the generator and its derivatives on 32768 points:
-    what is wider than the spacing of these is resolved, and what shows there without being resolved is refused. Only
-    a smooth peak so narrow that the nearest of these points sees less than 1e-9 of it can be missed: give `max_step`.
-
-    Args:
-        generator: such as `Lindblad(...)` or `secular(...)`, or a function of the time that returns a
-            `Lindblad` (with the same operators non-zero at all times). The time is traced: the function is made of
-            JAX's operations.
-        initial: a density matrix as an `Operator` or an array (dim, dim), a ket as an array (dim,), a `State`, or a
-            mapping from every factor of the space to its own state, as `Space.state` takes it.
-        times: ascending, (k,) or a single one [1/rate]. The initial state is that at `start`, not at the first time.
-        solver: `Propagator()`, `Action()`, `Explicit(...)` or `Stiff(...)`. By default the exact propagator for a
-            generator that is constant or stands still but for jumps (its action above 1200 coordinates), and
-            `Explicit()` for any other.
-        expect: an `Operator`, or a list or mapping of operators, whose expectation values are returned in the same form.
-        states: whether to keep the states at all times; without them only expectation values, the last state and
-            diagnostics are kept.
-        start: the time of the initial state [1/rate].
-        jumps: times at which the generator jumps that cannot be read off the function, such as those of a callback
-            [1/rate]; steps end there.
-        progress: whether to show a progress bar (`Action`, `Explicit` and `Stiff`); None leaves it to `qd.progress`.
-
-    Returns:
-        `Evolution`.
-
-    Raises:
-        ValueError, TypeError: an argument is not what it must be: its shape, the order of the times, a state that is
-            not Hermitian, positive and of trace one. Inside a compiled function the checks of numbers are Equinox's
-            runtime errors with the same message, or NaN with `failures("nan")`.
-        SolveError: the solver failed; likewise.
-
-    Differentiable in the generator, the initial state and the times. Which directions, each solver's documentation
-    says; the default for generators that are constant but for jumps has them all.
-
-    Accuracy: that of the solver.
-
-    Example:
-        >>> import jax.numpy as jnp, qdiff as qd
-        >>> qubit = qd.Space(qubit=qd.Spin()).qubit
-        >>> generator = qd.Lindblad(qubit.z, {"vacuum": (0.5, qubit.minus)})
-        >>> run = qd.evolve(generator, {"qubit": "up"}, jnp.linspace(0, 4, 3), expect=qubit.up)
-        >>> [round(float(p), 6) for p in run.expectations]
-        [1.0, 0.367879, 0.135335]
-    """
-    constant = isinstance(generator, Lindblad)
-    if not constant and not callable(generator):
-        raise TypeError(f"generator must be one such as Lindblad(...) or a function of time, but was {type(generator).__name__}")
-    if not jax.config.read("jax_enable_x64"):
-        raise ValueError("qdiff needs 64-bit numbers, but JAX_ENABLE_X64 turned them off")
+    """See `Lindblad.evolve` and `Lindblad.evolve_varying`."""
+    constant = isinstance(generator, AbstractLindblad)
+    require_float64()
     given = start, times
     start, times = _times(start, times)
     jumps = _jumps(jumps)
-    space, dim = (generator.space, generator.H.size) if isinstance(generator, Lindblad) else _look(generator)
+    space, dim = (generator.space, generator.H.size) if constant else _look(generator)
     rho, wrong = examined("initial", initial, space, dim)
-    local = generator.into_frame(rho) if isinstance(generator, Lindblad) else rho
+    local = generator.into_frame(rho) if constant else rho
     flow = _flow(generator, local.pattern, *given)
     if solver is None:
         solver = choose(flow.sector, not flow.settled)
@@ -116,7 +59,7 @@ def evolve(
 
     x = flow.sector.coordinates(local)
     times = check(times, (_disordered(start, times), _UNSORTED))
-    at = generator if isinstance(generator, Lindblad) else generator(start)
+    at = generator if constant else generator(start)
     readers = {"asked": _readers(at, flow.sector, expect, dim), "watch": _watch(at, flow.sector, space)}
     done = _solve(solver, flow, x, start, times, jumps, readers, states, progress)
     # A wrong rate of a constant generator shows in the state, or does no harm: in a part that the state does not reach.
@@ -124,7 +67,7 @@ def evolve(
     mark = check(jnp.ones(()), *wrong, *_found(solver, flow, done), causes=causes)
     (kept, seen), final = jax.tree.map(lambda a: a * mark, (done.saved, done.final))
     return Evolution(
-        generator=generator if isinstance(generator, Lindblad) else jax.vmap(generator)(times),
+        generator=generator if constant else jax.vmap(generator)(times),
         times=times,
         x=kept,
         final=final,
@@ -162,16 +105,10 @@ def _jumps(given):
     return jnp.ravel(jnp.asarray(given, float))
 
 
-def _at(generator, t) -> Lindblad:
-    """The generator at a time, which is traced."""
-    try:
-        now = generator(t)
-    except jax.errors.JAXTypeError as error:
-        raise TypeError(
-            "generator must be made of JAX's operations, because the time is traced: `jnp.where` for Python's `if`, `jnp.cos` "
-            "for `math.cos`, `jnp.interp` for `np.interp`, or a pulse such as `qd.PiecewiseConstant(times, values)`"
-        ) from error
-    if not isinstance(now, Lindblad):
+def _at(generator, t) -> AbstractLindblad:
+    """The generator at a time."""
+    now = generator(t)
+    if not isinstance(now, AbstractLindblad):
         raise TypeError(f"generator must return a Lindblad at each time, but returned {type(now).__name__}")
     if now.frame is not None:
         raise ValueError("generator must return a Lindblad in one fixed basis, but a secular generator turns its basis with H(t)")
@@ -192,7 +129,7 @@ def _look(generator) -> tuple[Space | None, int]:
 
 
 def _flow(generator, pattern, start, times) -> Flow:
-    if isinstance(generator, Lindblad):
+    if isinstance(generator, AbstractLindblad):
         sector = reach(generator, pattern)
         return Flow(sector.values(generator), sector)
     found = {}
@@ -256,7 +193,7 @@ def _is_operator(x):
     return isinstance(x, Operator)
 
 
-def _readers(generator: Lindblad, sector: Sector, expect, dim: int):
+def _readers(generator: AbstractLindblad, sector: Sector, expect, dim: int):
     """For each operator asked for its covectors: one if it is Hermitian, two for its real and its imaginary part."""
 
     def covectors(op):
@@ -277,7 +214,7 @@ def _combined(expect, seen: list):
     return jax.tree.unflatten(jax.tree.structure(expect, is_leaf=_is_operator), values)
 
 
-def _watch(generator: Lindblad, sector: Sector, space: Space | None) -> dict:
+def _watch(generator: AbstractLindblad, sector: Sector, space: Space | None) -> dict:
     """Covectors of what the diagnostics follow: the trace, and the last levels of truncated factors."""
     out: dict[str, Any] = {"trace": sector.trace_weights}
     for name, factor in space.factors.items() if space is not None else ():

@@ -13,7 +13,7 @@ from ...baths.reservoir import as_bath
 from ...operators.checks import kind_of, known
 from ...operators.operator import Operator
 from ...operators.structure import is_constant
-from .equation import same_space
+from .jumps import same_space
 
 
 def independent(label: str, given, H: Operator) -> list[tuple]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
 
 import equinox as eqx
 import jax
@@ -14,13 +13,12 @@ from ...operators.checks import instance, kind_of
 from ...operators.operator import Operator
 from ...operators.structure import is_constant
 from ...results import Failure, NotUnique, check, failure_mode
-from .equation import Lindblad
-from .evolution import Snapshot, state_of
+from .evolution import Snapshot
 from .integrators import AbstractIntegrator, Flow, choose
 from .resolvent import resolvent
 from .sector import Sector, reach
-from .states import density_matrix
-from .steady import State, steady_state
+from .steady import State, a_state, steady_state
+from .terms import AbstractLindblad
 
 _CORRELATION = Failure("the correlation is not finite: a time is too long for the solver, or a rate is infinite or NaN")
 _SPECTRUM = Failure(
@@ -31,8 +29,7 @@ _NEGATIVE = Failure("times must be non-negative", ValueError)
 
 
 def correlation(
-    generator: Lindblad,
-    state: Any,
+    state: State,
     A: Operator,
     B: Operator,
     times,
@@ -44,16 +41,15 @@ def correlation(
 
         <left(0) A(t) B(0)> = Tr[A e^{L t}(B rho left)]           (left = 1 where it is not given)
 
-    The operators stand in this order, and the later one is in the middle. So <B(0) A(t)> is `correlation(generator, state,
-    A, space.identity, times, left=B)`, and in a stationary state <A(0) B(t)> = <A(-t) B(0)>. Photon coincidences
-    <a^dag(0) a^dag(t) a(t) a(0)> are `correlation(generator, state, a.dag @ a, a, times, left=a.dag)`.
+    The operators stand in this order, and the later one is in the middle. So <B(0) A(t)> is `correlation(state, A,
+    space.identity, times, left=B)`, and in a stationary state <A(0) B(t)> = <A(-t) B(0)>. Photon coincidences
+    <a^dag(0) a^dag(t) a(t) a(0)> are `correlation(state, a.dag @ a, a, times, left=a.dag)`.
 
     B rho left may lie outside the sector of the state. It is split into its Hermitian and anti-Hermitian parts, and
     each moves as a real vector in the sector that its elements reach.
 
     Args:
-        generator: such as `Lindblad(...)`.
-        state: a `State` from `steady_state`, or any state at time zero, in the forms that `evolve` takes.
+        state: from `steady_state`, or any `generator.state(rho)`, that at time zero.
         A, B, left: operators in the original basis, Hermitian or not [unit of each].
         times: array (n,) of non-negative times, in any order [1/rate].
         solver: as in `evolve`; by default the exact propagator, or its action above 1200 coordinates.
@@ -62,7 +58,7 @@ def correlation(
         Complex array (n,) [product of the units].
 
     Raises:
-        ValueError, TypeError: a time is negative, an operator acts on another space, the state is no density matrix.
+        ValueError, TypeError: a time is negative, an operator acts on another space.
         SolveError: the solver failed: with the default, a time beyond 9e12 over the fastest rate.
 
     Differentiable in the generator, the state, the operators and the times, as the solver's documentation says; the
@@ -75,15 +71,15 @@ def correlation(
         >>> mode = qd.Space(mode=qd.Boson(30)).mode
         >>> bath = qd.BosonicBath(1.0, 0.1)
         >>> generator = qd.Lindblad(mode.n, {"bath": qd.thermal_jumps(mode.a, 1.0, bath)})
-        >>> c = qd.correlation(generator, qd.steady_state(generator), mode.a.dag, mode.a, jnp.array([0.0, 2.0]))
+        >>> c = qd.correlation(qd.steady_state(generator), mode.a.dag, mode.a, jnp.array([0.0, 2.0]))
         >>> bool(jnp.allclose(c, 0.581977 * jnp.exp((1j - 0.05) * jnp.array([0.0, 2.0])), atol=1e-6))
         True
 
     Source:
         Lax, Phys. Rev. 129, 2342 (1963); Gardiner and Zoller, Quantum Noise (2004), Sec. 5.2.
     """
-    instance("generator", generator, Lindblad)
-    rho, times = _density(generator, state), _times(times)
+    generator, times = a_state(state).generator, _times(times)
+    rho = _density(state)
     kicked = _within(generator, B, "B") @ rho
     if left is not None:
         kicked = kicked @ _within(generator, left, "left")
@@ -98,7 +94,7 @@ def correlation(
     return finite(_moving(generator, A, kicked, times, sector, solver), _CORRELATION)
 
 
-def spectrum(generator: Lindblad, state: Any, A: Operator, B: Operator, omegas):
+def spectrum(state: State, A: Operator, B: Operator, omegas):
     """The spectrum of a two-time correlation, the part of it that is a function of frequency.
 
         S(omega) = int_0^inf dt { [<A(t) B(0)> - <A><B>] e^{-i omega t} + [<A(0) B(t)> - <A><B>] e^{i omega t} },
@@ -108,9 +104,8 @@ def spectrum(generator: Lindblad, state: Any, A: Operator, B: Operator, omegas):
     one solve, -Tr[A (L -+ i omega)^-1 (...)], and stays finite through omega = 0.
 
     Args:
-        generator: such as `Lindblad(...)`.
-        state: a `State` from `steady_state`, or any state at time zero, in the forms that `evolve` takes; then the mean
-            values are <A> at late times with <B> at time zero in the first half, and the other way around in the second.
+        state: from `steady_state`, or any `generator.state(rho)`, that at time zero; then the mean values are <A> at late
+            times with <B> at time zero in the first half, and the other way around in the second.
         A, B: operators in the original basis [unit of each].
         omegas: array of any shape of angular frequencies [rate]. A line of B = lowering, A = B.dag at energy omega0
             stands at omega = +omega0.
@@ -134,19 +129,20 @@ def spectrum(generator: Lindblad, state: Any, A: Operator, B: Operator, omegas):
         >>> qubit = qd.Space(qubit=qd.Spin()).qubit
         >>> generator = qd.Lindblad(0.5 * qubit.z, {"bath": [(0.3, qubit.minus), (0.1, qubit.plus)]})
         >>> state = qd.steady_state(generator)
-        >>> s = qd.spectrum(generator, state, qubit.plus, qubit.minus, jnp.array([1.0, 1.2]))
+        >>> s = qd.spectrum(state, qubit.plus, qubit.minus, jnp.array([1.0, 1.2]))
         >>> s.round(12).tolist()  # Lorentzian of half width 0.2 at omega = 1, area 2 pi <plus minus>
         [2.5, 1.25]
     """
     omegas = _real("omegas", omegas)
-    first, second = _halves(generator, state, A, B)
+    generator = a_state(state).generator
+    first, second = _halves(state, A, B)
     s = _at_frequencies(generator, first, omegas)
     s = 2 * s.real if second is None else s + _at_frequencies(generator, second, -omegas)
     return finite(s, _SPECTRUM)
 
 
-def zero_frequency_noise(generator: Lindblad, state: Any, A: Operator, B: Operator | None = None):
-    """The noise at zero frequency, `spectrum(generator, state, A, B, 0.0)` by real solves.
+def zero_frequency_noise(state: State, A: Operator, B: Operator | None = None):
+    """The noise at zero frequency, `spectrum(state, A, B, 0.0)` by real solves.
 
         S(0) = int dt [<A(t) B(0)> - <A><B>] = -2 Re Tr[A L^D (B rho - rho <B>)]     for A = B^dag,
 
@@ -164,12 +160,12 @@ def zero_frequency_noise(generator: Lindblad, state: Any, A: Operator, B: Operat
         >>> import qdiff as qd
         >>> qubit = qd.Space(qubit=qd.Spin()).qubit
         >>> generator = qd.Lindblad(0.5 * qubit.z, {"bath": [(0.3, qubit.minus), (0.1, qubit.plus)]})
-        >>> s = qd.zero_frequency_noise(generator, qd.steady_state(generator), qubit.up)  # 2 p (1 - p) / (0.3 + 0.1)
+        >>> s = qd.zero_frequency_noise(qd.steady_state(generator), qubit.up)  # 2 p (1 - p) / (0.3 + 0.1)
         >>> round(float(s), 12)
         0.9375
     """
-    instance("generator", generator, Lindblad)
-    first, second = _halves(generator, state, A, instance("A", A, Operator).dag if B is None else B)
+    generator = a_state(state).generator
+    first, second = _halves(state, A, instance("A", A, Operator).dag if B is None else B)
     if second is None:
         # For a Hermitian A the anti-Hermitian part of B rho adds to the imaginary part only.
         return finite(2 * _at_zero(generator, first, A.is_hermitian).real, _SPECTRUM)
@@ -200,7 +196,7 @@ def _times(times):
     return check(times, (negative, _NEGATIVE))
 
 
-def _within(generator: Lindblad, op: Operator, name: str) -> Operator:
+def _within(generator: AbstractLindblad, op: Operator, name: str) -> Operator:
     """The operator in the generator's frame."""
     if not isinstance(op, Operator):
         raise TypeError(f"{name} must be an Operator, but was {type(op).__name__}")
@@ -209,12 +205,9 @@ def _within(generator: Lindblad, op: Operator, name: str) -> Operator:
     return generator.into_frame(op)
 
 
-def _density(generator: Lindblad, state) -> Operator:
+def _density(state: State) -> Operator:
     """The density matrix of a state in the generator's frame."""
-    if isinstance(state, State):
-        state = state_of("state", instance("generator", generator, Lindblad), state)
-        return state.sector.operator(state.x, generator.space)
-    return generator.into_frame(density_matrix("state", state, generator.space, generator.H.size))
+    return state.sector.operator(state.x, state.generator.space)
 
 
 def _parts(M: Operator) -> tuple[Operator, Operator]:
@@ -259,13 +252,11 @@ class _Half(eqx.Module):
     sector: Sector = eqx.field(static=True)
 
 
-def _halves(generator, state, A, B):
+def _halves(state, A, B):
     """The two halves of a spectrum, as operator and coordinates; None for a second that is the first one's conjugate."""
-    instance("generator", generator, Lindblad)
-    rho = _density(generator, state)
+    generator, end, rho = state.generator, state, _density(state)
     A, B = _within(generator, A, "A"), _within(generator, B, "B")
-    end = state_of("state", generator, state) if isinstance(state, State) else None
-    if end is None or isinstance(end, Snapshot):  # a state that moves, or may: what it becomes
+    if isinstance(state, Snapshot):  # a state that moves, or may: what it becomes
         end = steady_state(generator, initial=generator.out_of_frame(rho))
     first = _prepared(generator, A, B @ rho, end)
     return first, None if (A - B.dag).pattern.nnz == 0 else _prepared(generator, B, rho @ A, end)

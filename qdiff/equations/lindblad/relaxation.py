@@ -13,11 +13,11 @@ from ...linalg import double_double, expm
 from ...operators.operator import Operator
 from ...operators.pattern import diagonal
 from .eigenbasis import eigenvalues
-from .equation import Lindblad
 from .integrators import Flow
 from .sector import Sector, reach
 from .states import density_matrix
 from .steady import State, steady_state
+from .terms import AbstractLindblad
 
 # The time is looked for on grids of so many points, each within one interval of the last: over ten decades first, then to
 # a part in 64^4 = 2e7.
@@ -54,39 +54,8 @@ class Relaxation(eqx.Module):
     final: State
 
 
-def relax(generator: Lindblad, initial=None, *, count: int = 4, tolerance: float = 1e-3) -> Relaxation:
-    """How long until stationary: the gap and the slowest modes of the sector, and the time that a state needs.
-
-        G v = -(rate + i frequency) v,    |rho(t) - rho(infinity)|_1 / 2 <= tolerance for t >= time
-
-    Args:
-        generator: one that does not depend on time.
-        initial: the state that relaxes, as in `evolve`; by default the maximally mixed one. In a system that never comes
-            to rest it relaxes to its average over all times, or not at all: the time is then infinite.
-        count: how many modes; fewer are returned if the sector has fewer.
-        tolerance: trace distance to the stationary state that counts as arrived [1].
-
-    Returns:
-        `Relaxation`.
-
-    Raises:
-        NotUnique: there are several stationary states and no `initial`. SolveError: the stationary state was not solved.
-
-    Differentiable: gap, rates and frequencies, forward, reverse and to any order, as long as their eigenvalues are
-    simple. The excitation and the time are not differentiated.
-
-    Accuracy: rates to 1e-13 of themselves times the modes' condition (one final Newton step in doubled precision), the
-    time to 1e-6 of itself. Cost: the eigenvalues of a dense matrix, 25 n^3, on a CPU.
-
-    Example:
-        >>> import qdiff as qd
-        >>> qubit = qd.Space(qubit=qd.Spin()).qubit
-        >>> found = qd.relax(qd.Lindblad(qubit.z, {"vacuum": (0.5, qubit.minus)}), {"qubit": "up"}, tolerance=1e-2)
-        >>> round(float(found.gap), 12), round(float(found.time), 4)
-        (0.5, 9.2103)
-    """
-    if not isinstance(generator, Lindblad):
-        raise TypeError(f"generator must be one such as Lindblad(...), but was {type(generator).__name__}")
+def relax(generator: AbstractLindblad, initial, count: int, tolerance: float) -> Relaxation:
+    """See `Lindblad.relax`."""
     if not (isinstance(count, int) and count >= 1):
         raise ValueError(f"count must be a positive integer, but was {count!r}")
     if not 0 < float(tolerance) < 1:

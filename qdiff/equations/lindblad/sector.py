@@ -18,7 +18,7 @@ from ...linalg.gather import sum_into, take
 from ...operators.pattern import Pattern, closed_classes, components, join, levels
 from ...operators.structure import PROBES, generic, sums_of, vanishes
 from .coordinates import Coordinates
-from .equation import Lindblad, allowed_rates
+from .terms import AbstractLindblad, allowed_rates
 
 # Conserved coherences are looked for up to this dimension; an inverse of dimension 256 takes milliseconds.
 MOST = 16
@@ -87,7 +87,7 @@ class Sector(Coordinates):
 
     # ---- run time ---------------------------------------------------------------------------------------
 
-    def terms(self, generator: Lindblad):
+    def terms(self, generator: AbstractLindblad):
         """The real numbers from which every generator entry is summed, and the rates behind them."""
         plan, kplan = self._plan, self._kplan
         jumps = [j for label in self.labels for j in generator.jumps[label]]
@@ -103,13 +103,13 @@ class Sector(Coordinates):
         imag = [jnp.imag(p) if jnp.iscomplexobj(p) else jnp.zeros(0) for p in parts]
         return jnp.concatenate(real + imag)
 
-    def values(self, generator: Lindblad):
+    def values(self, generator: AbstractLindblad):
         """The generator's entries (nnz,) [rate]."""
         plan = self._plan
         terms = plan["weight"] * take(self.terms(generator), plan["term"])
         return sum_into(terms, plan["out"], self.target.size)
 
-    def act_by_label(self, generator: Lindblad, x):
+    def act_by_label(self, generator: AbstractLindblad, x):
         """L_b x for every bath b, shape (n_labels, size) [rate]."""
         terms = self.terms(generator)
         moved = [self.act_of(terms, x, label) for label in self.labels]
@@ -123,7 +123,7 @@ class Sector(Coordinates):
         change = plan["weight"][on] * take(terms, plan["term"][on]) * take(x, self.source[out])
         return sum_into(change, self.target[out], self.size)
 
-    def gains(self, generator: Lindblad, bath: str):
+    def gains(self, generator: AbstractLindblad, bath: str):
         """What the jumps of one bath add to x: the static places `target`, `source` and `jump` (the number of the jump,
         members of families counted one by one), and the values (terms,) [rate], one for each place.
 
@@ -143,7 +143,7 @@ def _conj(x):
 # ---- trace time -----------------------------------------------------------------------------------------
 
 
-def reach(generator: Lindblad, start: Pattern | None = None, *, counted: str | None = None) -> Sector:
+def reach(generator: AbstractLindblad, start: Pattern | None = None, *, counted: str | None = None) -> Sector:
     """The sector that the populations (or the elements of `start`, in the generator's frame) reach.
 
     The jumps of a `counted` bath are told apart: what two of them add to one element may cancel in the generator,

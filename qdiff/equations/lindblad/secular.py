@@ -15,8 +15,10 @@ from ...operators.pattern import diagonal
 from ...operators.structure import PROBES, align, is_constant, recording, replaying
 from .conical import defined, told_apart
 from .eigenbasis import SAME, eigenbasis, turned
-from .equation import Jump, Lindblad, as_jumps, baths, hermitian, member
+from .equation import Lindblad
+from .jumps import Jump, as_jumps, member
 from .kossakowski import independent
+from .terms import baths, hermitian
 
 
 def secular(

@@ -15,12 +15,12 @@ from ...operators.operator import Operator
 from ...results import Failure, NotUnique, check, require_float64
 from .conserved import hidden
 from .eigenbasis import eigenvalues
-from .equation import Lindblad, refusals
 from .null_vector import RESIDUAL, UNIQUE, null_vector
 from .sector import Sector, reach
 from .selected import averaged, energies_apart, selected, unchanged
 from .solver import AbstractSolver, choose, matrix
 from .states import density_matrix
+from .terms import AbstractLindblad, refusals
 
 
 class State(eqx.Module):
@@ -35,7 +35,7 @@ class State(eqx.Module):
         generator, sector: what was solved, and the sector it was solved in.
     """
 
-    generator: Lindblad
+    generator: AbstractLindblad
     x: jax.Array
     rcond: jax.Array
     residual: jax.Array
@@ -99,47 +99,20 @@ class State(eqx.Module):
         return out
 
 
-def steady_state(generator: Lindblad, solver: AbstractSolver | None = None, *, initial: Any = None) -> State:
-    """The stationary state of a generator: L[rho] = 0 with Tr rho = 1.
+def a_state(given: Any) -> State:
+    """What was given as a state that knows its generator."""
+    if not isinstance(given, State):
+        raise TypeError(
+            f"state must come from `steady_state`, `evolve` or `generator.state(...)`, so that its generator is known, "
+            f"but was {type(given).__name__}"
+        )
+    return given
 
-    Solved in the real coordinates of the sector that the populations reach (or, with `initial`, that the
-    initial state reaches).
 
-    Args:
-        generator: such as `Lindblad(...)` or `secular(...)`.
-
-    Args, rarely needed:
-        solver: `Dense()` or `BlockTridiagonal()`; by default chosen from the size and the width of the sector.
-        initial: a state, in the forms that `evolve` takes. Needed only if there are several stationary states, as in a
-            closed system; then the one it relaxes to is returned, or if it never comes to rest, its average over all times.
-
-    Returns:
-        `State`.
-
-    Raises:
-        NotUnique: the structure shows several stationary states and no `initial` was given.
-        TypeError, ValueError: `initial` is no density matrix.
-        SolveError: at run time, if the numbers show more stationary states than the structure, or the solve failed. Inside
-            a function compiled by `jax.jit` this is Equinox's runtime error with the same message.
-
-    Differentiable in every value of the generator, forward and reverse, to any order, by the implicit function
-    theorem at the cost of one more solve with the same factors.
-
-    Accuracy: about 1e-16/rcond at worst. For the rotor device at 81 levels (rcond 1e-5) states agree with 40-digit
-    arithmetic to 1e-13 and heat currents to 1e-11.
-
-    Example:
-        >>> import qdiff as qd
-        >>> mode = qd.Space(mode=qd.Boson(30)).mode
-        >>> bath = qd.BosonicBath(1.0, 0.1)
-        >>> state = qd.steady_state(qd.Lindblad(mode.n, {"bath": qd.thermal_jumps(mode.a, 1.0, bath)}))
-        >>> round(float(state.expect(mode.n)), 6)
-        0.581977
-    """
+def steady_state(generator: AbstractLindblad, solver: AbstractSolver | None = None, *, initial: Any = None) -> State:
+    """See `Lindblad.steady_state`."""
     if solver is not None and not isinstance(solver, AbstractSolver):
         raise TypeError(f"solver must be one such as Dense(), but was {solver!r}")
-    if not isinstance(generator, Lindblad):
-        raise TypeError(f"generator must be one such as Lindblad(...), but was {type(generator).__name__}")
     require_float64()
     if initial is None:
         sector = reach(generator)
@@ -195,7 +168,7 @@ def _checked(generator, x, rcond, residual, several: Failure):
     return check(x, *found, causes=partial(refusals, generator))
 
 
-def _closed(generator: Lindblad) -> str:
+def _closed(generator: AbstractLindblad) -> str:
     return (
         f"a closed system has no stationary state of its own: nothing decays, and there are {energies_apart(generator.H)} independent "
         "stationary operators. Give `initial`, a density matrix, for its average over all times, or a bath"
@@ -209,7 +182,7 @@ def _coherent(more: int) -> str:
     )
 
 
-def _several(generator: Lindblad, sector: Sector) -> str:
+def _several(generator: AbstractLindblad, sector: Sector) -> str:
     def name(index):
         return generator.space.label(int(index)) if generator.space is not None else str(index)
 

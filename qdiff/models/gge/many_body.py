@@ -14,8 +14,9 @@ import numpy as np
 from jax import Array
 
 from ...equations.channels import periodic_chain
-from ...equations.lindblad.equation import Jump, Lindblad
-from ...equations.lindblad.steady import steady_state
+from ...equations.lindblad.equation import Lindblad
+from ...equations.lindblad.jumps import Jump
+from ...generator import steady_state
 from ...operators.fermions import Fermions
 from ...operators.operator import Operator
 from ...operators.pattern import Pattern

@@ -14,11 +14,12 @@ import numpy as np
 
 from ...baths.reservoir import BosonicBath
 from ...baths.spectrum import Flat, Ohmic
-from ...equations.lindblad.equation import Lindblad, thermal_jumps
+from ...equations.lindblad.equation import Lindblad
 from ...equations.lindblad.evolution import Evolution
-from ...equations.lindblad.evolve import evolve
+from ...equations.lindblad.jumps import thermal_jumps
 from ...equations.lindblad.secular import secular
-from ...equations.lindblad.steady import State, steady_state
+from ...equations.lindblad.steady import State
+from ...generator import evolve, steady_state
 from ...operators.operator import Operator
 from ...operators.pattern import diagonal
 from ...operators.space import Rotor, Space, Spin
@@ -149,7 +150,7 @@ class RotorEngine(_RotorDevice):
     def ledger(self) -> Ledger:
         """Heat (through H0) and work (through HI) of every bath, Eqs. (18) to (26) [energy^2]."""
         state = self.steady()
-        return ledger(state.generator, state, self.uncoupled())
+        return ledger(state, self.uncoupled())
 
     @merit(symbol=r"\dot Q_1", unit="energy^2", source="Eq. (19)")
     def heat_current_cold(self):
@@ -219,13 +220,13 @@ class RotorEngine(_RotorDevice):
             "hot": (self.beta2, self.B2 * s.hot.z),
             "load": (-1.0, self.load_fixed_point()),
         }
-        return entropy_production(state.generator, state, fixed)
+        return entropy_production(state, fixed)
 
     @shared
     def _counts_hot(self):
         """The first two cumulants of the heat from the hot bath, 2 B2 a quantum."""
         state = self.steady()
-        return cumulants(state.generator, state, "hot", order=2)
+        return cumulants(state, "hot", order=2)
 
     @merit(symbol="S_2", unit="energy^3", source="full counting statistics of 2 B2 per quantum")
     def current_noise_hot(self):
@@ -270,7 +271,7 @@ class RotorEngine(_RotorDevice):
         def at(state):
             def change(observable):
                 """How fast the Hamiltonian, and the baths together, change an observable."""
-                baths = sum(currents(state.generator, state, observable).values(), jnp.zeros(()))
+                baths = sum(currents(state, observable).values(), jnp.zeros(()))
                 return state.expect(1j * (H @ observable - observable @ H)), baths
 
             intrinsic, back_action = (rate / (2 * self.inertia) for rate in change(L2))
@@ -354,19 +355,19 @@ class RotorRectifier(_RotorDevice):
         state = self.steady(beta_cold, beta_hot)
         generator, s = state.generator, self.space
         H = self.uncoupled() + self.interaction()
-        flows = currents(generator, state, H)
-        load_heat = current(generator, state, self.uncoupled(), "load")
+        flows = currents(state, H)
+        load_heat = current(state, self.uncoupled(), "load")
         fixed = {"cold": (beta_cold, H), "hot": (beta_hot, H), "load": (-1.0, self.load_fixed_point())}
         return Run(
             heat_cold=flows["cold"],
             heat_hot=flows["hot"],
             heat_load=load_heat,
-            work_load=current(generator, state, self.interaction(), "load"),
+            work_load=current(state, self.interaction(), "load"),
             imbalance=sum(flows.values(), jnp.zeros(())),
             angular_momentum=state.expect(s.wheel.L),
             kinetic_energy=state.expect(s.wheel.L2) / (2 * self.inertia),
             interaction_energy=state.expect(self.interaction()),
-            entropy_production=entropy_production(generator, state, fixed),
+            entropy_production=entropy_production(state, fixed),
             qubit_populations=state.populations("cold", "hot"),
             rotor_populations=state.populations("wheel"),
         )

@@ -22,9 +22,10 @@ from ...equations.cycles.limit_cycle import LimitCycle
 from ...equations.cycles.run import Run
 from ...equations.cycles.strokes import Free, Measurement
 from ...equations.cycles.trajectories import Trajectories, replay, trajectories
-from ...equations.lindblad.equation import Lindblad, lead_jumps
+from ...equations.lindblad.equation import Lindblad
+from ...equations.lindblad.jumps import lead_jumps
 from ...equations.lindblad.sector import reach
-from ...equations.lindblad.steady import steady_state
+from ...generator import steady_state
 from ...operators.fermions import Fermions
 from ...operators.operator import Operator
 from ...operators.pattern import Pattern
@@ -358,8 +359,8 @@ class SpintronicEngine(Model):
         """Currents in the stationary state without any measurement, per time; `Flows`."""
         generator = self.generator()
         state = steady_state(generator)
-        heat = currents(generator, state, generator.H)
-        left, right = currents(generator, state, SPACE.left.n_up)["left"], currents(generator, state, SPACE.right.n)["right"]
+        heat = currents(state, generator.H)
+        left, right = currents(state, SPACE.left.n_up)["left"], currents(state, SPACE.right.n)["right"]
         return Flows(left, right, heat["left"], heat["right"], heat["bosons"])
 
     @compile_method

@@ -16,8 +16,8 @@ from jax.core import Tracer
 
 from ...baths.reservoir import BosonicBath
 from ...baths.spectrum import Ohmic
-from ...equations.lindblad.equation import Lindblad, thermal_jumps
-from ...equations.lindblad.evolve import evolve
+from ...equations.lindblad.equation import Lindblad
+from ...equations.lindblad.jumps import thermal_jumps
 from ...equations.lindblad.secular import secular
 from ...equations.rates import open_chain
 from ...equations.rates.bipartite import Dense, Exchange, StandingWaves
@@ -26,6 +26,7 @@ from ...equations.rates.equation import Rates
 from ...equations.rates.evolve import checked_populations, propagate
 from ...equations.rates.gap import slowest_decay
 from ...equations.rates.separable import separable_rates
+from ...generator import evolve
 from ...operators.checks import checked_times
 from ...operators.operator import Operator
 from ...operators.pattern import diagonal

@@ -20,7 +20,7 @@ def bath(which):
 
 
 def heat(generator, name="hot"):
-    return qd.heat_current(generator, qd.steady_state(generator), name)
+    return qd.heat_current(qd.steady_state(generator), name)
 
 
 def reference(H, cold, hot):
@@ -109,7 +109,7 @@ def test_a_conical_point_is_no_number():
         with qd.failures("nan"):
             generator = qd.structured(exchange_pair)(*x)
             state = qd.steady_state(generator)
-            return qd.heat_current(generator, state, "hot"), state.diagnostics()["splitting"]
+            return qd.heat_current(state, "hot"), state.diagnostics()["splitting"]
 
     both = jax.jit(jax.value_and_grad(f, has_aux=True))
     (value, splitting), slope = both(jnp.array([0.8, 0.8, 0.0]))
@@ -154,7 +154,7 @@ def test_generic_blocks_against_brute_force(n, real, negative):
         parts[k] = davies(H, op, down) if hermitian else davies(H, op, down, up, negative)
     rho = null_state(unitary(H) + sum(parts.values()))
     close(state.dense(), rho, 1e-11, 1.0)
-    got = qd.currents(generator, state, generator.hamiltonian)
+    got = qd.currents(state, generator.hamiltonian)
     close([got["cold"], got["hot"]], [flow(parts[k], rho, H) for k in ("cold", "hot")], 1e-10)
 
 
@@ -323,7 +323,7 @@ def test_local_jumps_beside_a_global_bath():
     rho = null_state(unitary(Hd) + hot + leak)
     state = qd.steady_state(generator)
     close(state.dense(), rho, 1e-11, 1.0)
-    got = qd.currents(generator, state, generator.hamiltonian)
+    got = qd.currents(state, generator.hamiltonian)
     close([got["hot"], got["leak"]], [flow(hot, rho, Hd), flow(leak, rho, Hd)], 1e-10)
 
 
@@ -357,9 +357,9 @@ def test_entries_that_vanish_at_the_generic_parameters_only(decorated):
         state = qd.steady_state(generator)
         return (
             state.dense(),
-            qd.heat_current(generator, state, "hot"),
+            qd.heat_current(state, "hot"),
             state.expect(PAIR.a.x),
-            qd.currents(generator, state, PAIR.b.x)["leak"],
+            qd.currents(state, PAIR.b.x)["leak"],
         )
 
     from helpers import dissipator

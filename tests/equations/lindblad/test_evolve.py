@@ -197,11 +197,11 @@ def test_snapshots_are_states():
     """A snapshot has currents, a ledger and expectation values; energy changes by what the baths bring."""
     s, generator = local_device(8)
     run = qd.evolve(generator, {"left": "up", "right": "up", "mode": 0}, np.array([0.3, 0.3 + 1e-4, 0.3 - 1e-4 + 2e-4]))
-    book = qd.ledger(generator, run[0])
+    book = qd.ledger(run[0])
     energy = run.expect(generator.hamiltonian)
     assert float(book.imbalance) == pytest.approx(float(energy[1] - energy[0]) / 1e-4, rel=1e-3)
-    flows = run.map(lambda state: qd.heat_current(generator, state, "mode"))
-    close(flows[0], qd.heat_current(generator, run[0], "mode"), 1e-14)
+    flows = run.map(lambda state: qd.heat_current(state, "mode"))
+    close(flows[0], qd.heat_current(run[0], "mode"), 1e-14)
     assert flows.shape == (3,)
     close(run[1].dense(), run.dense()[1], 1e-14)
     close(run.dense("left")[1], run[1].reduced("left").dense(), 1e-14)
@@ -306,9 +306,9 @@ def test_driven_qubit_against_qutip(solver):
     close(run.expectations[0], want[0], tolerance)
     close(run.expectations[1], want[1], tolerance, 1.0)
     assert run.solver == ("Explicit" if solver is None else "Stiff")
-    heat = run.map(lambda s: qd.heat_current(s.generator, s, "bath"))
+    heat = run.map(lambda s: qd.heat_current(s, "bath"))
     now = drive(q, 1.3, 0.2)(TIMES[3])
-    assert float(heat[3]) == pytest.approx(float(qd.heat_current(now, run[3], "bath")), rel=1e-12)
+    assert float(heat[3]) == pytest.approx(float(qd.heat_current(now.state(run[3].rho), "bath")), rel=1e-12)
 
 
 def test_structured_generators_in_time():

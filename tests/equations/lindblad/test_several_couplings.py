@@ -55,7 +55,7 @@ def test_the_reference_of_one_coupling_is_that_of_the_helpers():
 def told(generator):
     """State, and the heat from the bath in question and from a leak beside it."""
     state = qd.steady_state(generator)
-    heat = qd.currents(generator, state, generator.hamiltonian)
+    heat = qd.currents(state, generator.hamiltonian)
     return state.dense(), jnp.stack([heat["bath"], heat["leak"]])
 
 
@@ -119,7 +119,7 @@ def pair(c, strength):
 
 def heat(x):
     m = pair(*x)
-    return qd.heat_current(m, qd.steady_state(m), "bath")
+    return qd.heat_current(qd.steady_state(m), "bath")
 
 
 HEAT = jax.jit(heat)

@@ -8,7 +8,7 @@ import pytest
 from helpers import close
 
 import qdiff as qd
-from qdiff.equations.lindblad.equation import refusals
+from qdiff.equations.lindblad.terms import refusals
 from qdiff.equations.lindblad.sector import reach
 
 Q = qd.Space(q=qd.Spin()).q
@@ -146,7 +146,7 @@ def test_a_cold_bath_at_zero_temperature_between_others():
 
     def heat(beta, B, strength):
         m = build(beta, B, strength)
-        return qd.heat_current(m, qd.steady_state(m), "cold")
+        return qd.heat_current(qd.steady_state(m), "cold")
 
     both = jax.jit(jax.value_and_grad(heat, argnums=(0, 1, 2)))
     value, slopes = both(np.inf, 0.7, 0.3)
