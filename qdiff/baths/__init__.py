@@ -4,3 +4,7 @@ This room imports from `operators` and the rooms before it, and knows no equatio
 To add a bath, write a class with its rates of emission and absorption beside those in `reservoir` or `lead`; to add a spectral
 density, write a `Spectrum`.
 """
+
+from ..front_door import attach
+
+__getattr__, __dir__, __all__ = attach(__name__, __file__)

@@ -5,8 +5,7 @@ A model imports from the rooms before this one, from `base` and its kind, and fr
 To add a device, make a folder with `device.py`, and name its class in `NAMES`; what only this paper needs stands beside it.
 """
 
-import importlib
-from typing import Any
+from ..front_door import attach
 
 # Command-line name -> "module:Class", in the order in which they are listed.
 NAMES = {
@@ -21,18 +20,4 @@ NAMES = {
     "active-particle": "active.device:ActiveParticle",
 }
 
-_WHERE = {home.split(":")[1]: home.split(":")[0] for home in NAMES.values()}
-
-__all__ = ["NAMES", *_WHERE]  # pyright: ignore[reportUnsupportedDunderAll]
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _WHERE:
-        raise AttributeError(f"module 'qdiff.models' has no attribute {name!r}")
-    value = getattr(importlib.import_module("." + _WHERE[name], __name__), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__():
-    return __all__
+__getattr__, __dir__, __all__ = attach(__name__, __file__)

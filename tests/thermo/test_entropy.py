@@ -6,7 +6,7 @@ import pytest
 from helpers import close
 
 import qdiff as qd
-from qdiff.thermo.entropy import dephasing_entropy, pair_entropy
+from qdiff.thermo.entropies import dephasing_entropy, pair_entropy
 
 
 def block_entropy(p, q, squared):

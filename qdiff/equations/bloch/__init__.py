@@ -4,3 +4,7 @@
 momenta on all devices. This folder imports the generator of `equations.lindblad`, of which a block is made.
 To add a quantity, write a mean over momenta beside `mean_velocity` in `steady`.
 """
+
+from ...front_door import attach
+
+__getattr__, __dir__, __all__ = attach(__name__, __file__)

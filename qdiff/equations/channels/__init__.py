@@ -4,3 +4,7 @@
 This folder imports the integrators of `equations.lindblad`, by which a user says how to step.
 To add a channel, write a function of the occupations as `equation` describes it.
 """
+
+from ...front_door import attach
+
+__getattr__, __dir__, __all__ = attach(__name__, __file__)

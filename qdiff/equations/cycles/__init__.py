@@ -5,3 +5,7 @@
 This folder imports `equations.lindblad`, the free motion between strokes. To add a kind of stroke, write its class in `strokes` and its
 map in `stroke_maps`.
 """
+
+from ...front_door import attach
+
+__getattr__, __dir__, __all__ = attach(__name__, __file__)

@@ -5,3 +5,7 @@
 This folder imports no other equation. To add a way of solving, write a subclass of `AbstractSolver` in `solver`, or of `AbstractIntegrator`
 in `integrators`, and a line in the lists of solvers of `tests/equations/lindblad`.
 """
+
+from ...front_door import attach
+
+__getattr__, __dir__, __all__ = attach(__name__, __file__)

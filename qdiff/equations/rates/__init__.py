@@ -4,3 +4,7 @@
 `equations.lindblad`. `bipartite` and `separable` are for rates that factorise; `open_chain` has the modes of a chain with ends.
 To add another structure of rates, write its generator as `bipartite` has it, and its stationary state beside it.
 """
+
+from ...front_door import attach
+
+__getattr__, __dir__, __all__ = attach(__name__, __file__)

@@ -26,10 +26,10 @@ from ...operators.space import Rotor, Space, Spin
 from ...operators.structure import structured
 from ...thermo import engine, rectification
 from ...thermo.counting import cumulants, fano_factor, uncertainty_ratio
-from ...thermo.entropy import entropy_production
-from ...thermo.ergotropy import ergotropy
+from ...thermo.entropies import entropy_production
+from ...thermo.passive_states import ergotropy
 from ...thermo.flows import Ledger, current, currents, ledger
-from ...thermo.gibbs import gibbs
+from ...thermo.gibbs_state import gibbs
 from ..base import Model, compile_method, merit, parameter, setting, shared
 
 

@@ -32,7 +32,7 @@ from ...operators.pattern import Pattern
 from ...operators.space import Space
 from ...operators.structure import structured
 from ...results import Failure, check
-from ...thermo.entropy import dephasing_entropy, pair_entropy
+from ...thermo.entropies import dephasing_entropy, pair_entropy
 from ...thermo.flows import currents
 from ..base import Model, compile_method, merit, parameter, setting, shared
 

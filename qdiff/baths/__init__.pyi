@@ -1,0 +1,10 @@
+from .lead import AbstractLead as AbstractLead
+from .lead import FermionicLead as FermionicLead
+from .lead import GivenLead as GivenLead
+from .occupation import bose as bose
+from .occupation import fermi as fermi
+from .reservoir import AbstractBath as AbstractBath
+from .reservoir import BosonicBath as BosonicBath
+from .spectrum import Custom as Custom
+from .spectrum import Flat as Flat
+from .spectrum import Ohmic as Ohmic

@@ -1,0 +1,1 @@
+from .equation import BlochModel as BlochModel

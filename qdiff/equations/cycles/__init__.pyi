@@ -1,0 +1,9 @@
+from .cycle import Cycle as Cycle
+from .run import Run as Run
+from .strokes import Free as Free
+from .strokes import Measurement as Measurement
+from .strokes import SwapBaths as SwapBaths
+from .strokes import Unitary as Unitary
+from .trajectory import Trajectories as Trajectories
+from .trajectory import replay as replay
+from .trajectory import trajectories as trajectories

@@ -1,0 +1,45 @@
+"""Public names that are loaded when they are first used (PEP 562), as the stub of their package lists them.
+
+The stub is what type checkers and editors read, so that what they know and what there is are one list.
+"""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import sys
+from collections.abc import Callable
+from typing import Any
+
+
+def names_of(stub: str) -> dict[str, str]:
+    """The names that a stub passes on, and the modules that they come from: ".baths.lead"; or "", what the package itself defines."""
+    body = ast.parse(stub).body
+    own = {str(node.target.id): "" for node in body if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name)}
+    imports = [node for node in body if isinstance(node, ast.ImportFrom)]
+    return own | {alias.name: "." * node.level + (node.module or "") for node in imports for alias in node.names}
+
+
+def attach(package: str, file: str) -> tuple[Callable[[str], Any], Callable[[], list[str]], list[str]]:
+    """`__getattr__`, `__dir__` and `__all__` of a package, from the stub beside its `__init__.py`.
+
+    Args:
+        package: its `__name__`.
+        file: its `__file__`.
+    """
+    with open(file + "i", encoding="utf-8") as stub:
+        where = names_of(stub.read())
+    public = sorted(name for name in where if not name.startswith("_"))
+
+    def load(name: str) -> Any:
+        if not where.get(name):
+            raise AttributeError(f"module {package!r} has no attribute {name!r}")
+        home = importlib.import_module(where[name], package)
+        try:
+            value = getattr(home, name)
+        except AttributeError:
+            value = importlib.import_module(f"{home.__name__}.{name}")
+        setattr(sys.modules[package], name, value)
+        return value
+
+    return load, lambda: public, public

@@ -1,0 +1,13 @@
+from .counting import cumulants as cumulants
+from .counting import fano_factor as fano_factor
+from .counting import uncertainty_ratio as uncertainty_ratio
+from .entropies import entropy as entropy
+from .entropies import entropy_production as entropy_production
+from .entropies import free_energy as free_energy
+from .flows import Ledger as Ledger
+from .flows import current as current
+from .flows import currents as currents
+from .flows import heat_current as heat_current
+from .flows import ledger as ledger
+from .gibbs_state import gibbs as gibbs
+from .passive_states import ergotropy as ergotropy
