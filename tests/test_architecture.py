@@ -33,7 +33,6 @@ ACROSS = {
 
 # Types that annotations name in a room further down: nothing is imported when the code runs.
 TYPES_UPWARD = {
-    ("linalg.cyclic_elimination", "equations.momentum.scattering"),
     ("linalg.expm_multiply", "equations.lindblad.sector"),
 }
 

@@ -5,23 +5,20 @@ are eliminated from the last to the second; each leaves jumps between the arc be
 the ring. With G the inverse of what is eliminated, everything else is products of matrices: O(N reach^2) in all.
 
 For rates, G is the matrix of mean residence times. It is found without any subtraction (Grassmann, Taksar, Heyman), from
-the rates and the sums of what leaves the arc, and so is everything that follows from it.
+the rates and the sums of what leaves the arc, and so is everything that follows from it. Rates are as in `linalg.ring`.
 """
 
 from __future__ import annotations
 
 import functools
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
 from jax.scipy.linalg import solve_triangular
 
-from . import gth
-
-if TYPE_CHECKING:
-    from ..equations.momentum.scattering import Scattering
+from . import gth, ring
 
 _PANEL = 32  # states that are eliminated at once
 
@@ -54,22 +51,22 @@ class Plan:
         x = jnp.moveaxis(blocks.reshape(self.count, self.bands, self.width), 1, 0)
         return x.reshape(self.bands, -1)[:, self.at]
 
-    def blocks(self, scattering: Scattering):
+    def blocks(self, rate):
         """The rates within each arc, from it to the next and from it to the one before: (count, b, b) each, rows `to`."""
         b = self.bands * self.width
         if self.count == 1:
-            R = scattering.matrix()
+            R = ring.matrix(rate)
             R = R - jnp.diag(jnp.diag(R))
             return (R[None],)
-        return tuple(self._between(scattering, step).reshape(self.count, b, b) for step in (0, 1, -1))
+        return tuple(self._between(rate, step).reshape(self.count, b, b) for step in (0, 1, -1))
 
-    def _between(self, scattering, step):
+    def _between(self, rate, step):
         source, target = self.index, np.roll(self.index, -step, axis=0)
         n, r = self.size, self.reach
         transfer = (target[:, :, None] - source[:, None, :] + n // 2) % n - n // 2
         there = (target < n)[:, :, None] & (source < n)[:, None, :] & (np.abs(transfer) <= r)
         k = np.broadcast_to(np.minimum(source, n - 1)[:, None, :], transfer.shape)
-        found = jnp.moveaxis(scattering.rate, (1, 2), (2, 3))[np.where(there, transfer + r, 0), k]  # (count, to, from, band to, band from)
+        found = jnp.moveaxis(rate, (1, 2), (2, 3))[np.where(there, transfer + r, 0), k]  # (count, to, from, band to, band from)
         found = jnp.where(there[..., None, None], found, 0.0)
         if step == 0:
             own = (transfer == 0)[..., None, None] & np.eye(self.bands, dtype=bool)
@@ -80,6 +77,11 @@ class Plan:
 @functools.lru_cache(maxsize=64)
 def plan(size: int, reach: int, bands: int) -> Plan:
     return Plan(size, reach, bands)
+
+
+def plan_of(rate) -> Plan:
+    """How the ring of these rates is cut."""
+    return plan(rate.shape[3], rate.shape[0] // 2, rate.shape[1])
 
 
 class Factors(NamedTuple):
@@ -222,9 +224,9 @@ def _small_residence(R, leaving):
     return solve_triangular(below[1:, 1:], inverse, lower=True)
 
 
-def residence_factors(scattering: Scattering) -> Factors:
+def residence_factors(rate) -> Factors:
     """The factors of -W, without subtraction; the first momentum of the first band is what is not eliminated."""
-    cut = plan(scattering.size, scattering.reach, scattering.bands)
+    cut = plan_of(rate)
     padding = jnp.asarray(cut.padding)
 
     def off(R):
@@ -239,14 +241,14 @@ def residence_factors(scattering: Scattering) -> Factors:
         G = residence(R[1:, 1:], R[0, 1:] + padding[j][1:])
         return jnp.pad(G, ((1, 0), (1, 0))), R[:, 0]
 
-    return factor(*cut.blocks(scattering), invert=invert, root=root)
+    return factor(*cut.blocks(rate), invert=invert, root=root)
 
 
-def resolvent_factors(scattering: Scattering, t, theta) -> Factors:
+def resolvent_factors(rate, t, theta) -> Factors:
     """The factors of theta - t W, by LU with pivots inside the arcs; theta complex, not an eigenvalue of t W."""
-    cut = plan(scattering.size, scattering.reach, scattering.bands)
-    own, *joined = (t * block.astype(complex) for block in cut.blocks(scattering))
-    out = cut.pack(t * scattering.leaving())
+    cut = plan_of(rate)
+    own, *joined = (t * block.astype(complex) for block in cut.blocks(rate))
+    out = cut.pack(t * ring.leaving(rate))
     b = own.shape[1]
     own = own - (out + theta)[:, :, None] * jnp.eye(b)
 

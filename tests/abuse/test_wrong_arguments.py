@@ -100,8 +100,8 @@ CALLS = {
     "cumulants": (qd.cumulants, {"generator": GENERATOR, "state": STATE, "bath": "h", "of": "energy", "order": 2}),
     "relax": (qd.relax, {"generator": GENERATOR, "initial": None, "count": 4, "tolerance": 1e-3}),
     "pauli": (qd.pauli, {"generator": qd.Lindblad(a.z + b.z, baths())}),
-    "propagate": (qd.propagate, {"rates": RATES, "initial": [0.25] * 4, "times": [0.0, 1.0]}),
-    "stationary_populations": (qd.stationary_populations, {"rates": RATES, "solver": "elimination"}),
+    "Rates.evolve": (RATES.evolve, {"initial": [0.25] * 4, "times": [0.0, 1.0]}),
+    "Rates.steady_state": (RATES.steady_state, {"solver": "elimination"}),
     "slowest_decay": (qd.slowest_decay, {"generator": RATES}),
     "failures": (lambda mode: qd.failures(mode).__enter__(), {"mode": "raise"}),
     "Measurement": (qd.Measurement, {"observable": a.z, "strength": 1.0}),
@@ -118,7 +118,7 @@ CALLS = {
     ),
     "rerun": (qd.rerun, {"path": "nothing.nc"}),
     "LambdaSystem": (lambda **given: qd.models.LambdaSystem(**given).imbalance(), {"omega1": 1.0, "distance": 1.0}),
-    "stationary_density": (lambda nodes: qd.stationary_density(qd.models.ActiveParticle().drift_diffusion(), nodes), {"nodes": 512}),
+    "DriftDiffusion.steady_state": (lambda nodes: qd.models.ActiveParticle().drift_diffusion().steady_state(nodes), {"nodes": 512}),
     "bose": (qd.bose, {"x": 1.0}),
     "fermi": (qd.fermi, {"x": 1.0}),
     "lead_jumps": (qd.lead_jumps, {"annihilator": DOT.up, "energy": 1.0, "lead": LEAD, "spin": 0}),
@@ -139,16 +139,10 @@ CALLS = {
     "evolve_occupations": (qd.evolve_occupations, {"channels": CHANNELS, "initial": [0.5] * 5, "times": [0.0, 1.0], "solver": None}),
     "DriftDiffusion": (qd.DriftDiffusion, {"slope": RING.slope, "resistance": RING.resistance, "kinks": ()}),
     "finite_volumes": (qd.finite_volumes, {"equation": RING, "cells": 8}),
-    "stationary_cells": (qd.stationary_cells, {"volumes": CELLS}),
-    "evolve_cells": (qd.evolve_cells, {"volumes": CELLS, "initial": [0.125] * 8, "times": [0.0, 1.0]}),
+    "FiniteVolumes.evolve": (CELLS.evolve, {"initial": [0.125] * 8, "times": [0.0, 1.0]}),
     "Scattering": (qd.Scattering, {"rate": np.ones((3, 1, 1, 8))}),
-    "stationary_scattering": (qd.stationary_scattering, {"scattering": HOPS}),
-    "driven_scattering": (qd.driven_scattering, {"scattering": HOPS, "source": np.ones((1, 8)) - np.eye(8)[:1] * 8}),
-    "evolve_scattering": (
-        qd.evolve_scattering,
-        {"scattering": HOPS, "initial": np.ones((1, 8)) / 8, "times": [0.0, 1.0], "method": None},
-    ),
-    "slowest_scattering": (qd.slowest_scattering, {"scattering": HOPS}),
+    "Scattering.driven": (HOPS.driven, {"source": np.ones((1, 8)) - np.eye(8)[:1] * 8}),
+    "Scattering.evolve": (HOPS.evolve, {"initial": np.ones((1, 8)) / 8, "times": [0.0, 1.0], "method": None}),
     "BlochModel": (qd.BlochModel, {"function": BLOCH.function}),
     "bloch_steady_states": (qd.bloch_steady_states, {"model": BLOCH, "k": [0.0, 1.0]}),
     "bloch_velocity": (qd.bloch_velocity, {"model": BLOCH, "k": [0.0, 1.0]}),
@@ -179,7 +173,7 @@ CALLS = {
     "a state": (lambda level: SPACE.state(a=level, b="up"), {"level": "up"}),
 }
 # The tests have their types checked before they are called.
-TYPED = {("propagate", "rates"), ("bose", "x"), ("fermi", "x")}
+TYPED = {("bose", "x"), ("fermi", "x")}
 # Arithmetic, in which what failed before stays NaN.
 ARITHMETIC = {"fano_factor", "uncertainty_ratio"}
 CASES = [

@@ -42,7 +42,7 @@ def secular(bath):
 
 
 def rates(bath):
-    return qd.stationary_populations(qd.Rates([0.0, 2.0], {"bath": qd.thermal_transitions(0, 1, 2.0, bath)}))[1]
+    return qd.Rates([0.0, 2.0], {"bath": qd.thermal_transitions(0, 1, 2.0, bath)}).steady_state()[1]
 
 
 def excited(beta, r):

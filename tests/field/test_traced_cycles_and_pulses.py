@@ -77,7 +77,7 @@ LADDER = qd.Rates([0.0, 1.0], {"bath": [(0, 1, 0.3), (1, 0, 0.7)]})
 
 def ladder(p=1.0, t=1.0, whole=1.0):
     """Two levels that were in the upper one with probability p: 0.3 + (p - 0.3) e^{-t} after a time."""
-    return qd.propagate(LADDER, jnp.stack([whole - p, p]), jnp.reshape(t, 1))[0, 1]
+    return LADDER.evolve(jnp.stack([whole - p, p]), jnp.reshape(t, 1))[0, 1]
 
 
 def ascending(kind, *values):

@@ -52,8 +52,8 @@ def rates(_, x):
 
 def classical_merit(x):
     equation = rates(None, x)
-    p = qd.stationary_populations(equation)
-    return equation.heat_currents(p)["left"] - jnp.sum(p * jnp.log(p)) + qd.propagate(equation, jnp.array([1.0, 0, 0, 0]), [0.7])[0, 2]
+    p = equation.steady_state()
+    return equation.heat_currents(p)["left"] - jnp.sum(p * jnp.log(p)) + equation.evolve(jnp.array([1.0, 0, 0, 0]), [0.7])[0, 2]
 
 
 CASES = {

@@ -170,11 +170,11 @@ def drift_diffusion_program(cells):
     @jax.jit
     def program(model):
         free = model.momentum_distribution("drift-diffusion", current=False)
-        density = qd.stationary_density(model.drift_diffusion())
+        density = model.drift_diffusion().steady_state()
         fitted = []
         for n in cells:
             volumes = qd.finite_volumes(model.drift_diffusion(), n)
-            fitted.append(qd.stationary_cells(volumes) @ model.bloch_functions(volumes.momenta)["vbar"])
+            fitted.append(volumes.steady_state() @ model.bloch_functions(volumes.momenta)["vbar"])
         zero_flux = free.weight @ model.bloch_functions(free.k)["vbar"]
         return model.velocity_drift_diffusion(), zero_flux, density.loop, density.current, fitted
 

@@ -338,5 +338,5 @@ def test_without_spontaneous_emission_there_is_no_thermophoresis():
     from qdiff.equations.rates.open_chain import shares
 
     equal = qd.Rates(rates.energies, {"all": (t.source, t.target, jnp.asarray(shares(10)[level, site] * n[site, level]))})
-    p = qd.stationary_populations(equal)
+    p = equal.steady_state()
     assert close(p, np.full(20, 0.05), 1e-13)

@@ -32,7 +32,7 @@ def test_boltzmann_is_stationary(p):
     thermal /= thermal.sum()
     scattering = model.scattering()
     assert np.abs(scattering.act(thermal)).max() < 1e-14
-    close(qd.stationary_scattering(scattering), thermal, 1e-13)
+    close(scattering.steady_state(), thermal, 1e-13)
     driven = model.replace(dT=0.4).scattering()
     assert np.abs(driven.act(thermal)).max() > 1e-6  # the same comparison where it must not hold
 
@@ -69,7 +69,7 @@ def test_small_rings_carry_a_persistent_current():
     bands, k = model.bands(), model.momenta
     weight = jax.nn.softmax(bands.log_weight(k))
     close(model.velocity(), weight @ bands.mean_velocity(k), 1e-13)
-    p = qd.stationary_scattering(model.scattering())
+    p = model.scattering().steady_state()
     close(model.velocity_relaxed(), jnp.sum(p * jnp.stack(bands.group_velocities(k))), 1e-11)
 
 

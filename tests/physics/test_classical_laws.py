@@ -38,13 +38,13 @@ def rate_equation(energies, strengths, betas, start):
         space = qd.Space(atom=qd.Levels(STATES))
         families[bath] = [(rate[n], space.atom.transition(int(t[n]), int(s[n]))) for s, t, rate in jumps[bath] for n in range(len(s))]
     rates = qd.Rates(energies, jumps)
-    p = qd.stationary_populations(rates)
+    p = rates.steady_state()
     generator = qd.Lindblad(space.operator(jnp.diag(energies)), families)
     state = qd.steady_state(generator)
     heat, other = rates.heat_currents(p), qd.ledger(state).heat
     flows = [jnp.stack([h["cold"], h["hot"]]) for h in (heat, other)]
     by_bath = [qd.Rates(energies, {bath: jumps[bath]}).jumps() for bath in jumps]
-    return p, qd.stationary_populations(rates, "lu"), state.populations(), qd.propagate(rates, start, TIMES), flows, by_bath
+    return p, rates.steady_state("lu"), state.populations(), rates.evolve(start, TIMES), flows, by_bath
 
 
 def random_rates(rng):
@@ -118,7 +118,7 @@ def global_populations(name):
     def run(x, betas):
         generator = build(x, betas)
         state, rates = qd.steady_state(generator), qd.pauli(generator)
-        p = qd.stationary_populations(rates)
+        p = rates.steady_state()
         heat, own = qd.ledger(state).heat, rates.heat_currents(p)
         flows = [jnp.stack([h[b] for b in ("left", "right")]) for h in (heat, own)]
         return state.dense(), generator.frame.dense(), p, flows, jnp.max(rates.rate)
@@ -146,7 +146,7 @@ BANDS, MOMENTA, REACH = 2, 12, 3
 @functools.partial(jax.jit, compiler_options=COMPILER)
 def scattered(rate):
     scattering = qd.Scattering(rate)
-    return qd.stationary_scattering(scattering), scattering.matrix()
+    return scattering.steady_state(), scattering.matrix()
 
 
 def test_scattering(counted):

@@ -12,9 +12,8 @@ from jax import lax
 from jax.lax.linalg import tridiagonal_solve
 
 from ...linalg.cram import exponential
-from ...operators.checks import count, finite_array, instance
+from ...operators.checks import count, finite_array
 from ...results import require_float64
-from .drift_diffusion import DriftDiffusion, FiniteVolumes
 
 _NODES = 16  # of each panel
 _KINKS = 8  # zeros of each function that are looked for
@@ -40,30 +39,13 @@ class Density:
     loop: jax.Array
 
 
-def stationary_density(equation: DriftDiffusion, nodes: int = 4096, *, current: bool = True) -> Density:
-    """The stationary density of a drift-diffusion equation on a ring, with the flux that makes it periodic.
-
-        r = C e^{-Phi(k)} [1 + F int_{-pi}^k e^Phi/D],   Phi = int_{-pi}^k v/D,   F = (e^{Phi(pi)} - 1) / int e^Phi/D
-
-    by Gauss-Legendre quadrature on panels that shrink towards the kinks.
-
-    Args:
-        nodes: about how many, without those near kinks; 16 on each panel.
-        current: whether there is a flux; without it, r = C e^{-Phi}, which jumps at -pi unless Phi(pi) = 0.
-
-    Returns:
-        `Density`.
-
-    Differentiable in what the equation's functions close over, with the panels held fixed: exact where slope and
-    resistance are continuous, to second order where their kinks do not move.
-
-    Accuracy: 1e-14 of the largest density. At most eight zeros of each function count as kinks.
-    """
+def stationary_density(slope, resistance, kinks, nodes: int, current: bool) -> Density:
+    """The `Density` of a `DriftDiffusion` of these functions; see `DriftDiffusion.steady_state`."""
     require_float64()
     count("nodes", nodes)
     if nodes < 256:
         raise ValueError(f"nodes must be at least 256, but was {nodes}")
-    edges = lax.stop_gradient(_edges(equation.kinks, max(nodes // _NODES, 16)))
+    edges = lax.stop_gradient(_edges(kinks, max(nodes // _NODES, 16)))
     x, w, upto = _rule()
     half = jnp.diff(edges)[:, None] / 2
     k = edges[:-1, None] + half * (1 + x)
@@ -74,10 +56,9 @@ def stationary_density(equation: DriftDiffusion, nodes: int = 4096, *, current: 
         before = jnp.cumsum(whole) - whole
         return before[:, None] + half * (f @ upto.T), jnp.sum(whole)
 
-    Phi, loop = integral(equation.slope(k))
+    Phi, loop = integral(slope(k))
     top = lax.stop_gradient(jnp.max(Phi))
-    resistance = equation.resistance(k)
-    through, total = integral(jnp.exp(Phi - top) * resistance)
+    through, total = integral(jnp.exp(Phi - top) * resistance(k))
     share = jnp.expm1(loop) * through / total if current else 0.0
     bottom = lax.stop_gradient(jnp.min(Phi))
     r = jnp.exp(bottom - Phi) * (1 + share)
@@ -134,38 +115,28 @@ def _zeros(f):
     return jnp.where(there, left, -jnp.pi)
 
 
-def stationary_cells(volumes: FiniteVolumes):
-    """The stationary probabilities (n,) of finite volumes, with their constant flux, in O(n).
-
-    Differentiable, to any order. Every step adds positive numbers, except the one that finds the flux.
-    """
+def stationary_cells(up, down):
+    """p (n,) [1] of `FiniteVolumes` with these rates; see `FiniteVolumes.steady_state`."""
     require_float64()
-    instance("volumes", volumes, FiniteVolumes)
-    back = jnp.roll(volumes.down, -1)  # from i + 1 to i
+    back = jnp.roll(down, -1)  # from i + 1 to i
     # What leaves i upwards less what comes back is F: p_{i+1} = (up_i p_i - F)/back_i.
-    Phi = jnp.cumsum(jnp.log(back) - jnp.log(volumes.up))
+    Phi = jnp.cumsum(jnp.log(back) - jnp.log(up))
     loop, Phi = Phi[-1], jnp.concatenate([jnp.zeros(1), Phi[:-1]])
     top = lax.stop_gradient(jnp.max(Phi))
-    step = jnp.exp(Phi - top) / volumes.up
+    step = jnp.exp(Phi - top) / up
     through = jnp.cumsum(step)
     before = through - step
     p = jnp.exp(lax.stop_gradient(jnp.min(Phi)) - Phi) * (1 + jnp.expm1(loop) * before / through[-1])
     return p / jnp.sum(p)
 
 
-def evolve_cells(volumes: FiniteVolumes, initial, times):
-    """The probabilities (k, n) of finite volumes at times (k,), from `initial` (n,); initial need not be a distribution.
-
-    Differentiable in the rates, the initial state and the times, forward, reverse and to any order.
-
-    Accuracy: 5e-12 of the largest entry of `initial` (`linalg.cram`). Costs O(n) for each time.
-    """
+def evolve_cells(up, down, initial, times):
+    """e^{Wt} x (k, n) of `FiniteVolumes` with these rates; see `FiniteVolumes.evolve`."""
     require_float64()
-    instance("volumes", volumes, FiniteVolumes)
-    initial, times = finite_array("initial", initial, volumes.size), finite_array("times", times, None)
+    initial, times = finite_array("initial", initial, up.shape[-1]), finite_array("times", times, None)
 
     def shifted(t, shift, r):
-        lower, upper, diag = t * jnp.roll(volumes.up, 1), t * jnp.roll(volumes.down, -1), -t * (volumes.up + volumes.down) - shift
+        lower, upper, diag = t * jnp.roll(up, 1), t * jnp.roll(down, -1), -t * (up + down) - shift
 
         def apply(x):
             return lower * jnp.roll(x, 1) + diag * x + upper * jnp.roll(x, -1)

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from ...baths.occupation import thermal
+from ...generator import AbstractGenerator
 from ...operators.checks import count, instance
 
+if TYPE_CHECKING:
+    from .cells import Density
 
-@dataclasses.dataclass(frozen=True)
-class DriftDiffusion:
+
+class DriftDiffusion(AbstractGenerator):
     """dr/dt = d/dk [ v(k) r + D(k) dr/dk ]  for k from -pi to pi, periodic: the probability current is -(v r + D dr/dk).
 
     Args:
@@ -31,16 +34,46 @@ class DriftDiffusion:
     resistance: Callable
     kinks: tuple[Callable, ...] = ()
 
-    def __post_init__(self):
+    def __check_init__(self):
         kinks = self.kinks if isinstance(self.kinks, tuple) else (self.kinks,)
         for name, function in (("slope", self.slope), ("resistance", self.resistance), *(("kinks", kink) for kink in kinks)):
             if not callable(function):
                 raise TypeError(f"{name} must be a function of k{' or several, a tuple' * (name == 'kinks')}, but was {function!r}")
 
+    def steady_state(self, nodes: int = 4096, *, current: bool = True) -> Density:
+        """The stationary density on the ring, with the flux that makes it periodic.
 
-@jax.tree_util.register_dataclass
-@dataclasses.dataclass(frozen=True)
-class FiniteVolumes:
+            r = C e^{-Phi(k)} [1 + F int_{-pi}^k e^Phi/D],   Phi = int_{-pi}^k v/D,   F = (e^{Phi(pi)} - 1) / int e^Phi/D
+
+        by Gauss-Legendre quadrature on panels that shrink towards the kinks.
+
+        Args:
+            nodes: about how many, without those near kinks; 16 on each panel.
+            current: whether there is a flux; without it, r = C e^{-Phi}, which jumps at -pi unless Phi(pi) = 0.
+
+        Returns:
+            `Density`.
+
+        Raises:
+            ValueError: `nodes` is less than 256.
+
+        Differentiable in what the equation's functions close over, with the panels held fixed: exact where slope and
+        resistance are continuous, to second order where their kinks do not move.
+
+        Accuracy: 1e-14 of the largest density. At most eight zeros of each function count as kinks.
+
+        Example:
+            >>> import jax.numpy as jnp, qdiff as qd
+            >>> downhill = qd.DriftDiffusion(lambda k: -0.5 + 0 * k, lambda k: 1 + 0 * k)
+            >>> round(float(downhill.steady_state().current), 12) == round(0.5 / (2 * float(jnp.pi)), 12)
+            True
+        """
+        from .cells import stationary_density
+
+        return stationary_density(self.slope, self.resistance, self.kinks, nodes, current)
+
+
+class FiniteVolumes(AbstractGenerator):
     """Exponentially fitted (Scharfetter-Gummel) finite volumes: probability hops between n neighbouring cells on a ring.
 
     Attributes:
@@ -63,6 +96,39 @@ class FiniteVolumes:
         """dr/dt (n,)."""
         flow = self.up * r - jnp.roll(self.down * r, -1)
         return jnp.roll(flow, 1) - flow
+
+    def steady_state(self) -> jax.Array:
+        """The stationary probabilities, with their constant flux, in O(n).
+
+        Returns:
+            p (n,) [1].
+
+        Differentiable, to any order. Every step adds positive numbers, except the one that finds the flux.
+        """
+        from .cells import stationary_cells
+
+        return stationary_cells(self.up, self.down)
+
+    def evolve(self, initial, times) -> jax.Array:
+        """e^{Wt} x, the probabilities in time.
+
+        Args:
+            initial: x (n,), which need not be a distribution.
+            times: (k,), from zero up, in any order [1/rate].
+
+        Returns:
+            e^{Wt} x (k, n), in the unit of x.
+
+        Raises:
+            ValueError: `initial` or `times` have a wrong shape or entries that are not finite.
+
+        Differentiable in the rates, the initial state and the times, forward, reverse and to any order.
+
+        Accuracy: 5e-12 of the largest entry of `initial` (`linalg.cram`). Costs O(n) for each time.
+        """
+        from .cells import evolve_cells
+
+        return evolve_cells(self.up, self.down, initial, times)
 
 
 def momenta(n: int) -> jax.Array:

@@ -6,13 +6,13 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax import lax
-from jaxtyping import Array, Float
 
+from ...generator import AbstractGenerator
+from ...linalg import ring
 from ...operators.checks import real_array
 
 
-class Scattering(eqx.Module):
+class Scattering(AbstractGenerator):
     """The rate equation of populations p[s, k] of `bands` bands at N momenta on a ring,
 
         dp[s', k+m]/dt = sum over s and |m| <= reach of  rate[m, s', s, k] p[s, k]  -  what leaves.
@@ -53,54 +53,106 @@ class Scattering(eqx.Module):
 
     def leaving(self):
         """The rate at which each state is left (bands, N)."""
-        own = jnp.eye(self.bands)[:, :, None]
-        stays = self.rate[self.reach] * own
-        return jnp.sum(self.rate, axis=(0, 1)) - jnp.sum(stays, axis=0)
+        return ring.leaving(self.rate)
 
     def act(self, p):
         """dp/dt of p (bands, N): what flows in minus what flows out."""
-        flow = jnp.einsum("mabk,bk->mak", self.rate, p)
-        return jnp.sum(arriving(flow), axis=0) - jnp.sum(self.rate, axis=(0, 1)) * p
+        return ring.act(self.rate, p)
 
     def act_T(self, f):
         """The adjoint: how fast the mean of f (bands, N) grows from each state, sum over its jumps of rate (f' - f)."""
-        rise = ahead(f, self.reach)[:, :, None] - f
-        return jnp.einsum("mabk,mabk->bk", self.rate, rise)
+        return ring.act_T(self.rate, f)
 
     def matrix(self):
         """The generator as a matrix (bands N, bands N), band by band [rate]."""
-        n, b, r = self.size, self.bands, self.reach
-        k = np.arange(n)
-        transfer = (k[:, None] - k + n // 2) % n - n // 2
-        there = np.abs(transfer) <= r
-        R = self.rate[np.where(there, transfer + r, 0), :, :, np.broadcast_to(k, (n, n))]
-        W = jnp.where(there[..., None, None], R, 0.0).transpose(2, 0, 3, 1).reshape(b * n, b * n)
-        W = W - jnp.diag(jnp.diag(W))
-        return W - jnp.diag(jnp.sum(W, axis=0))
+        return ring.matrix(self.rate)
 
+    def steady_state(self) -> jax.Array:
+        """The stationary populations p (bands, N), normalised to one.
 
-def ahead(x: Float[Array, "*lead N"], reach: int) -> Float[Array, "m *lead N"]:
-    """x at the momenta k + m, m = -reach .. reach, as the first axis; by slices and reshapes only."""
-    n, count = x.shape[-1], 2 * reach + 1
-    around = jnp.concatenate([x[..., n - reach :], x, x[..., :reach]], axis=-1)
-    length = n + 2 * reach
-    tiled = jnp.broadcast_to(around[None], (count, *around.shape))
-    tiled = jnp.moveaxis(tiled, 0, -2).reshape(*x.shape[:-1], count * length)
-    tiled = jnp.concatenate([tiled, jnp.zeros((*x.shape[:-1], count))], axis=-1)
-    rows = tiled.reshape(*x.shape[:-1], count, length + 1)[..., :n]
-    return jnp.moveaxis(rows, -2, 0)
+        By elimination without subtraction, arc by arc (`linalg.cyclic_elimination`): O(N reach^2).
 
+        Returns:
+            p (bands, N) [1].
 
-def arriving(y: Float[Array, "m *lead N"]) -> Float[Array, "m *lead N"]:
-    """y[m, ..., k - m] for every m = -reach .. reach: what started m momenta before, by slices and reshapes only."""
-    count, n = y.shape[0], y.shape[-1]
-    reach = count // 2
-    around = jnp.concatenate([y[..., n - reach :], y, y[..., :reach]], axis=-1)
-    length = n + 2 * reach
-    flat = jnp.moveaxis(around, 0, -2).reshape(*y.shape[1:-1], count * length)
-    flat = lax.slice_in_dim(flat, 2 * reach, 2 * reach + count * (length - 1), axis=-1)
-    rows = flat.reshape(*y.shape[1:-1], count, length - 1)[..., :n]
-    return jnp.moveaxis(rows, -2, 0)
+        Raises:
+            SolveError: at run time, if a rate is negative or not finite, or the state is not unique.
+
+        Differentiable in the rates, forward and reverse, to any order, by the implicit function theorem.
+
+        Accuracy: every population to 1e-13 of itself.
+
+        Example:
+            >>> import jax.numpy as jnp, qdiff as qd
+            >>> hops = qd.Scattering(jnp.stack([jnp.full(8, 2.0), jnp.zeros(8), jnp.full(8, 1.0)])[:, None, None, :])
+            >>> [round(float(p), 12) for p in hops.steady_state()[0, :2]]
+            [0.125, 0.125]
+        """
+        from .scattering_steady import stationary_scattering
+
+        return stationary_scattering(self.rate)
+
+    def driven(self, source) -> tuple[jax.Array, jax.Array]:
+        """The stationary populations p (bands, N), and how much they differ from others that are known.
+
+        Where W_0 p_0 = 0 is known, p - p_0 solves W x = -(W - W_0) p_0: what is small stays accurate.
+
+        Args:
+            source: (W - W_0) p_0 (bands, N), with sum zero [rate].
+
+        Returns:
+            p and x with W x = -source and sum zero, to about 1e-12 of its own largest entry, also where the bands exchange
+            particles 1e9 times as fast as momenta relax.
+
+        Raises, differentiable: as `steady_state`.
+        """
+        from .scattering_steady import driven_scattering
+
+        return driven_scattering(self.rate, source)
+
+    def evolve(self, initial, times, *, method: str | None = None) -> jax.Array:
+        """e^{Wt} x (k, bands, N) from x (bands, N), which need not be populations.
+
+        Args:
+            initial: x (bands, N).
+            times: (k,), from zero up, in any order [1/rate].
+            method: "dense" squares the propagator (`linalg.expm`): O(N^3) for all times together. "rational" is a
+                rational function of the generator, in eight solves of O(N reach^2) for each time. None: what takes fewer
+                operations.
+
+        Returns:
+            e^{Wt} x (k, bands, N), in the unit of x.
+
+        Raises:
+            ValueError: `initial` or `times` have a wrong shape or entries that are not finite, or there is no such method.
+
+        Differentiable in the rates, in x and in the times, forward, reverse and to any order.
+
+        Accuracy: 1e-12 of the largest entry; "rational", 1e-11.
+        """
+        from .scattering_steady import evolve_scattering
+
+        return evolve_scattering(self.rate, initial, times, method)
+
+    def relax(self) -> jax.Array:
+        """The slowest decay rate: of the eigenvalues of the generator the one closest to zero.
+
+        By Arnoldi's method on the inverse, which is known without subtraction.
+
+        Returns:
+            A scalar [rate].
+
+        Raises:
+            SolveError: at run time, if it is not found: the slowest decays are too close to each other, or oscillate.
+
+        Differentiable in the rates, forward and reverse, to any order; beyond the first, NaN where other decays are as
+        slow.
+
+        Accuracy: 1e-12 of itself.
+        """
+        from .scattering_gap import slowest_scattering
+
+        return slowest_scattering(self.rate)
 
 
 def overlaps(h, reach: int):
@@ -113,7 +165,7 @@ def overlaps(h, reach: int):
         (2 reach + 1, N) of equal polarisation, (1 + h.h')/2, and of opposite, (1 - h.h')/2 = |h x h'|^2 / (2 (1 + h.h')),
         which does not cancel for neighbours.
     """
-    others = [ahead(c, reach) for c in h]
+    others = [ring.ahead(c, reach) for c in h]
     cosine = sum(c * o for c, o in zip(h, others, strict=True))
     cross = sum((h[i] * others[j] - h[j] * others[i]) ** 2 for i in range(len(h)) for j in range(i))
     near = cosine > 0

@@ -7,31 +7,19 @@ import jax.numpy as jnp
 from jax import lax
 from jax.scipy.sparse.linalg import gmres
 
-from ...linalg import cyclic_elimination
+from ...linalg import cyclic_elimination, ring
 from ...linalg.right_side import sized
-from ...operators.checks import instance
 from ...results import Failure, check, require_float64
-from .scattering import Scattering
-from .scattering_steady import cut_of, solved
+from .scattering_steady import solved
 
 _KRYLOV, _ROUNDS = 24, 4
 _COMPLETE = 1e-12  # of a vector: less of it outside the basis is rounding of two orthogonalisations
 
 
-def slowest_scattering(scattering: Scattering):
-    """The slowest decay rate of scattering between momenta: of the eigenvalues of the generator the one closest to zero.
-
-    By Arnoldi's method on the inverse, which is known without subtraction.
-
-    Raises:
-        SolveError: at run time, if it is not found: the slowest decays are too close to each other, or oscillate.
-
-    Differentiable in the rates, forward and reverse, to any order; beyond the first, NaN where other decays are as slow.
-
-    Accuracy: 1e-12 of itself.
-    """
+def slowest_scattering(rate):
+    """The slowest decay rate, a scalar [rate], of the rates of a `Scattering`; see `Scattering.relax`."""
     require_float64()
-    slowest = _slowest(instance("scattering", scattering, Scattering).rate)
+    slowest = _slowest(rate)
     return check(slowest, (~jnp.isfinite(slowest), _NOT_FOUND))
 
 
@@ -45,7 +33,7 @@ def _slowest_jvp(primals, tangents):
     (rate,), (change,) = primals, tangents
     value, right, left = _vectors(rate)
     # The mean over the jumps of how much the left vector changes: nothing of the large rates is left to cancel.
-    return value, -jnp.sum(left * Scattering(change).act(right))
+    return value, -jnp.sum(left * ring.act(change, right))
 
 
 @jax.custom_jvp
@@ -57,17 +45,16 @@ def _vectors(rate):
 def _vectors_jvp(primals, tangents):
     (rate,), (change,) = primals, tangents
     value, right, left = _vectors(rate)
-    moved, system = Scattering(change), Scattering(rate)
     p = lax.stop_gradient(solved(rate)[0])
     ones, scale = jnp.ones_like(p), lax.stop_gradient(value)
     forwards, backwards = _inverses(rate)
-    faster = -jnp.sum(left * moved.act(right))
+    faster = -jnp.sum(left * ring.act(change, right))
 
     def apply(x):
-        return system.act(x) + value * x - scale * right * jnp.sum(left * x)
+        return ring.act(rate, x) + value * x - scale * right * jnp.sum(left * x)
 
     def apply_T(y):
-        return system.act_T(y) + value * y - scale * left * jnp.sum(right * y)
+        return ring.act_T(rate, y) + value * y - scale * left * jnp.sum(right * y)
 
     def solve(_, r):
         return _beside(forwards, scale, (right, left), (p, ones), r)
@@ -76,8 +63,8 @@ def _vectors_jvp(primals, tangents):
         return _beside(backwards, scale, (left, right), (ones, p), v)
 
     # (W + value) right = 0 and its change; both vectors keep their product, and change by nothing along themselves.
-    right_moved = lax.custom_linear_solve(apply, -(moved.act(right) + faster * right), solve, solve_T)
-    left_moved = lax.custom_linear_solve(apply_T, -(moved.act_T(left) + faster * left), solve_T, solve)
+    right_moved = lax.custom_linear_solve(apply, -(ring.act(change, right) + faster * right), solve, solve_T)
+    left_moved = lax.custom_linear_solve(apply_T, -(ring.act_T(change, left) + faster * left), solve_T, solve)
     return (value, right, left), (faster, right_moved, left_moved)
 
 
@@ -103,7 +90,7 @@ def _inverses(rate):
     """The inverse of -W on what has no sum, and that of its transpose on what has no mean."""
     rate = lax.stop_gradient(rate)
     p, factors = solved(rate)
-    cut, back = cut_of(rate), factors.transposed()
+    cut, back = cyclic_elimination.plan_of(rate), factors.transposed()
 
     def forwards(r):
         x = cut.unpack(cyclic_elimination.solve(factors, cut.pack(r - jnp.sum(r) * p)))

@@ -7,47 +7,23 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from ...linalg import cyclic_elimination, double_double, expm
+from ...linalg import cyclic_elimination, double_double, expm, ring
 from ...linalg.cram import exponential
-from ...operators.checks import choice, finite_array, instance
+from ...operators.checks import choice, finite_array
 from ...results import Failure, check, require_float64
-from .scattering import Scattering, arriving
 
 
-def stationary_scattering(scattering: Scattering):
-    """The stationary populations p (bands, N), normalised to one, of scattering between momenta.
-
-    By elimination without subtraction, arc by arc (`linalg.cyclic_elimination`): O(N reach^2).
-
-    Raises:
-        SolveError: at run time, if a rate is negative or not finite, or the state is not unique.
-
-    Differentiable in the rates, forward and reverse, to any order, by the implicit function theorem.
-
-    Accuracy: every population to 1e-13 of itself.
-    """
+def stationary_scattering(rate):
+    """p (bands, N) [1] of the rates of a `Scattering`; see `Scattering.steady_state`."""
     require_float64()
-    p = solved(instance("scattering", scattering, Scattering).rate)[0]
-    return check(p, *_faults(scattering.rate, p))
+    p = solved(rate)[0]
+    return check(p, *_faults(rate, p))
 
 
-def driven_scattering(scattering: Scattering, source):
-    """The stationary populations p (bands, N), and how much they differ from others that are known.
-
-    Where W_0 p_0 = 0 is known, p - p_0 solves W x = -(W - W_0) p_0: what is small stays accurate.
-
-    Args:
-        source: (W - W_0) p_0 (bands, N), with sum zero [rate].
-
-    Returns:
-        p and x with W x = -source and sum zero, to about 1e-12 of its own largest entry, also where the bands exchange
-        particles 1e9 times as fast as momenta relax.
-
-    Raises, differentiable: as `stationary_scattering`.
-    """
+def driven_scattering(rate, source):
+    """p (bands, N) [1] of the rates of a `Scattering`, and x with W x = -source; see `Scattering.driven`."""
     require_float64()
-    rate = instance("scattering", scattering, Scattering).rate
-    source = finite_array("source", source, scattering.bands, scattering.size)
+    source = finite_array("source", source, *rate.shape[2:])
     p, factors = solved(rate)
     x = response(rate, p, factors, -source)
     faults = _faults(rate, p)
@@ -61,8 +37,8 @@ def _faults(rate, p):
 @jax.custom_jvp
 def solved(rate):
     """The stationary populations (bands, N), and the factors of -W."""
-    factors = cyclic_elimination.residence_factors(Scattering(rate))
-    p = cut_of(rate).unpack(cyclic_elimination.stationary(factors))
+    factors = cyclic_elimination.residence_factors(rate)
+    p = cyclic_elimination.plan_of(rate).unpack(cyclic_elimination.stationary(factors))
     return (p / jnp.sum(p), factors)
 
 
@@ -70,16 +46,12 @@ def solved(rate):
 def solved_jvp(primals, tangents):
     (rate,), (change,) = primals, tangents
     p, factors = solved(rate)
-    return (p, factors), (response(rate, p, factors, -Scattering(change).act(p)), jax.tree.map(jnp.zeros_like, factors))
-
-
-def cut_of(rate):
-    return cyclic_elimination.plan(rate.shape[3], rate.shape[0] // 2, rate.shape[1])
+    return (p, factors), (response(rate, p, factors, -ring.act(change, p)), jax.tree.map(jnp.zeros_like, factors))
 
 
 def response(rate, p, factors, right):
     """The inverse of W - s p 1^T, which is that of W on what has no sum, applied to `right` (bands, N)."""
-    cut, p = cut_of(rate), lax.stop_gradient(p)
+    cut, p = cyclic_elimination.plan_of(rate), lax.stop_gradient(p)
     s = lax.stop_gradient(jnp.max(rate))
     back = factors.transposed()
 
@@ -97,7 +69,7 @@ def response(rate, p, factors, right):
         return y - (jnp.sum(p * y) + total / s)
 
     def apply(x):
-        return Scattering(rate).act(x) - s * p * jnp.sum(x)
+        return ring.act(rate, x) - s * p * jnp.sum(x)
 
     # The elimination leaves one population free, which may be a tiny one, and what the bands exchange at one momentum is
     # far larger than what relaxes: what either costs is recovered by a second solve.
@@ -107,7 +79,7 @@ def response(rate, p, factors, right):
 
     def solve_T(_, v):
         y = backwards(v)
-        return y + backwards(v - (Scattering(rate).act_T(y) - s * jnp.sum(p * y)))
+        return y + backwards(v - (ring.act_T(rate, y) - s * jnp.sum(p * y)))
 
     return lax.custom_linear_solve(apply, right, solve, solve_T)
 
@@ -115,44 +87,34 @@ def response(rate, p, factors, right):
 def _left(rate, x, r):
     """r - W x, summed in twice the precision: a jump leaves and arrives as the same number, so that probability is conserved."""
     flow = rate * x
-    into = jnp.moveaxis(arriving(flow), 2, 1)
+    into = jnp.moveaxis(ring.arriving(flow), 2, 1)
     terms = jnp.concatenate([-into.reshape(-1, *x.shape), flow.reshape(-1, *x.shape), r[None]])[None]
     return double_double.total(terms, jnp.zeros_like(terms))[0]
 
 
-def evolve_scattering(scattering: Scattering, initial, times, *, method: str | None = None):
-    """e^{Wt} x (k, bands, N) of scattering between momenta, from x (bands, N), which need not be populations.
-
-    Args:
-        method: "dense" squares the propagator (`linalg.expm`): O(N^3) for all times together. "rational" is a
-            rational function of the generator, in eight solves of O(N reach^2) for each time. None: what takes fewer
-            operations.
-
-    Differentiable in the rates, in x and in the times, forward, reverse and to any order.
-
-    Accuracy: 1e-12 of the largest entry; "rational", 1e-11.
-    """
+def evolve_scattering(rate, initial, times, method: str | None):
+    """e^{Wt} x (k, bands, N) of the rates of a `Scattering`; see `Scattering.evolve`."""
     require_float64()
-    cut = cut_of(instance("scattering", scattering, Scattering).rate)
-    initial, times = finite_array("initial", initial, scattering.bands, scattering.size), finite_array("times", times, None)
+    cut = cyclic_elimination.plan_of(rate)
+    initial, times = finite_array("initial", initial, cut.bands, cut.size), finite_array("times", times, None)
     n, b = cut.bands * cut.size, cut.bands * cut.width
     if method is not None:
         choice("method", method, ("dense", "rational"))
     # Forty squarings of 2 n^3; eight factorisations of forty b^3 for each arc, complex numbers counted as four.
     if method == "dense" or (method is None and 2 * n**3 <= 8 * times.size * cut.count * b**3):
         hops = 1 + cut.size // (2 * cut.reach)
-        x, _ = expm.propagate(scattering.matrix(), initial.ravel(), times, np.ones(n), hops)
+        x, _ = expm.propagate(ring.matrix(rate), initial.ravel(), times, np.ones(n), hops)
         return x.T.reshape(-1, *initial.shape)
 
     def shifted(t, theta, y):
-        factors = cyclic_elimination.resolvent_factors(lax.stop_gradient(scattering), lax.stop_gradient(t), theta)
+        factors = cyclic_elimination.resolvent_factors(lax.stop_gradient(rate), lax.stop_gradient(t), theta)
         back = factors.transposed()
 
         def through(f, r):
             return -cut.unpack(cyclic_elimination.solve(f, cut.pack(r)))
 
         return lax.custom_linear_solve(
-            lambda x: t * scattering.act(x) - theta * x, y, lambda _, r: through(factors, r), lambda _, r: through(back, r)
+            lambda x: t * ring.act(rate, x) - theta * x, y, lambda _, r: through(factors, r), lambda _, r: through(back, r)
         )
 
     return lax.map(lambda t: exponential(shifted, initial, t), times)

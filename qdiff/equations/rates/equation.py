@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import functools
-import hashlib
 from collections.abc import Mapping
 
 import equinox as eqx
@@ -14,35 +12,12 @@ from jax.core import Tracer
 from jax.typing import ArrayLike
 
 from ...baths.reservoir import AbstractBath, as_bath
+from ...generator import AbstractGenerator
 from ...linalg.gather import sum_into
 from ...operators.checks import instance, kind_of, real_array, real_number
-from ...operators.pattern import closed_classes
 from ..lindblad.equation import Lindblad
 from ..lindblad.sector import reach
-
-
-class Transitions:
-    """Which jumps there are: static, hashable. `size` states; `source`, `target`, `bath` (n_jumps,), integers."""
-
-    def __init__(self, size: int, source, target, bath):
-        self.size = int(size)
-        self.source, self.target, self.bath = (np.asarray(a, np.int64) for a in (source, target, bath))
-        parts = (np.array([self.size]), self.source, self.target, self.bath)
-        self._digest = hashlib.blake2b(b"|".join(p.tobytes() for p in parts), digest_size=16).digest()
-
-    def __hash__(self):
-        return hash(self._digest)
-
-    def __eq__(self, other):
-        return isinstance(other, Transitions) and self._digest == other._digest
-
-    def __repr__(self):
-        return f"Transitions(size={self.size}, jumps={self.source.size})"
-
-    @functools.cached_property
-    def classes(self) -> list[np.ndarray]:
-        """The closed sets of states, each of which holds one stationary distribution."""
-        return closed_classes(self.size, self.source, self.target, np.ones(self.size, bool))
+from .transitions import Transitions
 
 
 def thermal_transitions(low, high, omega, bath: AbstractBath):
@@ -64,7 +39,7 @@ def thermal_transitions(low, high, omega, bath: AbstractBath):
     return (high, low, bath.emission(omega)), (low, high, bath.absorption(omega))
 
 
-class Rates(eqx.Module):
+class Rates(AbstractGenerator):
     """The rate equation  dp_i/dt = sum_j (R_ij p_j - R_ji p_i),  R the sum over all baths.
 
     Args:
@@ -81,7 +56,7 @@ class Rates(eqx.Module):
         >>> import qdiff as qd
         >>> bath = qd.BosonicBath(1.0, 0.1)
         >>> ladder = qd.Rates([0.0, 1.0, 2.0], {"bath": [*qd.thermal_transitions([0, 1], [1, 2], [1.0, 1.0], bath)]})
-        >>> p = qd.stationary_populations(ladder)
+        >>> p = ladder.steady_state()
         >>> round(float(p[2] / p[0]), 12) == round(float(jnp.exp(-2.0)), 12)
         True
     """
@@ -114,13 +89,11 @@ class Rates(eqx.Module):
 
     def jumps(self):
         """R (n, n): the rate from state j to state i in row i and column j, zero on the diagonal [rate]."""
-        t = self.transitions
-        return sum_into(self.rate, t.target * self.size + t.source, self.size**2).reshape(self.size, self.size)
+        return self.transitions.jumps(self.rate)
 
     def matrix(self):
         """The generator W (n, n), dp/dt = W p: R, and minus its column sums on the diagonal [rate]."""
-        R = self.jumps()
-        return R - jnp.diag(jnp.sum(R, axis=0))
+        return self.transitions.matrix(self.rate)
 
     def currents(self, p, observable) -> dict[str, jax.Array]:
         """How fast each bath changes the mean of an observable, sum over its jumps of (o_target - o_source) rate p_source.
@@ -139,6 +112,97 @@ class Rates(eqx.Module):
     def heat_currents(self, p) -> dict[str, jax.Array]:
         """The heat that each bath brings into the system per unit time, by the baths' names [energy times rate]."""
         return self.currents(p, self.energies)
+
+    def steady_state(self, solver: str = "elimination") -> jax.Array:
+        """The stationary populations of a rate equation: W p = 0 with sum p = 1.
+
+        Args:
+            solver: "elimination" finds every population to relative rounding, however small it is: no step subtracts.
+                "lu" is LAPACK's factorisation with pivots: faster beyond some hundred states, and accurate relative to
+                the largest population and the slowest rate only.
+
+        Returns:
+            p (n,) [1].
+
+        Raises:
+            NotUnique: there are several closed sets of states, each with a stationary state of its own.
+            SolveError: at run time, if rates are not finite, or vanish such that the state is not unique.
+
+        Differentiable in every rate, forward and reverse, to any order, by the implicit function theorem.
+
+        Accuracy: "elimination" agrees with 60-digit arithmetic to 1e-14 of every single population, for rates that span
+        30 decades. Derivatives lose digits where a fast exchange and a slow one are differentiated together: their error
+        is 1e-16 times the ratio of the flows.
+
+        Example:
+            >>> import qdiff as qd
+            >>> cold = qd.BosonicBath(70.0, 1.0)
+            >>> p = qd.Rates([0.0, 1.0], {"cold": qd.thermal_transitions([0], [1], [1.0], cold)}).steady_state()
+            >>> f"{p[1]:.12e}"
+            '3.975449735909e-31'
+        """
+        from .steady import stationary_populations
+
+        return stationary_populations(self.transitions, self.rate, solver)
+
+    def evolve(self, initial, times) -> jax.Array:
+        """The populations at given times, p(t) = e^{Wt} p(0).
+
+        Args:
+            initial: p(0) (n,), populations [1].
+            times: any number of times (k,), from zero up, in any order [1/rate].
+
+        Returns:
+            p (k, n) [1].
+
+        Raises:
+            ValueError: `initial` or `times` have a wrong shape, or negative entries; `initial` does not sum to one.
+            SolveError: at run time, if rates or populations are not finite.
+
+        Differentiable in everything, to any order.
+
+        Accuracy: the propagator of a short step, a matrix of probabilities, is squared until the time is reached; nothing
+        is subtracted and every column sums to one. Populations, small ones included, agree with 50-digit arithmetic to
+        1e-13 of themselves. Costs n^3 for each doubling of each time.
+
+        Example:
+            >>> import qdiff as qd
+            >>> decay = qd.Rates([0.0, 1.0], {"bath": [(1, 0, 2.0)]})
+            >>> p = decay.evolve([0.0, 1.0], [0.5, 20.0])
+            >>> [f"{x:.12e}" for x in p[:, 1]] == [f"{float(jnp.exp(-2.0 * t)):.12e}" for t in (0.5, 20.0)]
+            True
+        """
+        from .evolve import propagate
+
+        return propagate(self.transitions, self.rate, initial, times)
+
+    def relax(self) -> jax.Array:
+        """The smallest decay rate: the distance of the spectrum of W, zero apart, from the imaginary axis.
+
+            min over the eigenvalues lambda != 0 of -Re lambda
+
+        Returns:
+            A scalar [rate].
+
+        Raises:
+            NotUnique: there are several closed sets of states.
+            SolveError: at run time, if rates are not finite or the stationary state is not unique.
+
+        Differentiable in every rate, to third order, where the slowest decay is a single one or a complex pair.
+
+        Accuracy: 1e-13 of itself also where it is 1e-10 of the other rates: its inverse is found by elimination without
+        subtraction. Costs n^3.
+
+        Example:
+            >>> import qdiff as qd
+            >>> bath = qd.BosonicBath(1.0, 0.1)
+            >>> pair = qd.Rates([0.0, 1.0], {"bath": qd.thermal_transitions([0], [1], [1.0], bath)})
+            >>> round(float(pair.relax() / (bath.emission(1.0) + bath.absorption(1.0))), 12)
+            1.0
+        """
+        from .slowest import slowest_of_rates
+
+        return slowest_of_rates(self.transitions, self.rate)
 
 
 def _listed(label, given):

@@ -9,48 +9,26 @@ from jax import lax
 from jax.core import Tracer
 from jaxtyping import Array, Float
 
-from ...operators.checks import checked_times, instance, real_array
+from ...operators.checks import checked_times, real_array
 from ...results import Failure, check, require_float64
-from .equation import Rates
+from .transitions import Transitions
 
 # A step of at most half an average waiting time, for which fourteen terms of the exponential series are exact to
 # 0.5^15/15! = 2e-17; doubled at most this often: 2^160 waiting times, more than an infinite speed (1e30) needs.
 _TERMS, _DOUBLINGS = 14, 160
 
 
-def propagate(rates: Rates, initial, times):
-    """The populations at given times, p(t) = e^{Wt} p(0).
+def propagate(transitions: Transitions, rate, initial, times):
+    """p (k, n) [1]; see `Rates.evolve`.
 
     Args:
-        rates: the equation.
-        initial: p(0) (n,), populations [1].
-        times: any number of times (k,), from zero up, in any order [1/rate].
-
-    Returns:
-        p (k, n) [1].
-
-    Raises:
-        ValueError: `initial` or `times` have a wrong shape, or negative entries; `initial` does not sum to one.
-        SolveError: at run time, if rates or populations are not finite.
-
-    Differentiable in everything, to any order.
-
-    Accuracy: the propagator of a short step, a matrix of probabilities, is squared until the time is reached; nothing is
-    subtracted and every column sums to one. Populations, small ones included, agree with 50-digit arithmetic to 1e-13
-    of themselves. Costs n^3 for each doubling of each time.
-
-    Example:
-        >>> import qdiff as qd
-        >>> decay = qd.Rates([0.0, 1.0], {"bath": [(1, 0, 2.0)]})
-        >>> p = qd.propagate(decay, [0.0, 1.0], [0.5, 20.0])
-        >>> [f"{x:.12e}" for x in p[:, 1]] == [f"{float(jnp.exp(-2.0 * t)):.12e}" for t in (0.5, 20.0)]
-        True
+        transitions, rate: which jumps there are and how often each happens (n_jumps,) [rate].
+        initial: (n,) [1]. times: (k,) [1/rate].
     """
     require_float64()
-    instance("rates", rates, Rates)
-    initial, times = checked_populations(initial, rates.size, "initial"), checked_times(times)
-    p = _evolved(rates.jumps(), initial, times)
-    return check(p, (~jnp.all(jnp.isfinite(rates.rate)), _RATE), (~jnp.all(jnp.isfinite(p)), _TIME))
+    initial, times = checked_populations(initial, transitions.size, "initial"), checked_times(times)
+    p = _evolved(transitions.jumps(rate), initial, times)
+    return check(p, (~jnp.all(jnp.isfinite(rate)), _RATE), (~jnp.all(jnp.isfinite(p)), _TIME))
 
 
 @jax.jit

@@ -10,72 +10,49 @@ import numpy as np
 from jax import lax
 
 from ...linalg import gth
-from ...operators.checks import choice, instance
+from ...operators.checks import choice
 from ...results import Failure, NotUnique, check, require_float64
-from .equation import Rates
+from .transitions import Transitions
 
 
-def stationary_populations(rates: Rates, solver: str = "elimination"):
-    """The stationary populations of a rate equation: W p = 0 with sum p = 1.
+def stationary_populations(transitions: Transitions, rate, solver: str):
+    """p (n,) [1]; see `Rates.steady_state`.
 
     Args:
-        rates: the equation.
-        solver: "elimination" finds every population to relative rounding, however small it is: no step subtracts.
-            "lu" is LAPACK's factorisation with pivots: faster beyond some hundred states, and accurate relative to
-            the largest population and the slowest rate only.
-
-    Returns:
-        p (n,) [1].
-
-    Raises:
-        NotUnique: there are several closed sets of states, each with a stationary state of its own.
-        SolveError: at run time, if rates are not finite, or vanish such that the state is not unique.
-
-    Differentiable in every rate, forward and reverse, to any order, by the implicit function theorem.
-
-    Accuracy: "elimination" agrees with 60-digit arithmetic to 1e-14 of every single population, for rates that span
-    30 decades. Derivatives lose digits where a fast exchange and a slow one are differentiated together: their error is
-    1e-16 times the ratio of the flows.
-
-    Example:
-        >>> import qdiff as qd
-        >>> cold = qd.BosonicBath(70.0, 1.0)
-        >>> p = qd.stationary_populations(qd.Rates([0.0, 1.0], {"cold": qd.thermal_transitions([0], [1], [1.0], cold)}))
-        >>> f"{p[1]:.12e}"
-        '3.975449735909e-31'
+        transitions, rate: which jumps there are and how often each happens (n_jumps,) [rate].
+        solver: "elimination" or "lu".
     """
     require_float64()
-    instance("rates", rates, Rates)
     choice("solver", solver, ("elimination", "lu"))
-    order = elimination_order(rates)
-    p = (_eliminated if solver == "elimination" else _by_pivots)(rates, tuple(order.tolist()))
-    infinite, negative = ~jnp.all(jnp.isfinite(rates.rate)), jnp.any(rates.rate < 0)
+    order = elimination_order(transitions)
+    p = (_eliminated if solver == "elimination" else _by_pivots)(transitions, rate, tuple(order.tolist()))
+    infinite, negative = ~jnp.all(jnp.isfinite(rate)), jnp.any(rate < 0)
     return check(p, (infinite, _NOT_FINITE), (negative, _NEGATIVE), (~jnp.all(jnp.isfinite(p)), _NOT_UNIQUE))
 
 
-@partial(jax.jit, static_argnums=1)
-def _eliminated(rates, order):
+@partial(jax.jit, static_argnums=(0, 2))
+def _eliminated(transitions, rate, order):
     at = np.array(order)
-    return gth.stationary(rates.jumps()[at][:, at])[np.argsort(at)]
+    return gth.stationary(transitions.jumps(rate)[at][:, at])[np.argsort(at)]
 
 
-@partial(jax.jit, static_argnums=1)
-def _by_pivots(rates, order):
-    u = jnp.full(rates.size, 1 / rates.size)
-    s = lax.stop_gradient(jnp.max(rates.rate))
-    return jnp.linalg.solve(rates.matrix() - s * u[:, None], -s * u)
+@partial(jax.jit, static_argnums=(0, 2))
+def _by_pivots(transitions, rate, order):
+    u = jnp.full(transitions.size, 1 / transitions.size)
+    s = lax.stop_gradient(jnp.max(rate))
+    return jnp.linalg.solve(transitions.matrix(rate) - s * u[:, None], -s * u)
 
 
-def elimination_order(rates: Rates) -> np.ndarray:
+def elimination_order(transitions: Transitions) -> np.ndarray:
     """An order of the states in which none is eliminated before all that can be reached from it are: transient ones last."""
-    closed = rates.transitions.classes
+    closed = transitions.classes
     if len(closed) > 1:
         shown = ", ".join("{" + ", ".join(map(str, c[:4])) + (", ..." if len(c) > 4 else "") + "}" for c in closed[:4])
         raise NotUnique(
             f"there are {len(closed)} stationary states: these sets of states are never left once entered, {shown}"
             f"{', ...' if len(closed) > 4 else ''}. Join them by a jump, or treat each by itself"
         )
-    transient = np.setdiff1d(np.arange(rates.size), closed[0])
+    transient = np.setdiff1d(np.arange(transitions.size), closed[0])
     return np.concatenate([closed[0], transient])
 
 

@@ -19,11 +19,9 @@ from jax import lax
 from jax.core import Tracer
 
 from ...equations.bloch.equation import BlochModel
-from ...equations.momentum.cells import Density, evolve_cells, stationary_density
+from ...equations.momentum.cells import Density
 from ...equations.momentum.drift_diffusion import DriftDiffusion, finite_volumes, momenta
 from ...equations.momentum.scattering import Scattering, reach_of
-from ...equations.momentum.scattering_gap import slowest_scattering
-from ...equations.momentum.scattering_steady import driven_scattering, evolve_scattering
 from ...operators.checks import checked_times
 from ...results import Failure, check
 from ..base import Model, compile_method, merit, parameter, setting, shared
@@ -180,15 +178,14 @@ class ActiveParticle(Model):
         With W_0 the generator at equal temperatures and W_0 p_0 = 0, the difference solves W x = -(W - W_0) p_0; the right
         side holds what the bias does to each momentum, and nothing cancels.
         """
-        bands, k, scattering = self.bands(), self.momenta, self.scattering()
-        return driven_scattering(scattering, bands.unbalance(k) * self._thermal())
+        return self.scattering().driven(self.bands().unbalance(self.momenta) * self._thermal())
 
     def _thermal(self):
         return jax.nn.softmax(self.bands().log_weight(self.momenta))
 
     @shared
     def _quadrature(self) -> Density:
-        return stationary_density(self.drift_diffusion(), self.cells)
+        return self.drift_diffusion().steady_state(self.cells)
 
     def _velocities(self):
         """Of both bands (2, points)."""
@@ -234,7 +231,7 @@ class ActiveParticle(Model):
     @merit(symbol="t_m", unit="1/rate", source="slowest decay of Eq. (6)")
     def momentum_relaxation_time(self):
         """One over the slowest decay rate of the scattering model."""
-        return 1 / slowest_scattering(self.scattering())
+        return 1 / self.scattering().relax()
 
     @merit(symbol="g(0)", unit="energy^2", source="Eq. (10), with the factor 4")
     def velocity_fluctuation(self):
@@ -298,14 +295,14 @@ class ActiveParticle(Model):
 
     @compile_method
     def _trace_scattering(self, times):
-        p = evolve_scattering(self.scattering(), self._populations(self._thermal(), self._equilibrium()), times)
+        p = self.scattering().evolve(self._populations(self._thermal(), self._equilibrium()), times)
         return jnp.einsum("tsk,sk->t", p, self._velocities())
 
     @compile_method
     def _trace_drift_diffusion(self, times):
         volumes, bands = finite_volumes(self.drift_diffusion(), self.cells), self.bands()
         k = volumes.momenta
-        return evolve_cells(volumes, jax.nn.softmax(bands.log_weight(k)), times) @ bands.mean_velocity(k)
+        return volumes.evolve(jax.nn.softmax(bands.log_weight(k)), times) @ bands.mean_velocity(k)
 
     def velocity_correlation(self, times, distribution: str = "thermal"):
         """<v(t) v(0)> - <v>^2 (k,), complex, Eq. (10) [energy^2].
@@ -347,7 +344,7 @@ class ActiveParticle(Model):
         p = self._relaxed()[0]
         mean = jnp.sum(p * v)
         # The part without a mean: what is left of it at the end is zero.
-        moved = evolve_scattering(scattering, (v - mean) * p, times)
+        moved = scattering.evolve((v - mean) * p, times)
         diagonal = jnp.einsum("tsk,sk->t", moved, v)
         # Coherences decay with half of what leaves both states.
         decay = jnp.sum(scattering.leaving(), axis=0) / 2
@@ -383,7 +380,7 @@ class ActiveParticle(Model):
 
     @compile_method
     def _density_without_flux(self):
-        r = stationary_density(self.drift_diffusion(), self.cells, current=False)
+        r = self.drift_diffusion().steady_state(self.cells, current=False)
         return Distribution(r.k, r.weight, r.density)
 
     def _as_distribution(self, weight) -> Distribution:

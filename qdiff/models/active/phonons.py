@@ -11,7 +11,8 @@ import numpy as np
 
 from ...baths.occupation import omega_bose
 from ...equations.momentum.drift_diffusion import DriftDiffusion
-from ...equations.momentum.scattering import Scattering, ahead, overlaps
+from ...equations.momentum.scattering import Scattering, overlaps
+from ...linalg.ring import ahead
 from ...results import Failure, check
 from .bands import Bands
 

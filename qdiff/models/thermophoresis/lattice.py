@@ -23,7 +23,7 @@ from ...equations.rates import open_chain
 from ...equations.rates.bipartite import Dense, Exchange, StandingWaves
 from ...equations.rates.bipartite_steady import exchange_populations
 from ...equations.rates.equation import Rates
-from ...equations.rates.evolve import checked_populations, propagate
+from ...equations.rates.evolve import checked_populations
 from ...equations.rates.gap import slowest_decay
 from ...equations.rates.separable import separable_rates
 from ...generator import evolve
@@ -234,7 +234,7 @@ class ThermophoreticLattice(Model):
             self._small("the relaxation gap of the local equation", _LOCAL)
             return slowest_decay(self.generator())
         self._small("the relaxation gap", _DENSE)
-        return slowest_decay(self.rates())
+        return self.rates().relax()
 
     @merit(symbol="P_k", unit="1", source="Fig. 2")
     def site_populations(self):
@@ -289,7 +289,7 @@ class ThermophoreticLattice(Model):
         N = self.sites
         initial = checked_populations(initial, 2 * N, "initial")
         if self.master_equation == "global":
-            p = propagate(self.rates(), initial, times)
+            p = self.rates().evolve(initial, times)
             return jax.vmap(self._with_sites)(p[:, :N], p[:, N:])
         self._small("the evolution of the local equation", _LOCAL)
         times = checked_times(times)

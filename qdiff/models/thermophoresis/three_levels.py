@@ -15,8 +15,7 @@ from ...baths.reservoir import BosonicBath
 from ...equations.lindblad.equation import Lindblad
 from ...equations.lindblad.secular import secular
 from ...equations.rates.equation import Rates, thermal_transitions
-from ...equations.rates.evolve import checked_populations, propagate
-from ...equations.rates.steady import stationary_populations
+from ...equations.rates.evolve import checked_populations
 from ...operators.space import Levels, Space
 from ...operators.structure import structured
 from ..base import Model, compile_method, merit, parameter, shared
@@ -67,7 +66,7 @@ class _ThreeLevel(Model):
 
     @shared
     def _steady(self):
-        return stationary_populations(self.rates())
+        return self.rates().steady_state()
 
     @merit(symbol=r"\Delta_{ss}", unit="1", source="Eqs. (7), (8)")
     def imbalance(self):
@@ -142,7 +141,7 @@ class _ThreeLevel(Model):
 
     def evolution(self, times, initial):
         """The populations (k, 3) at `times` (k,) [1/rate], from the populations `initial` (3,)."""
-        return propagate(self.rates(), initial, times)
+        return self.rates().evolve(initial, times)
 
     def position_trace(self, times, initial):
         """<X>(t) (k,) at `times` (k,) [1/rate], from the populations `initial` (3,) of 1, 2, apex [length]; Eqs. (10), (13)."""

@@ -18,7 +18,7 @@ def tilted(force, depth=1.5, D=0.3):
 
 def test_without_force():
     """r = e^{depth cos k}/(2 pi I_0): no current."""
-    r = qd.stationary_density(tilted(0.0))
+    r = tilted(0.0).steady_state()
     close(r.density, np.exp(1.5 * np.cos(r.k)) / (2 * np.pi * iv(0, 1.5)), 1e-13)
     assert abs(r.current) < 1e-16
 
@@ -26,7 +26,7 @@ def test_without_force():
 def test_tilted_washboard():
     """The current D sinh(pi f)/(2 pi^2 |I_{if}(depth)|^2) in closed form, and the flux of the density itself."""
     f = 0.4
-    r = qd.stationary_density(tilted(f), 512)
+    r = tilted(f).steady_state(512)
     k = np.asarray(r.k)
     assert abs(r.weight.sum() - 1) < 1e-14
     # -(v r + D r'), the same everywhere, by differences.
@@ -42,12 +42,12 @@ def test_tilted_washboard():
 @pytest.mark.parametrize("force", [0.0, 0.4, -3.0])
 def test_finite_volumes(force):
     """They converge to the quadrature with the square of the width, and their generator is what its stationary state says."""
-    exact = qd.stationary_density(tilted(force))
+    exact = tilted(force).steady_state()
     mean = exact.weight @ jnp.sin(exact.k + 0.3)
     off = []
     for cells in (200, 400):
         volumes = qd.finite_volumes(tilted(force), cells)
-        p = qd.stationary_cells(volumes)
+        p = volumes.steady_state()
         assert np.abs(volumes.act(p)).max() < 1e-13 * np.max(volumes.up)
         off.append(abs(float(p @ jnp.sin(volumes.momenta + 0.3) - mean)))
     assert off[1] < 1e-4 and off[1] < 0.3 * off[0] + 1e-14
@@ -60,27 +60,27 @@ def test_kinks():
         return jnp.where(jnp.sin(k - 0.2) > 0, 1.0, -0.7)
 
     known = qd.DriftDiffusion(slope, lambda k: jnp.ones_like(k), (lambda k: jnp.sin(k - 0.2),))
-    r = qd.stationary_density(known, 256)
+    r = known.steady_state(256)
     fine = qd.finite_volumes(qd.DriftDiffusion(slope, lambda k: jnp.ones_like(k)), 400_000)
-    p = qd.stationary_cells(fine)
+    p = fine.steady_state()
     close(r.weight @ jnp.cos(r.k), p @ jnp.cos(fine.momenta), 1e-5)
-    other = qd.stationary_density(known, 4096)
+    other = known.steady_state(4096)
     close(r.weight @ jnp.cos(r.k), other.weight @ jnp.cos(other.k), 1e-13)
 
 
 @pytest.mark.slow
 def test_derivatives():
     def mean(x):
-        r = qd.stationary_density(tilted(x[0], x[1]), 512)
+        r = tilted(x[0], x[1]).steady_state(512)
         return r.weight @ jnp.cos(r.k) + r.current
 
     def cells(x):
         volumes = qd.finite_volumes(tilted(x[0], x[1]), 300)
-        return qd.stationary_cells(volumes) @ jnp.cos(volumes.momenta)
+        return volumes.steady_state() @ jnp.cos(volumes.momenta)
 
     def later(x):
         volumes = qd.finite_volumes(tilted(x[0], x[1]), 60)
-        p = qd.evolve_cells(volumes, jnp.full(60, 1 / 60), jnp.array([0.5, x[0]]))
+        p = volumes.evolve(jnp.full(60, 1 / 60), jnp.array([0.5, x[0]]))
         return jnp.sum(p @ jnp.cos(volumes.momenta))
 
     x = jnp.array([0.4, 1.5])
@@ -96,10 +96,22 @@ def test_evolution():
     W = np.stack([np.asarray(volumes.act(e)) for e in np.eye(40)], axis=1)
     x = np.random.default_rng(0).normal(size=40)
     times = jnp.array([0.0, 0.1, 3.0, 1e5])
-    want = np.stack([scipy.linalg.expm(W * float(t)) @ x for t in times[:3]] + [x.sum() * np.asarray(qd.stationary_cells(volumes))])
-    close(qd.evolve_cells(volumes, jnp.asarray(x), times), want, 1e-11)
+    want = np.stack([scipy.linalg.expm(W * float(t)) @ x for t in times[:3]] + [x.sum() * np.asarray(volumes.steady_state())])
+    close(volumes.evolve(jnp.asarray(x), times), want, 1e-11)
 
 
 def test_refused():
     with pytest.raises(ValueError, match="nodes must be at least 256, but was 100"):
-        qd.stationary_density(tilted(0.0), 100)
+        tilted(0.0).steady_state(100)
+
+
+def test_by_the_verbs():
+    """Without drift everything ends up uniform."""
+    flat = qd.DriftDiffusion(lambda k: 0 * k, lambda k: 1 + 0 * k)
+    volumes = qd.finite_volumes(flat, 8)
+    r = qd.steady_state(flat, 256, current=False)
+    close(r.density, np.full(r.k.size, 1 / (2 * np.pi)), 1e-13)
+    close(qd.steady_state(volumes), np.full(8, 1 / 8), 1e-14)
+    close(qd.evolve(volumes, jnp.eye(8)[0], [0.0, 1e3]), np.stack([np.eye(8)[0], np.full(8, 1 / 8)]), 1e-11)
+    with pytest.raises(TypeError, match="DriftDiffusion has no state that moves in time"):
+        qd.evolve(flat, r.density, [1.0])

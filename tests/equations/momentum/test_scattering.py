@@ -8,9 +8,10 @@ import scipy.linalg
 from helpers import close, derivative
 
 import qdiff as qd
-from qdiff.equations.momentum.scattering import ahead, reach_of
+from qdiff.equations.momentum.scattering import reach_of
 from qdiff.linalg import cyclic_elimination
 from qdiff.linalg.cram import exponential
+from qdiff.linalg.ring import ahead
 
 
 def random_rates(n, reach, bands, seed=0, decades=3.0):
@@ -18,7 +19,7 @@ def random_rates(n, reach, bands, seed=0, decades=3.0):
     return jnp.asarray(10 ** rng.uniform(-decades, 0, (2 * reach + 1, bands, bands, n)))
 
 
-stationary = jax.jit(qd.stationary_scattering)
+stationary = jax.jit(qd.Scattering.steady_state)
 
 SHAPES = [(40, 4, 2), (41, 5, 1), (9, 4, 2), (33, 11, 1), (70, 9, 3), (8, 1, 1), (3, 1, 1)]
 
@@ -71,7 +72,7 @@ def test_derivatives(n, reach, bands):
     @jax.vmap
     def program(size):
         def mean(s):
-            return jnp.sum(f * qd.stationary_scattering(qd.Scattering(size * rate * jnp.exp(s * direction / rate))))
+            return jnp.sum(f * qd.Scattering(size * rate * jnp.exp(s * direction / rate)).steady_state())
 
         return jax.jvp(jax.value_and_grad(mean), (0.0,), (1.0,))
 
@@ -97,7 +98,7 @@ def test_difference_beside_fast_exchange():
     rate = 10 ** rng.uniform(-1, 0, (3, 2, 2, 12))
     rate[1] = 1e9 * rng.uniform(0.5, 1, (2, 2, 12))
     source = rng.normal(size=12) * np.array([[1.0], [-1.0]])
-    _, x = qd.driven_scattering(qd.Scattering(jnp.asarray(rate)), jnp.asarray(source))
+    _, x = qd.Scattering(jnp.asarray(rate)).driven(jnp.asarray(source))
     with mpmath.workdps(40):
         W = mpmath.zeros(24)
         for m, a, b, k in np.ndindex(*rate.shape):
@@ -117,8 +118,8 @@ def test_difference_to_a_known_state():
 
     @jax.jit
     def program(rate, change):
-        p0, exact = jax.jvp(lambda r: qd.stationary_scattering(qd.Scattering(r)), (rate,), (change,))
-        return p0, exact, *qd.driven_scattering(qd.Scattering(rate + change), qd.Scattering(change).act(p0))
+        p0, exact = jax.jvp(lambda r: qd.Scattering(r).steady_state(), (rate,), (change,))
+        return p0, exact, *qd.Scattering(rate + change).driven(qd.Scattering(change).act(p0))
 
     p0, exact, p, x = program(rate, change)
     close(x, exact, 1e-7)
@@ -133,7 +134,7 @@ def test_slowest_decay(points):
     change = rate * jnp.asarray(np.random.default_rng(3).normal(size=rate.shape))
 
     def slowest(s):
-        return qd.slowest_scattering(qd.Scattering(rate + s * change))
+        return qd.Scattering(rate + s * change).relax()
 
     (value, reverse), (forward, second) = jax.jit(lambda: jax.jvp(jax.value_and_grad(slowest), (0.0,), (1.0,)))()
     W, dW = (np.asarray(qd.Scattering(r).matrix()) for r in (rate, change))
@@ -178,7 +179,7 @@ def test_evolution_both_ways():
     want = np.stack([(scipy.linalg.expm(W * t) @ np.asarray(x).ravel()).reshape(2, 48) for t in times])
 
     def seen(s, method):
-        found = qd.evolve_scattering(qd.Scattering(scattering.rate * s), x, times, method=method)
+        found = qd.Scattering(scattering.rate * s).evolve(x, times, method=method)
         return jnp.sum(jnp.cos(found[1:3])), found
 
     forward, dense = jax.jit(jax.jacfwd(lambda s: seen(s, "dense"), has_aux=True))(1.0)
@@ -217,7 +218,7 @@ def test_refused(rate, message):
 
 def test_negative_rates():
     with pytest.raises(qd.SolveError, match="a rate is negative"):
-        qd.stationary_scattering(qd.Scattering(random_rates(20, 2, 1).at[0, 0, 0, 3].set(-1.0)))
+        qd.Scattering(random_rates(20, 2, 1).at[0, 0, 0, 3].set(-1.0)).steady_state()
 
 
 def test_driven_forward_is_reverse():
@@ -226,7 +227,7 @@ def test_driven_forward_is_reverse():
     source = jnp.zeros((2, 9)).at[0, 0].set(1.0).at[1, 4].set(-1.0)
 
     def driven(source):
-        return qd.driven_scattering(qd.Scattering(rate), source)[1]
+        return qd.Scattering(rate).driven(source)[1]
 
     forward, reverse = jax.jit(lambda: (jax.jacfwd(driven)(source), jax.jacrev(driven)(source)))()
     close(forward, reverse, 1e-11)
@@ -235,4 +236,14 @@ def test_driven_forward_is_reverse():
 @pytest.mark.parametrize("wrong", [np.nan, np.inf, -np.inf])
 def test_times_that_are_none(wrong):
     with pytest.raises(ValueError, match=f"times must be finite, but has {wrong:g}$"):
-        qd.evolve_scattering(qd.Scattering(np.ones((3, 1, 1, 8))), np.ones((1, 8)) / 8, [0.0, wrong])
+        qd.Scattering(np.ones((3, 1, 1, 8))).evolve(np.ones((1, 8)) / 8, [0.0, wrong])
+
+
+def test_by_the_verbs():
+    """Hops to either side of a ring of eight at rate 2: uniform at rest, and a wave decays at 4 (1 - cos(pi/4))."""
+    hops = qd.Scattering(jnp.stack([jnp.full(8, 2.0), jnp.zeros(8), jnp.full(8, 2.0)])[:, None, None, :])
+    wave = 1 + jnp.cos(2 * jnp.pi * jnp.arange(8) / 8)[None]
+    gap = 4 * (1 - np.cos(np.pi / 4))
+    close(qd.steady_state(hops), np.full((1, 8), 1 / 8), 1e-14)
+    close(qd.relax(hops), gap, 1e-12)
+    close(qd.evolve(hops, wave, [0.5], method="dense")[0], 1 + (wave - 1) * np.exp(-0.5 * gap), 1e-12)

@@ -15,7 +15,7 @@ from qdiff.equations.rates.separable import separable_rates
 
 QUICK = {"xla_backend_optimization_level": 0}  # these programs run a few times: compile them fast
 solve = jax.jit(lambda e: jnp.concatenate(exchange_populations(e)))
-by_rates = jax.jit(lambda e: qd.stationary_populations(e.rates()))
+by_rates = jax.jit(lambda e: e.rates().steady_state())
 
 
 def exchange(seed, levels, sites, slowness=None, holes=()):
@@ -34,7 +34,7 @@ def test_it_is_the_rate_equation():
         p, q = exchange_populations(one)
         rates = one.rates()
         heat = jnp.stack(list(rates.heat_currents(jnp.concatenate([p, q])).values()))
-        return (jnp.concatenate([p, q]), one.heat_currents(p, q)), (qd.stationary_populations(rates), heat), one.imbalance(p, q)
+        return (jnp.concatenate([p, q]), one.heat_currents(p, q)), (rates.steady_state(), heat), one.imbalance(p, q)
 
     got, want, imbalance = everything(exchange(0, 4, 6))
     close(got[0], want[0], 1e-14)

@@ -152,7 +152,7 @@ def test_currents_by_bath():
     """Two baths and one pair of levels: what one brings the other takes, and any observable can be followed."""
     pair = [qd.thermal_transitions(0, 1, 2.0, qd.BosonicBath(b, 0.1)) for b in (0.5, 1.0)]
     rates = qd.Rates([0.0, 2.0], dict(zip(("hot", "cold"), pair, strict=True)))
-    p = qd.stationary_populations(rates)
+    p = rates.steady_state()
     hot, cold = 1 / np.expm1(1.0), 1 / np.expm1(2.0)
     want = 2 * 0.1 * (hot - cold) / (2 * (1 + hot + cold))
     heat = rates.heat_currents(p)
@@ -164,7 +164,7 @@ def test_currents_by_bath():
 
 def test_rates_are_linear_in_traced_values():
     def first(rate):
-        return qd.stationary_populations(qd.Rates([0.0, 1.0, 2.0], {"a": [([0, 1], [1, 2], rate), ([1, 2], [0, 1], 1.0)]}))[0]
+        return qd.Rates([0.0, 1.0, 2.0], {"a": [([0, 1], [1, 2], rate), ([1, 2], [0, 1], 1.0)]}).steady_state()[0]
 
     assert float(jax.jit(first)(2.0)) == pytest.approx(1 / 7, rel=1e-15)
     assert float(jax.grad(first)(2.0)) == pytest.approx(-5 / 49, rel=1e-14)
@@ -194,3 +194,12 @@ def test_the_comparisons_can_fail():
     with pytest.raises(AssertionError, match="differs by"):
         close(lattice(3).rates().matrix(), lattice(3, g=0.7 + 1e-11).rates().matrix(), 1e-13)
     assert jnp.any(lattice(3).rates().rate != lattice(3, g=0.7 + 1e-11).rates().rate)
+
+
+def test_by_the_verbs():
+    """Two states, up at rate 1 and down at rate 3."""
+    rates = qd.Rates([0.0, 1.0], {"a": [(0, 1, 1.0), (1, 0, 3.0)]})
+    close(qd.steady_state(rates), np.array([0.75, 0.25]), 1e-15)
+    close(qd.steady_state(rates, solver="lu"), np.array([0.75, 0.25]), 1e-15)
+    close(qd.relax(rates), 4.0, 1e-14)
+    close(qd.evolve(rates, [1.0, 0.0], [0.5])[0, 1], (1 - np.exp(-2.0)) / 4, 1e-14)
