@@ -12,14 +12,9 @@ from .baths.spectrum import Custom as Custom
 from .baths.spectrum import Flat as Flat
 from .baths.spectrum import Ohmic as Ohmic
 from .equations.bloch.equation import BlochModel as BlochModel
-from .equations.bloch.steady import bloch_steady_states as bloch_steady_states
-from .equations.bloch.steady import bloch_velocity as bloch_velocity
-from .equations.bloch.steady import mean_velocity as mean_velocity
-from .equations.channels.equation import Channel as Channel
 from .equations.channels.equation import Channels as Channels
-from .equations.channels.evolve import evolve_occupations as evolve_occupations
 from .equations.channels.gibbs_ensemble import Ensemble as Ensemble
-from .equations.channels.gibbs_ensemble import gibbs_ensemble as gibbs_ensemble
+from .equations.channels.mean_field import Channel as Channel
 from .equations.cycles.cycle import Cycle as Cycle
 from .equations.cycles.run import Run as Run
 from .equations.cycles.strokes import Free as Free

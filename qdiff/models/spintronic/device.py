@@ -19,7 +19,6 @@ from ...baths.lead import GivenLead
 from ...equations.cycles import fixed_point
 from ...equations.cycles.cycle import Cycle
 from ...equations.cycles.limit_cycle import LimitCycle
-from ...equations.cycles.run import Run
 from ...equations.cycles.strokes import Free, Measurement
 from ...equations.cycles.trajectories import Trajectories, replay, trajectories
 from ...equations.lindblad.equation import Lindblad, lead_jumps
@@ -215,7 +214,7 @@ class SpintronicEngine(Model):
 
     @shared
     def _limit(self) -> LimitCycle:
-        return self.cycle().limit()
+        return self.cycle().steady_state()
 
     # ---- figures of merit -------------------------------------------------------------------------------
 
@@ -413,11 +412,11 @@ class SpintronicEngine(Model):
 
     @compile_method
     def _all(self, initial, every):
-        return Run(self.cycle(), _density(initial)).measured(len(every))
+        return self.cycle().evolve(_density(initial)).measured(len(every))
 
     @compile_method
     def _some(self, initial, cycles):
-        return Run(self.cycle(), _density(initial)).measured(cycles)
+        return self.cycle().evolve(_density(initial)).measured(cycles)
 
     def trajectories(self, key, cycles: int, count: int, initial) -> Trajectories:
         """Runs with selective measurements; `Trajectories`, whose `given` is -<C> before each measurement.
