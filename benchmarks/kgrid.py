@@ -1,7 +1,7 @@
 """The active particle on grids of 1e3 to 1e6 momenta (1e8 on a GPU): the generic Bloch route, value and gradient.
 
 For every momentum the 4x4 generator is assembled from the Hamiltonian and the jump operators and solved for its steady
-state, and the velocity is summed with thermal weights: `qd.mean_velocity`. Timed jitted, its compilation apart: the value,
+state, and the velocity is summed with thermal weights: `BlochModel.mean_velocity`. Timed jitted, its compilation apart: the value,
 and the value with the gradient in all parameters. Peers, at 1e6 momenta and for the value alone: NumPy's vectorised closed
 form, and NumPy's `linalg.solve` of the same 4x4 blocks in one batch (the solve only). The bound is the time in which this
 machine reads k and writes r_z, 16 bytes a momentum, once, at its copying speed. A ratio is peer seconds over qdiff seconds
@@ -104,7 +104,7 @@ def main():
     model = qd.models.ActiveParticle(dT=0.5)
 
     def velocity(model, k):
-        return qd.mean_velocity(model.bloch_model(), k, lambda k, bands: bands.log_weight(k))
+        return model.bloch_model().mean_velocity(k, lambda k, bands: bands.log_weight(k))
 
     seconds, compile_seconds, memory, rate = {}, {}, {}, {}
     sizes = [10**e for e in range(3, 9) if 10**e <= most]

@@ -38,7 +38,6 @@ TYPES_UPWARD = {
 
 # Files that need each other; of each group one import at most is made when a module is loaded.
 CIRCLES = [
-    {"equations.cycles.cycle", "equations.cycles.limit_cycle"},
     {"equations.lindblad.integrators", "equations.lindblad.pieces"},
     {"studies.optimize", "studies.store.optimum_files"},
     {"studies.rerun", "studies.sweep"},

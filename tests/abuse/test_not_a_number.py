@@ -147,8 +147,8 @@ SOLVES = {
     "noise": with_state(lambda m, s: qd.zero_frequency_noise(s, Q.z)),
     "counting": counted,
     "relaxation": lambda x: qd.relax(qubit(x)).gap,
-    "limit cycle": lambda x: [cycle(x).limit().x, cycle(x).limit().measured],
-    "cycle by cycle": lambda x: qd.Run(cycle(x), MIXED).measured(3),
+    "limit cycle": lambda x: [cycle(x).steady_state().x, cycle(x).steady_state().measured],
+    "cycle by cycle": lambda x: cycle(x).evolve(MIXED).measured(3),
     "populations in time": lambda x: rates(x).evolve(jnp.array([0.2, 0.3, 0.5]), TIMES),
     "stationary populations": lambda x: rates(x).steady_state(),
     "slowest decay": lambda x: qd.slowest_decay(rates(x)),
@@ -159,10 +159,10 @@ SOLVES = {
     "density": lambda x: ring(x).steady_state(256).density,
     "cells": lambda x: qd.finite_volumes(ring(x), 16).steady_state(),
     "cells in time": lambda x: qd.finite_volumes(ring(x), 16).evolve(CELLS, TIMES),
-    "ensemble": lambda x: qd.gibbs_ensemble(channels(x), 0.4).occupations(),
-    "ensemble in time": lambda x: qd.evolve_occupations(channels(x), FILLED, TIMES),
-    "blocks": lambda x: qd.bloch_velocity(bloch(x), MOMENTA),
-    "mean velocity": lambda x: qd.mean_velocity(bloch(x), MOMENTA, lambda k, p: p[0] * jnp.cos(k)),
+    "ensemble": lambda x: channels(x).steady_state(0.4).occupations(),
+    "ensemble in time": lambda x: channels(x).evolve(FILLED, TIMES),
+    "blocks": lambda x: bloch(x).steady_velocity(MOMENTA),
+    "mean velocity": lambda x: bloch(x).mean_velocity(MOMENTA, lambda k, p: p[0] * jnp.cos(k)),
 }
 
 

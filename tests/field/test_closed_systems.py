@@ -281,9 +281,9 @@ def test_strokes_of_a_cycle_may_be_closed():
         qd.Lindblad(0.5 * Q.x, {}),
         qd.Lindblad(Q.z, {"v": [(0.4, Q.minus), (0.1, Q.plus)]}),
     )
-    free = qd.Cycle([qd.Free(turn, 1.2), qd.Free(fall, 2.0)]).limit()
+    free = qd.Cycle([qd.Free(turn, 1.2), qd.Free(fall, 2.0)]).steady_state()
     U = SPACE.operator(scipy.linalg.expm(-0.6j * np.array([[0, 1], [1, 0]])))
-    kicked = qd.Cycle([qd.Unitary(U), qd.Free(fall, 2.0)]).limit()
+    kicked = qd.Cycle([qd.Unitary(U), qd.Free(fall, 2.0)]).steady_state()
     close(free.rho(0).dense(), kicked.rho(0).dense(), 1e-13)
     assert set(free.heat) == {"v"}
     # What all baths bring is what the sudden changes of the Hamiltonian do not give back.

@@ -39,7 +39,7 @@ class Chain(qd.Model):
     @qd.merit(symbol="v", unit="1", source="a test")
     def drift(self):
         k = jnp.linspace(-3, 3, 301)
-        return qd.mean_velocity(qd.BlochModel(cell, {"a": self.a, "T": self.T}), k, lambda k, p: -jnp.cos(k) / p["T"])
+        return qd.BlochModel(cell, {"a": self.a, "T": self.T}).mean_velocity(k, lambda k, p: -jnp.cos(k) / p["T"])
 
 
 def right(T, a=1.3):
@@ -90,7 +90,7 @@ def test_what_the_functions_close_over_is_differentiated():
 
     def drift(x):
         model = qd.BlochModel(lambda k, p: cell(k, {"a": x[1]}))
-        return qd.mean_velocity(model, jnp.linspace(-3, 3, 301), lambda k, p: -jnp.cos(k) / x[0], chunk=50)
+        return model.mean_velocity(jnp.linspace(-3, 3, 301), lambda k, p: -jnp.cos(k) / x[0], chunk=50)
 
     x = np.array([1.0, 1.3])
     close(drift(jnp.asarray(x)), np.array(right(*x)), 1e-12)
@@ -112,7 +112,7 @@ data = qd.sweep(Chain(), "drift", T=T, out=sys.argv[1])
 mesh = Mesh(np.array(jax.devices()), ("k",))
 k = np.linspace(-3, 3, 301)[:300]
 spread = jax.make_array_from_callback(k.shape, NamedSharding(mesh, PartitionSpec("k")), lambda at: k[at])
-mean = lambda k: qd.mean_velocity(qd.BlochModel(cell, {"a": 1.3}), k, lambda k, p: -jnp.cos(k))
+mean = lambda k: qd.BlochModel(cell, {"a": 1.3}).mean_velocity(k, lambda k, p: -jnp.cos(k))
 with jax.set_mesh(mesh):
     traced = jax.jit(mean)(spread)
 print(alone, float(mean(k)), float(mean(spread)), float(traced))
@@ -159,7 +159,7 @@ def test_momenta_at_once_fit_the_memory_of_a_gpu(monkeypatch, levels, compiled, 
     monkeypatch.setattr(jax, "local_devices", lambda: [device("gpu", stats)])
     monkeypatch.setattr(weighted_mean._Sum, "__call__", lambda self, parameters, k: asked.append(self.chunk) or jnp.ones(2))
     model = qd.BlochModel(lambda k, p: (jnp.cos(k) * np.eye(levels), [(1.0, np.eye(levels, k=1))]))
-    qd.mean_velocity(model, jnp.zeros(2**22 + 1), lambda k, p: 0 * k)
+    model.mean_velocity(jnp.zeros(2**22 + 1), lambda k, p: 0 * k)
     # From 3 levels on memory grows as the factors do, (n^2 - 1)^2.
     each = (compiled or 10.7 * (levels**2 - 1) ** 2 / 64) * 2**30 / 2**22
     taken, free = asked[0] * each, stats["bytes_limit"] - stats.get("bytes_in_use", 0)

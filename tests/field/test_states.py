@@ -64,7 +64,7 @@ TAKES = {
     "cumulants": (lambda s: qd.cumulants(s, "v", [1.0], order=2)[0] + 1.0, 1.0),
     "ergotropy": (lambda s: qd.ergotropy(s, FIELD), lowered(H, RHO)),
     "free_energy": (lambda s: qd.free_energy(s, FIELD, 0.3), np.trace(H @ RHO).real),
-    "Run": (lambda s: qd.Run(CYCLE, s).rho(0).dense(), RHO),
+    "Cycle.evolve": (lambda s: CYCLE.evolve(s).rho(0).dense(), RHO),
     "trajectories": (lambda s: qd.trajectories(CYCLE, 0, 1, 64, s).given[0, 0] + 1.0, 1.0),
     "entropy_production": (
         lambda s: qd.entropy_production(s.state({"v": np.diag([0.2, 0.8])})),
@@ -145,7 +145,7 @@ def test_no_state_is_refused_by_all(wrong):
 
 
 @pytest.mark.parametrize(
-    "what", ["steady_state", "evolve", "correlation", "free_energy", "ergotropy", "currents", "Run"]
+    "what", ["steady_state", "evolve", "correlation", "free_energy", "ergotropy", "currents", "Cycle.evolve"]
 )
 def test_traced_numbers_are_checked_when_they_are_known(what):
     """In a compiled function: NaN in a batch, else the same sentence; and a good state is no different for it."""

@@ -54,7 +54,7 @@ def occupations(n=AT_REST, rate=1.0):
     energies = np.array([0.3, -0.3])
     channels = qd.Channels({"bath": rate}, lambda beta, e: {"bath": qd.Channel(tilt=beta * e)}, energies, parameters=2.0)
     n = n if isinstance(n, np.ndarray) else jnp.stack([n, 1 - n])
-    return qd.evolve_occupations(channels, n, jnp.array([0.0, 1.0]))[-1, 0]
+    return channels.evolve(n, jnp.array([0.0, 1.0]))[-1, 0]
 
 
 DECAY = np.exp(-0.1)
@@ -62,7 +62,7 @@ DECAY = np.exp(-0.1)
 
 def whole_turns(count):
     """The population of up after some cycles that let it decay by a tenth, turn by pi and measure it: p -> 1 - p e^{-0.1}."""
-    run = qd.Run(cycle(1.0, rate=0.1), {"q": "down"})
+    run = cycle(1.0, rate=0.1).evolve({"q": "down"})
     return run.coordinates.covector(Q.up) @ run.after(jnp.reshape(count, 1))[0]
 
 

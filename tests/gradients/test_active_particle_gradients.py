@@ -69,11 +69,11 @@ def test_batches():
 
 
 def test_generic_route():
-    """The gradient of `qd.mean_velocity`, by the adjoint state, is that of the closed form."""
+    """The gradient of `BlochModel.mean_velocity`, by the adjoint state, is that of the closed form."""
     k = MODEL.momenta
 
     def generic(model):
-        return qd.mean_velocity(model.bloch_model(), k, lambda k, bands: bands.log_weight(k), chunk=10)
+        return model.bloch_model().mean_velocity(k, lambda k, bands: bands.log_weight(k), chunk=10)
 
     slope, want = jax.jit(jax.grad(generic))(MODEL), jax.jit(jax.grad(lambda m: m.velocity()))(MODEL)
     for name in NAMES:

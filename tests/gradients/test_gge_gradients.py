@@ -109,7 +109,7 @@ def test_gradients_of_arrays_of_weights():
 
     def value(x):
         channels = qd.Channels({"a": 0.5, "b": 0.5}, weights, jnp.linspace(-1, 1, 6), parameters=x.reshape(2, 2, 6)[:, 0])
-        n = qd.gibbs_ensemble(channels, 0.4).occupations()
+        n = channels.steady_state(0.4).occupations()
         return jnp.sum(n * jnp.arange(6.0))
 
     x = np.stack([gain, loss]).ravel()

@@ -92,11 +92,11 @@ def test_drift_diffusion_is_the_limit_of_short_range():
 def test_generic_route_is_the_closed_form(given):
     model = Particle(**given)
     k = jnp.linspace(-3.1, 3.1, 301)
-    generic = qd.bloch_velocity(model.bloch_model(), k)
+    generic = model.bloch_model().steady_velocity(k)
     close(generic, model.bloch_functions(k)["vbar"], 1e-12)
-    mean = qd.mean_velocity(model.bloch_model(), model.momenta, lambda k, bands: bands.log_weight(k), chunk=300)
+    mean = model.bloch_model().mean_velocity(model.momenta, lambda k, bands: bands.log_weight(k), chunk=300)
     close(mean, model.velocity(), 1e-12, scale=1.0)
-    slope = jax.grad(lambda m: qd.mean_velocity(m.bloch_model(), m.momenta, lambda k, b: b.log_weight(k), chunk=300))(model)
+    slope = jax.grad(lambda m: m.bloch_model().mean_velocity(m.momenta, lambda k, b: b.log_weight(k), chunk=300))(model)
     for name in ("epsilon", "theta", "d_x", "hopping", "gamma_hot", "T", "dT"):
         close(getattr(slope, name), getattr(jax.grad(lambda m: m.velocity())(model), name), 1e-11, scale=1.0)
 

@@ -185,7 +185,7 @@ def ensemble(rates, gains, losses, tilts, filling):
         return {f"c{k}": qd.Channel(gains[k][:, at], losses[k][:, at], tilts[k][:, at]) for k in range(3)}
 
     channels = qd.Channels({f"c{k}": rates[k] for k in range(3)}, weights, jnp.arange(12.0), (gains, losses, tilts))
-    n = qd.gibbs_ensemble(channels, filling).occupations()
+    n = channels.steady_state(filling).occupations()
     return n, channels.right_hand_side(n)
 
 
@@ -229,7 +229,7 @@ def bloch(numbers):
         return H + jnp.conj(H).T, [(rates[n], jumps[n, 0] + jumps[n, 1] * jnp.exp(-1j * k)) for n in range(2)]
 
     model = qd.BlochModel(function, numbers)
-    return qd.bloch_steady_states(model, jnp.asarray(K)), qd.bloch_velocity(model, jnp.asarray(K))
+    return model.steady_state(jnp.asarray(K)), model.steady_velocity(jnp.asarray(K))
 
 
 def test_bloch_equations(counted):

@@ -317,7 +317,7 @@ def test_one_level_is_refused(counted):
     with pytest.raises(ValueError, match="l_min must be below l_max"):
         qd.Rotor(0, 0)
     with pytest.raises(ValueError, match="n at least 2"):
-        qd.bloch_velocity(qd.BlochModel(lambda k, p: (jnp.ones((1, 1)) * k, [(1.0, jnp.ones((1, 1)))])), [0.1])
+        qd.BlochModel(lambda k, p: (jnp.ones((1, 1)) * k, [(1.0, jnp.ones((1, 1)))])).steady_velocity([0.1])
     counted("abuse cases", n=2)
 
 
@@ -337,7 +337,7 @@ def test_one_momentum(counted):
     @jax.jit
     def found(k, g):
         one = qd.BlochModel(block, g)
-        return qd.bloch_velocity(one, k[None])[0], qd.mean_velocity(one, k[None], lambda k, p: 700 + 0 * k)
+        return one.steady_velocity(k[None])[0], one.mean_velocity(k[None], lambda k, p: 700 + 0 * k)
 
     slope = jax.jit(jax.jacfwd(found, argnums=1))
     for k, g in ((0.3, 0.2), (0.0, 1e-6), (np.pi / 2, 1.0), (-3.0, 1e3), (1e-9, 1e-3)):

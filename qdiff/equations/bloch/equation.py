@@ -2,21 +2,12 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Callable
 
-import equinox as eqx
-import jax
-import jax.numpy as jnp
-import numpy as np
-
-from ...operators.operator import Operator
-from ..lindblad.equation import Lindblad
-from .scalarise import Pair, add, conj, entrywise, imag, mul, neg, pair, real, sub
+from .blocks import AbstractBlochModel
 
 
-class BlochModel(eqx.Module):
+class BlochModel(AbstractBlochModel):
     """A master equation for each crystal momentum,  d rho_k/dt = -i[H(k), rho_k] + sum_j rate_j(k) D[A_j(k)] rho_k.
 
     Args:
@@ -29,236 +20,95 @@ class BlochModel(eqx.Module):
     Differentiable in the parameters and in k: the velocity operator dH/dk is taken automatically.
 
     Example:
-        >>> import qdiff as qd
+        >>> import jax.numpy as jnp, qdiff as qd
         >>> def ladder(k, p):
         ...     H = jnp.array([[-jnp.cos(k), p["field"]], [p["field"], jnp.cos(k)]])
         ...     return H, [(0.1, jnp.array([[0.0, 1.0], [0.0, 0.0]]))]
         >>> model = qd.BlochModel(ladder, {"field": 0.3})
         >>> k = jnp.linspace(-3, 3, 5)
-        >>> rho = qd.bloch_steady_states(model, k)
+        >>> rho = model.steady_state(k)
         >>> rho.shape, bool(jnp.allclose(jnp.trace(rho, axis1=1, axis2=2), 1))
         ((5, 2, 2), True)
     """
 
-    function: Callable = eqx.field(static=True)
-    parameters: Any = None
+    def steady_state(self, k):
+        """The stationary density matrices of all momenta: L_k[rho_k] = 0 with Tr rho_k = 1.
 
-    def parts(self, k):
-        """H (n, n), rates (jumps,) and jump operators (jumps, n, n) at one momentum, dense."""
-        given = self.function(k, self.parameters)
-        if isinstance(given, Lindblad):
-            if any(j.groups is not None for label in given.labels for j in given.jumps[label]):
-                raise ValueError("a BlochModel takes a Lindblad equation with single jumps, but this one has families of jumps (secular)")
-            H, jumps = given.H, [(j.rate, j.operator) for label in given.labels for j in given.jumps[label]]
-        else:
-            H, jumps = given
-        if isinstance(jumps, Mapping):
-            jumps = [jump for several in jumps.values() for jump in several]
-        H = _matrix(H)
-        if H.ndim != 2 or H.shape[0] != H.shape[1] or H.shape[0] < 2:
-            raise ValueError(f"function must return a Hamiltonian of shape (n, n) with n at least 2, but it has shape {H.shape}")
-        rates, A = [jnp.asarray(rate, float) for rate, _ in jumps], [_matrix(a) for _, a in jumps]
-        for a in A:
-            if a.shape != H.shape:
-                raise ValueError(f"function must return jump operators of the Hamiltonian's shape {H.shape}, but one has {a.shape}")
-        if not jumps:
-            raise ValueError("function must return at least one jump, or no momentum has a stationary state of its own")
-        return H, rates, A
+        Args:
+            k: real (points,) [1].
 
-    def velocity(self, k):
-        """dH/dk (n, n) at one momentum."""
-        return jax.jvp(lambda k: self.parts(k)[0], (k,), (jnp.ones_like(k),))[1]
+        Returns:
+            Complex (points, n, n), each with trace one; NaN where a momentum has no stationary state of its own.
 
-    def entries(self, k) -> Entries:
-        """What `parts` and `velocity` give at all momenta k (any shape), entry by entry."""
+        Raises:
+            ValueError: k is no array (points,).
 
-        def local(k, parameters):
-            model = BlochModel(self.function, parameters)
-            (H, rates, A), (slope, _, _) = jax.jvp(model.parts, (k,), (jnp.ones_like(k),))
-            return H, rates, A, slope
+        Differentiable in the model's parameters and in k, forward and reverse, to any order.
 
-        return Entries(*entrywise(local, (self.parameters,), k))
+        Accuracy: 1e-15 times the ratio of the fastest to the slowest rate of a block.
 
-    def blocks(self, k) -> Blocks:
-        """Generators and velocities of all momenta k (any shape), entry by entry."""
-        return self.entries(k).blocks()
+        Example:
+            >>> import jax.numpy as jnp, qdiff as qd
+            >>> lower = jnp.array([[0.0, 1.0], [0.0, 0.0]])
+            >>> model = qd.BlochModel(lambda k, p: (jnp.diag(jnp.array([k, 0.0])), [(0.1, lower), (0.3, lower.T)]))
+            >>> rho = model.steady_state(jnp.array([0.5]))
+            >>> [round(float(p.real), 12) for p in jnp.diag(rho[0])]
+            [0.25, 0.75]
+        """
+        from .steady import steady_states
 
+        return steady_states(self, k)
 
-class Entries(NamedTuple):
-    """H (n, n), rates [()], jump operators [(n, n)] and dH/dk (n, n) of many momenta as object arrays, whose entries are
-    numbers known now, arrays over the momenta, or `Pair`s of these."""
+    def steady_velocity(self, k):
+        """The mean velocity Tr[v rho_k] of the stationary state of each momentum, v = dH/dk.
 
-    H: np.ndarray
-    rates: list
-    jumps: list
-    slope: np.ndarray
+        Args:
+            k: real (points,) [1].
 
-    def blocks(self) -> Blocks:
-        return Blocks(_generator(self.H, self.rates, self.jumps), _covector(self.slope), self.H.shape[0])
+        Returns:
+            Real (points,); NaN, errors, derivatives and accuracy as for `steady_state`.
 
+        Example:
+            >>> import jax.numpy as jnp, qdiff as qd
+            >>> lower = jnp.array([[0.0, 1.0], [0.0, 0.0]])
+            >>> model = qd.BlochModel(lambda k, p: (jnp.diag(jnp.array([k, 0.0])), [(0.1, lower), (0.3, lower.T)]))
+            >>> v = model.steady_velocity(jnp.array([0.5, 1.0]))
+            >>> [round(float(x), 12) for x in v]
+            [0.25, 0.25]
+        """
+        from .steady import steady_velocities
 
-class Blocks(NamedTuple):
-    """One small real matrix for each momentum, in coordinates of a Hermitian matrix: populations, then for every i < j
-    the real and the imaginary part of rho_ij.
+        return steady_velocities(self, k)
 
-    Attributes:
-        generator: object array (n^2, n^2). velocity: object array (n^2,), Tr[v rho] = velocity . x. size: n.
-            Entries are numbers known now or arrays over the momenta.
-    """
+    def mean_velocity(self, k, log_weight: Callable, *, chunk: int | None = None):
+        """The mean of Tr[v rho_k] over momenta with the weights exp(log_weight(k, parameters)), which need no normalisation.
 
-    generator: np.ndarray
-    velocity: np.ndarray
-    size: int
+            <v> = sum_k w_k Tr[v rho_k] / sum_k w_k
 
+        Args:
+            k: real (points,) [1]; split among the devices of this process, and those of all processes of a
+                `jax.distributed` job where k itself is (under `jit` with `jax.set_mesh`). In a sweep every device has its points.
+            log_weight: (k, parameters) -> the logarithm of the weight, any offset.
+            chunk: how many momenta are worked on at once, by default as many as suits the device and its memory. Memory
+                beyond k does not grow with the number of points.
 
-def _matrix(op):
-    if isinstance(op, Operator):
-        return jnp.asarray(op.dense())
-    return jnp.asarray(op)
+        Returns:
+            A scalar.
 
+        Raises:
+            ValueError, TypeError: an argument is not what it must be.
 
-def places(n: int) -> list[tuple[int, int, int]]:
-    """The coordinates of a Hermitian matrix: row, column, and 0 for real or 1 for imaginary."""
-    return [(i, i, 0) for i in range(n)] + [(i, j, part) for i in range(n) for j in range(i + 1, n) for part in (0, 1)]
+        Differentiable in the model's parameters, and in what its function and `log_weight` close over, forward, reverse and to
+        any order; the gradient is summed chunk by chunk together with the value. k counts as constant.
 
+        Example:
+            >>> import jax.numpy as jnp, qdiff as qd
+            >>> lower = jnp.array([[0.0, 1.0], [0.0, 0.0]])
+            >>> model = qd.BlochModel(lambda k, p: (jnp.diag(jnp.array([k, 0.0])), [(0.1, lower), (0.3, lower.T)]))
+            >>> v = model.mean_velocity(jnp.linspace(-3, 3, 7), lambda k, p: -jnp.cos(k))
+            >>> round(float(v), 12)
+            0.25
+        """
+        from .steady import mean_velocity
 
-def _generator(H, rates, A):
-    """The real generator of one block, as sums of products of entries; zeros drop out, and each product is formed once."""
-    n, groups = H.shape[0], _grouped(rates, A)
-    tables = [_products(rate, a) for rate, a in groups]
-
-    def gain(p, i, q, j):
-        """sum rate A_pi conj(A_qj)."""
-        return _sum(table[p, i, q, j] for table in tables)
-
-    # K = -iH - sum rate A^dag A / 2: d rho = K rho + rho K^dag + sum rate A rho A^dag.
-    K = np.empty((n, n), object)
-    for i, j in np.ndindex(n, n):
-        loss = mul(0.5, _sum(gain(p, j, p, i) for p in range(n)))
-        K[i, j] = sub(pair(imag(H[i, j]), neg(real(H[i, j]))), loss)
-
-    def change(p, q, i, j):
-        """What one rho_ij adds to d rho_pq."""
-        out = gain(p, i, q, j)
-        if q == j:
-            out = add(out, K[p, i])
-        return add(out, conj(K[q, j])) if p == i else out
-
-    coordinates = places(n)
-    G = np.full((n * n, n * n), 0.0, object)
-    for (c, (i, j, part)), (r, (p, q, kind)) in itertools.product(enumerate(coordinates), enumerate(coordinates)):
-        entry = change(p, q, i, j)
-        if i != j:
-            # rho_ij = u + iv comes with rho_ji = u - iv.
-            other = change(p, q, j, i)
-            entry = add(entry, other) if part == 0 else mul(Pair(0.0, 1.0), sub(entry, other))
-        G[r, c] = real(entry) if kind == 0 else imag(entry)
-    return G
-
-
-def _grouped(rates, A):
-    """Jumps by the same operator as one, with the sum of their rates."""
-    groups: list[list] = []
-    for rate, a in zip(rates, A, strict=True):
-        same = next((g for g in groups if all(x is y for x, y in zip(g[1].ravel(), a.ravel(), strict=True))), None)
-        if same is None:
-            groups.append([rate[()], a])
-        else:
-            same[0] = add(same[0], rate[()])
-    return groups
-
-
-def _products(rate, a):
-    """(p, i, q, j) -> rate A_pi conj(A_qj)."""
-    weighted = {at: mul(rate, a[at]) for at in np.ndindex(*a.shape)}
-    out = {}
-    for (p, i), (q, j) in itertools.product(np.ndindex(*a.shape), repeat=2):
-        known = out.get((q, j, p, i))
-        out[p, i, q, j] = mul(weighted[p, i], conj(a[q, j])) if known is None else conj(known)
-    return out
-
-
-def _sum(terms):
-    total: Any = 0.0
-    for term in terms:
-        total = add(total, term)
-    return total
-
-
-def _covector(V):
-    """Tr[V rho] as a covector on the coordinates."""
-    n = V.shape[0]
-    out = np.empty(n * n, object)
-    for r, (i, j, kind) in enumerate(places(n)):
-        if i == j:
-            out[r] = real(V[i, i])
-        else:
-            out[r] = mul(2.0, real(V[j, i])) if kind == 0 else mul(-2.0, imag(V[j, i]))
-    return out
-
-
-# ---- small matrices of entries -------------------------------------------------------------------------------
-
-
-def product(a, b):
-    """a b for object arrays (n, n)."""
-    n = a.shape[0]
-    out = np.empty((n, n), object)
-    for i, j in np.ndindex(n, n):
-        out[i, j] = _sum(mul(a[i, m], b[m, j]) for m in range(n))
-    return out
-
-
-def adjoint(a):
-    out = np.empty(a.shape[::-1], object)
-    for i, j in np.ndindex(*a.shape):
-        out[j, i] = conj(a[i, j])
-    return out
-
-
-def trace_of(a, b):
-    """Tr[a b]."""
-    return _sum(mul(a[i, j], b[j, i]) for i, j in np.ndindex(*a.shape))
-
-
-def from_state(x, n: int):
-    """The Hermitian matrix with coordinates x, as an object array."""
-    return _hermitian(x, n, 1.0)
-
-
-def from_covector(y, n: int):
-    """The Hermitian matrix Y with Tr[Y rho] = y . x, as an object array."""
-    return _hermitian(y, n, 0.5)
-
-
-def _hermitian(x, n, half):
-    out = np.full((n, n), 0.0, object)
-    for c, (i, j, part) in zip(x, places(n), strict=True):
-        if i == j:
-            out[i, i] = c
-        else:
-            out[i, j] = add(out[i, j], mul(half, c) if part == 0 else Pair(0.0, mul(half, c)))
-            out[j, i] = conj(out[i, j])
-    return out
-
-
-def response(entries: Entries, moved: Entries, X, Y) -> Any:
-    """How the mean velocity of a stationary state X changes with the entries, to first order: Tr[V' X] - Tr[Y L'[X]].
-
-    Args:
-        moved: the change of each entry. Y: the adjoint solution, L^T Y = V up to a constant.
-    """
-    P = product(X, Y)
-    half = np.empty(P.shape, object)
-    for at in np.ndindex(*P.shape):
-        half[at] = mul(0.5, add(P[at], conj(P[at[::-1]])))
-    total = sub(real(trace_of(moved.slope, X)), mul(2.0, imag(trace_of(moved.H, P))))
-    for rate, a, rate_moved, a_moved in zip(entries.rates, entries.jumps, moved.rates, moved.jumps, strict=True):
-        # Tr[Y D[a] X] = Tr[a^dag T].
-        before, after = product(product(Y, a), X), product(a, half)
-        T = np.empty(P.shape, object)
-        for at in np.ndindex(*P.shape):
-            T[at] = sub(before[at], after[at])
-        total = sub(total, mul(rate_moved[()], real(trace_of(adjoint(a), T))))
-        total = sub(total, mul(mul(2.0, rate[()]), real(trace_of(adjoint(a_moved), T))))
-    return total
+        return mean_velocity(self, k, log_weight, chunk)

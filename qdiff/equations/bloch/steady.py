@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from collections.abc import Callable
 from typing import Any
@@ -15,28 +16,19 @@ from jax.core import Tracer
 
 from ...linalg import batched_blocks
 from ...linalg.trig import kept
-from ...operators.checks import finite_array, instance, real_array
+from ...operators.checks import finite_array, real_array
 from ...results import require_float64
-from .equation import BlochModel, Blocks, from_covector, from_state, places, response
+from .blocks import AbstractBlochModel, Blocks, from_covector, from_state, places, response
 from .scalarise import unique
 from .weighted_mean import weighted_mean
 
 _UNROLLED = 4  # unknowns up to which the elimination is written out
 
 
-def bloch_steady_states(model: BlochModel, k):
-    """The stationary density matrices of all momenta k (points,): complex (points, n, n), each with trace one.
-
-    Raises:
-        ValueError: k is no array (points,).
-
-    NaN where a momentum has no stationary state of its own. Differentiable in the model's parameters and in k, forward
-    and reverse, to any order.
-
-    Accuracy: 1e-15 times the ratio of the fastest to the slowest rate of a block.
-    """
+def steady_states(model: AbstractBlochModel, k):
+    """The stationary density matrices of all momenta, complex (points, n, n)."""
     require_float64()
-    return _states(instance("model", model, BlochModel), _checked(k))
+    return _states(model, _checked(k))
 
 
 @eqx.filter_jit
@@ -51,10 +43,10 @@ def _states(model, k):
     return jnp.stack([jnp.stack(row, axis=-1) for row in rho], axis=-2)
 
 
-def bloch_velocity(model: BlochModel, k):
-    """Tr[v rho_k] (points,) of the stationary states, v = dH/dk; as `bloch_steady_states`."""
+def steady_velocities(model: AbstractBlochModel, k):
+    """Tr[v rho_k] (points,) of the stationary states, v = dH/dk."""
     require_float64()
-    return _velocities(instance("model", model, BlochModel), _checked(k))
+    return _velocities(model, _checked(k))
 
 
 @eqx.filter_jit
@@ -71,7 +63,7 @@ def _dot(v, x):
     return sum(_times(a, b) for a, b in zip(v, x, strict=True))
 
 
-def _adjoint_velocity(model: BlochModel, k):
+def _adjoint_velocity(model: AbstractBlochModel, k):
     """`_velocity` with derivatives by the adjoint state: the generator is assembled and solved once, and what is
     differentiated is the model's function alone, in whatever it depends on."""
     arrays, again = unique(model.entries(k))
@@ -97,32 +89,15 @@ def _times(a, b):
     return 0.0 if isinstance(a, float) and a == 0 else a * b
 
 
-def mean_velocity(model: BlochModel, k, log_weight: Callable, *, chunk: int | None = None):
-    """The mean of Tr[v rho_k] over momenta with the weights exp(log_weight(k, parameters)), which need no normalisation.
-
-        <v> = sum_k w_k Tr[v rho_k] / sum_k w_k
-
-    Args:
-        model: a `BlochModel`. k: (points,); split among the devices of this process, and those of all processes of a
-            `jax.distributed` job where k itself is (under `jit` with `jax.set_mesh`). In a sweep every device has its points.
-        log_weight: (k, parameters) -> the logarithm of the weight, any offset.
-        chunk: how many momenta are worked on at once, by default as many as suits the device and its memory. Memory
-            beyond k does not grow with the number of points.
-
-    Returns:
-        A scalar.
-
-    Differentiable in the model's parameters, and in what its function and `log_weight` close over, forward, reverse and to
-    any order; the gradient is summed chunk by chunk together with the value. k counts as constant.
-    """
+def mean_velocity(model: AbstractBlochModel, k, log_weight: Callable, chunk: int | None):
+    """The mean of Tr[v rho_k] over momenta, as `BlochModel.mean_velocity` describes it."""
     require_float64()
-    instance("model", model, BlochModel)
     if not callable(log_weight):
         raise TypeError(f"log_weight must be a function (k, parameters) -> logarithm of the weight, but was {log_weight!r}")
     k = lax.stop_gradient(_checked(k))
 
     def terms(parameters, k):
-        return log_weight(k, parameters), _adjoint_velocity(BlochModel(model.function, parameters), k)
+        return log_weight(k, parameters), _adjoint_velocity(dataclasses.replace(model, parameters=parameters), k)
 
     levels = jax.eval_shape(model.parts, jax.ShapeDtypeStruct((), k.dtype))[0].shape[0]
     return weighted_mean(terms, model.parameters, k, chunk=chunk, each=_bytes(levels))

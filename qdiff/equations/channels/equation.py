@@ -1,50 +1,19 @@
-"""Mean-field equations of particles that channels take from one mode of a chain and put into another.
-
-A channel c takes a particle from mode k with the weight l_c(k) and puts it into mode q with the weight g_c(q). In a
-generalised Gibbs ensemble, where modes are independent, the occupations obey
-
-    dn_q/dt = speed sum_c rate_c [ (1 - n_q) g_c(q) X_c - n_q l_c(q) Y_c ],    X_c = <l_c n>,  Y_c = <g_c (1 - n)>,
-
-with <f> the sum over all modes per site. The number of particles is conserved. Each channel costs O(sites).
-"""
+"""The generator of particles that channels take from one mode of a chain and put into another."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING
 
-import equinox as eqx
 import jax
-import jax.numpy as jnp
-import numpy as np
 
-from ...operators.checks import kind_of, known, real_number
+from .mean_field import AbstractChannels
 
-
-class Channel(eqx.Module):
-    """The weights of one channel: g(q) = gain(q) e^{-tilt(q)/2} and l(q) = loss(q) e^{tilt(q)/2}.
-
-    An equilibrium bath has gain = loss = 1 and the tilt beta E(q). Large exponents belong into the tilt: it may reach
-    several hundred.
-
-    Args:
-        gain, loss: numbers or arrays (*bands, sites), not negative [1].
-        tilt: an array (*bands, sites), or None for zero [1].
-    """
-
-    gain: Any = 1.0
-    loss: Any = 1.0
-    tilt: Any = None
+if TYPE_CHECKING:
+    from ..lindblad.integrators import Explicit, Stiff
+    from .gibbs_ensemble import Ensemble
 
 
-class Rates(NamedTuple):
-    """How fast an ensemble changes: of the Lagrange parameters and of the occupations, (*bands, sites) each [rate]."""
-
-    lagrange_parameters: jax.Array
-    occupations: jax.Array
-
-
-class Channels(eqx.Module):
+class Channels(AbstractChannels):
     """The channels that move particles between the modes of a chain.
 
     Args:
@@ -69,84 +38,78 @@ class Channels(eqx.Module):
         True
     """
 
-    rates: jax.Array
-    names: tuple[str, ...] = eqx.field(static=True)
-    weights: Callable = eqx.field(static=True)
-    modes: Any
-    parameters: Any
-    speed: Any
-    sample: Any
+    def steady_state(self, filling) -> Ensemble:
+        """The steady state of particles moved by channels, as a generalised Gibbs ensemble.
 
-    def __init__(self, rates: Mapping[str, Any], weights: Callable, modes, parameters=None, speed=1.0, sample=None):
-        if not isinstance(rates, Mapping) or not rates:
-            raise ValueError(f"rates must hold at least one channel, name -> rate, but was {rates!r}")
-        if not callable(weights):
-            raise TypeError(f"weights must be a function (parameters, modes) -> channels, but was {weights!r}")
-        for leaf in jax.tree.leaves(modes):
-            if kind_of(leaf) not in "iuf" or not np.ndim(leaf) or (known(leaf) and not np.isfinite(np.asarray(leaf)).all()):
-                raise ValueError(f"modes must be arrays of finite numbers, one for each site, but has {leaf!r}")
-        if not jax.tree.leaves(modes):
-            raise ValueError(f"modes must hold an array, but was {modes!r}")
-        checked = [real_number(f"the rate of channel {name!r}", rate, low=0) for name, rate in rates.items()]
-        self.names, self.rates = tuple(rates), jnp.stack([jnp.asarray(rate, float) for rate in checked])
-        self.weights, self.modes, self.parameters, self.speed, self.sample = weights, modes, parameters, speed, sample
+            0 = sum_c rate_c [ (1 - n_q) g_c(q) X_c - n_q l_c(q) Y_c ],   X_c = <l_c n>,  Y_c = <g_c (1 - n)>,   <n> = filling
 
-    @property
-    def sites(self) -> int:
-        """The number that sums over modes are divided by."""
-        return jax.tree.leaves(self.modes)[0].shape[-1]
+        All n_q follow from the X_c and Y_c, so that these few scalars are solved for. The equation is cooperative with one
+        conserved quantity: where the channels join all modes there is exactly one solution, and it attracts every initial
+        state of this filling.
 
-    def named(self, modes=None) -> dict[str, Channel]:
-        """Each channel's weights at these modes, all of them by default."""
-        found = self.weights(self.parameters, self.modes if modes is None else modes)
-        if set(found) != set(self.names):
-            raise ValueError(f"weights must return the channels {list(self.names)}, but returned {list(found)}")
-        return {name: found[name] for name in self.names}
+        Args:
+            filling: particles per site, above 0 and below the number of bands [1].
 
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """(*bands, sites)."""
-        return shape_of(list(jax.eval_shape(self.named).values()), self.sites)
+        Returns:
+            `Ensemble`.
 
-    def right_hand_side(self, n):
-        """dn/dt (*bands, sites) at the occupations n (*bands, sites) [rate]."""
-        gain, loss = self._flows(n)
-        return self.speed * ((1 - n) * gain - n * loss)
+        Raises:
+            SolveError: at run time, if the filling is impossible, or no steady state or more than one was found.
 
-    def right_hand_sides(self, lagrange_parameters) -> Rates:
-        """How fast lambda and n = 1/(1 + e^lambda) change, at lambda (*bands, sites) [rate].
+        Differentiable in the rates, the parameters and the filling, forward, reverse and to any order; also at channels of
+        rate zero, from the side where the rate is positive.
 
-        dlambda/dt = -[ Gain (1 + e^lambda) - Loss (1 + e^-lambda) ]
+        Accuracy: moments to a few 1e-16 of themselves times the condition of the equation, about 1/rate of a channel without
+        which modes would be disconnected. Cost: some ten sums on the sample, one or a few on all modes.
+
+        Example:
+            >>> import jax.numpy as jnp, qdiff as qd
+            >>> def weights(beta, energies):
+            ...     return {"bath": qd.Channel(tilt=beta * energies)}
+            >>> energies = jnp.linspace(-1, 1, 5)
+            >>> channels = qd.Channels({"bath": 1.0}, weights, energies, parameters=2.0)
+            >>> n = channels.steady_state(0.5).occupations()
+            >>> float(abs(n - 1 / (1 + jnp.exp(2 * energies))).max()) < 1e-15
+            True
         """
-        n, empty = jax.nn.sigmoid(-lagrange_parameters), jax.nn.sigmoid(lagrange_parameters)
-        gain, loss = self._flows(n, empty)
-        return Rates(self.speed * (loss / empty - gain / n), self.speed * (empty * gain - n * loss))
+        from .gibbs_ensemble import gibbs_ensemble
 
-    def decay(self, n):
-        """How fast each mode alone would relax at these occupations, Gain + Loss (*bands, sites) [rate]."""
-        gain, loss = self._flows(n)
-        return self.speed * (gain + loss)
+        return gibbs_ensemble(self, filling)
 
-    def _flows(self, n, empty=None):
-        """Gain_q = sum_c rate_c g_c(q) X_c and Loss_q = sum_c rate_c l_c(q) Y_c."""
-        empty = 1 - n if empty is None else empty
-        gain = loss = jnp.zeros_like(n)
-        for rate, channel in zip(self.rates, self.named().values(), strict=True):
-            into, out = balanced(channel)
-            gain = gain + rate * into * (jnp.sum(out * n) / self.sites)
-            loss = loss + rate * out * (jnp.sum(into * empty) / self.sites)
-        return gain, loss
+    def evolve(self, initial, times, solver: Explicit | Stiff | None = None) -> jax.Array:
+        """The occupations at given times, dn/dt = the right-hand side of the channels.
 
+        Args:
+            initial: n(0) (*bands, sites), between 0 and 1 [1].
+            times: (k,), ascending, from zero up [1/rate].
+            solver: `Explicit(...)` or `Stiff(...)`. By default explicit, unless known numbers say that the fastest rate
+                makes it slow: rates grow as e^{beta energy/2}.
 
-def balanced(channel: Channel):
-    """g and l, with the middle of the tilt taken out: that leaves all products g_c l_c as they are."""
-    if channel.tilt is None:
-        return jnp.asarray(channel.gain), jnp.asarray(channel.loss)
-    middle = jax.lax.stop_gradient(jnp.max(channel.tilt) + jnp.min(channel.tilt)) / 2
-    half = (channel.tilt - middle) / 2
-    return channel.gain * jnp.exp(-half), channel.loss * jnp.exp(half)
+        Returns:
+            n (k, *bands, sites) [1].
 
+        Raises:
+            ValueError: an argument has a wrong shape or impossible values. SolveError: at run time, if the solver failed.
 
-def shape_of(channels: Iterable[Channel], sites: int) -> tuple[int, ...]:
-    """(*bands, sites), the common shape of the channels' weights."""
-    return np.broadcast_shapes((sites,), *(np.shape(part) for c in channels for part in (c.gain, c.loss, c.tilt) if part is not None))
+        Differentiable in the channels and the initial occupations, in the direction that the solver's `gradient` says
+        (`times` are not differentiated).
+
+        Accuracy: errors of one step are held below `rtol` of each occupation, by default 1e-15; occupations at the end are
+        right to 1e-13, and lambda with explicit steps to 1e-12 (measured at lambda up to 4). Steps are short
+        enough for derivatives too, which are right to 1e-9 where the occupations are at rest.
+
+        Cost: O(sites) for each step. `Stiff()` makes use of the Jacobian being a diagonal plus two products per channel.
+
+        Example:
+            >>> import jax.numpy as jnp, qdiff as qd
+            >>> def weights(beta, energies):
+            ...     return {"bath": qd.Channel(tilt=beta * energies)}
+            >>> energies = jnp.linspace(-1, 1, 5)
+            >>> channels = qd.Channels({"bath": 1.0}, weights, energies, parameters=2.0)
+            >>> n = channels.evolve(jnp.full(5, 0.5), jnp.array([0.0, 50.0]))
+            >>> float(abs(n[-1] - 1 / (1 + jnp.exp(2 * energies))).max()) < 1e-10
+            True
+        """
+        from .evolve import evolve
+
+        return evolve(self, initial, times, solver)

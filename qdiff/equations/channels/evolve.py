@@ -12,52 +12,19 @@ import numpy as np
 from jax import lax
 
 from ...linalg.autodiff_direction import no_forward, no_reverse
-from ...operators.checks import checked_times, finite_array, instance, known
+from ...operators.checks import checked_times, finite_array, known
 from ...results import Failure, check, require_float64
 from ..lindblad.integrators import Explicit, Stiff
-from .equation import Channels, balanced
+from .mean_field import AbstractChannels, balanced
 
 # An explicit step is about five over the fastest rate: from here on that is more steps than implicit ones are worth.
 _STIFF = 2e4
 
 
-def evolve_occupations(channels: Channels, initial, times, solver: Explicit | Stiff | None = None):
-    """The occupations at given times, dn/dt = the right-hand side of the channels.
-
-    Args:
-        channels: the equation.
-        initial: n(0) (*bands, sites), between 0 and 1 [1].
-        times: (k,), ascending, from zero up [1/rate].
-        solver: `Explicit(...)` or `Stiff(...)`. By default explicit, unless known numbers say that the fastest rate
-            makes it slow: rates grow as e^{beta energy/2}.
-
-    Returns:
-        n (k, *bands, sites) [1].
-
-    Raises:
-        ValueError: an argument has a wrong shape or impossible values. SolveError: at run time, if the solver failed.
-
-    Differentiable in the channels and the initial occupations, in the direction that the solver's `gradient` says
-    (`times` are not differentiated).
-
-    Accuracy: errors of one step are held below `rtol` of each occupation, by default 1e-15; occupations at the end are
-    right to 1e-13, and lambda with explicit steps to 1e-12 (measured at lambda up to 4). Steps are short
-    enough for derivatives too, which are right to 1e-9 where the occupations are at rest.
-
-    Cost: O(sites) for each step. `Stiff()` makes use of the Jacobian being a diagonal plus two products per channel.
-
-    Example:
-        >>> import jax.numpy as jnp, qdiff as qd
-        >>> def weights(beta, energies):
-        ...     return {"bath": qd.Channel(tilt=beta * energies)}
-        >>> energies = jnp.linspace(-1, 1, 5)
-        >>> channels = qd.Channels({"bath": 1.0}, weights, energies, parameters=2.0)
-        >>> n = qd.evolve_occupations(channels, jnp.full(5, 0.5), jnp.array([0.0, 50.0]))
-        >>> float(abs(n[-1] - 1 / (1 + jnp.exp(2 * energies))).max()) < 1e-10
-        True
-    """
+def evolve(channels: AbstractChannels, initial, times, solver: Explicit | Stiff | None):
+    """The occupations (k, *bands, sites) at given times, as `Channels.evolve` describes them."""
     require_float64()
-    shape = instance("channels", channels, Channels).shape
+    shape = channels.shape
     n, times = finite_array("initial", initial, *shape), checked_times(times)
     if known(n) and not np.all(((v := np.asarray(n)) >= 0) & (v <= 1)):
         raise ValueError(f"{_OUTSIDE.sentence}, but has {v.min():g} and {v.max():g}")
@@ -82,7 +49,7 @@ _UNORDERED = Failure("times must be sorted in ascending order, from zero up", Va
 
 
 @eqx.filter_jit
-def _solve(channels: Channels, n, times, solver: Explicit | Stiff):
+def _solve(channels: AbstractChannels, n, times, solver: Explicit | Stiff):
     """Explicit steps are planned first, not differentiated, and then followed, as `stepping` does for linear equations.
 
     Implicit ones adapt as they go.
@@ -154,7 +121,7 @@ def _waypoints(fastest, last):
 _APART = 1e-3
 
 
-def _neighbour(channels: Channels, n):
+def _neighbour(channels: AbstractChannels, n):
     """Other numbers close by. Occupations at rest would let steps grow past what a derivative can bear, which these do not."""
     rng = np.random.default_rng(7)
 
@@ -165,7 +132,7 @@ def _neighbour(channels: Channels, n):
     return jax.tree.map(nearly, channels), n + toward * (rng.uniform(0.2, 0.8, n.shape) - n)  # still between 0 and 1
 
 
-def _method(solver: Explicit | Stiff, channels: Channels, n) -> Any:
+def _method(solver: Explicit | Stiff, channels: AbstractChannels, n) -> Any:
     import diffrax
 
     if isinstance(solver, Explicit) or n.size <= _SMALL:

@@ -11,9 +11,9 @@ import jax.numpy as jnp
 from jax import lax
 
 from ...linalg.roots import Root, implicit, search
-from ...operators.checks import instance, real_number
+from ...operators.checks import real_number
 from ...results import Failure, check, require_float64
-from .equation import Channel, Channels, shape_of
+from .mean_field import AbstractChannels, Channel, shape_of
 
 # Sites that are summed at a time: on a CPU, what is computed on the way fits into a cache; elsewhere, into the memory.
 _PORTION, _TIMES_MORE_ELSEWHERE = 2**14, 64
@@ -38,7 +38,7 @@ class Ensemble(eqx.Module):
     filling: jax.Array
     change: jax.Array
     steps: jax.Array
-    channels: Channels
+    channels: AbstractChannels
 
     def occupations(self):
         """n (*bands, sites) [1]."""
@@ -80,42 +80,9 @@ class Ensemble(eqx.Module):
         return total(part, (self.moments, self.channels), self.channels.modes)
 
 
-def gibbs_ensemble(channels: Channels, filling) -> Ensemble:
-    """The steady state of particles moved by channels, as a generalised Gibbs ensemble.
-
-        0 = sum_c rate_c [ (1 - n_q) g_c(q) X_c - n_q l_c(q) Y_c ],   X_c = <l_c n>,  Y_c = <g_c (1 - n)>,   <n> = filling
-
-    All n_q follow from the X_c and Y_c, so that these few scalars are solved for. The equation is cooperative with one
-    conserved quantity: where the channels join all modes there is exactly one solution, and it attracts every initial
-    state of this filling.
-
-    Args:
-        channels: the equation.
-        filling: particles per site, above 0 and below the number of bands [1].
-
-    Returns:
-        `Ensemble`.
-
-    Raises:
-        SolveError: at run time, if the filling is impossible, or no steady state or more than one was found.
-
-    Differentiable in the rates, the parameters and the filling, forward, reverse and to any order; also at channels of
-    rate zero, from the side where the rate is positive.
-
-    Accuracy: moments to a few 1e-16 of themselves times the condition of the equation, about 1/rate of a channel without
-    which modes would be disconnected. Cost: some ten sums on the sample, one or a few on all modes.
-
-    Example:
-        >>> import jax.numpy as jnp, qdiff as qd
-        >>> def weights(beta, energies):
-        ...     return {"bath": qd.Channel(tilt=beta * energies)}
-        >>> energies = jnp.linspace(-1, 1, 5)
-        >>> n = qd.gibbs_ensemble(qd.Channels({"bath": 1.0}, weights, energies, parameters=2.0), 0.5).occupations()
-        >>> float(abs(n - 1 / (1 + jnp.exp(2 * energies))).max()) < 1e-15
-        True
-    """
+def gibbs_ensemble(channels: AbstractChannels, filling) -> Ensemble:
+    """The steady ensemble of this many particles per site, as `Channels.steady_state` describes it."""
     require_float64()
-    instance("channels", channels, Channels)
     filling = jnp.asarray(real_number("filling", filling), float)
     root = implicit(_solve, _residual, (channels, filling))
     bands = math.prod(channels.shape[:-1])
@@ -134,7 +101,7 @@ _NOT_FOUND = Failure(
 # ---- the sums -------------------------------------------------------------------------------------------
 
 
-def _weights(channels: Channels, modes) -> list[Channel]:
+def _weights(channels: AbstractChannels, modes) -> list[Channel]:
     """Each channel's weights at these modes."""
 
     def bounded(rate, channel):
@@ -146,7 +113,7 @@ def _weights(channels: Channels, modes) -> list[Channel]:
     return [bounded(rate, channel) for rate, channel in zip(channels.rates, channels.named(modes).values(), strict=True)]
 
 
-def balances(moments, channels: Channels, modes, filling, valid=None) -> list[Balance]:
+def balances(moments, channels: AbstractChannels, modes, filling, valid=None) -> list[Balance]:
     """Each band of one portion: loops over separate arrays run on the vector units, those over the bands of one do not."""
     named = _weights(channels, modes)
     shape = shape_of(named, jax.tree.leaves(modes)[0].shape[-1])
@@ -345,7 +312,7 @@ def _solve(given) -> Root:
     return Root(found.x, found.jacobian, found.change, found.steps + steps)
 
 
-def _start(channels: Channels, filling):
+def _start(channels: AbstractChannels, filling):
     """The moments of the equilibrium that the tilted channels alone would make, n = 1/(1 + e^{tilt - mu})."""
     modes = channels.modes if channels.sample is None else channels.sample
     named = _weights(channels, modes)

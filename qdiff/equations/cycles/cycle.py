@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-import equinox as eqx
+from .sequence import AbstractCycle
 
-from ...operators.operator import Operator
-from ...results import require_float64
-from ..lindblad.coordinates import Coordinates
-from ..lindblad.equation import Lindblad
-from ..lindblad.states import density_matrix
-from .limit_cycle import LimitCycle, limit_in
-from .stroke_maps import Part, parts_of, reached, sectors_of
-from .strokes import Free, Instant, Stroke, SwapBaths
+if TYPE_CHECKING:
+    from .limit_cycle import LimitCycle
+    from .run import Run
 
 
-class Cycle(eqx.Module):
+class Cycle(AbstractCycle):
     """Strokes that follow one another, over and over.
 
     Args:
@@ -41,57 +36,13 @@ class Cycle(eqx.Module):
         >>> hop = space.a.plus @ space.b.minus
         >>> baths = {"a": [(0.1, space.a.minus)], "b": [(0.3, space.b.minus), (0.2, space.b.plus)]}
         >>> generator = qd.Lindblad(space.a.up + 2 * space.b.up + 0.5 * (hop + hop.dag), baths)
-        >>> end = qd.Cycle([qd.Free(generator, 2.0), qd.Measurement(space.b.z)]).limit()
+        >>> end = qd.Cycle([qd.Free(generator, 2.0), qd.Measurement(space.b.z)]).steady_state()
         >>> abs(float(end.measured + sum(end.heat.values()))) < 1e-15, round(float(end.exchanged(space.b.up)["b"]), 6)
         (True, 0.052787)
     """
 
-    strokes: tuple[Stroke, ...]
-    reference: Operator | None
-    disturbing: tuple[str, ...] = eqx.field(static=True)
-
-    def __init__(self, strokes: Sequence[Stroke], *, reference: Operator | None = None, disturbing: Sequence[str] = ()):
-        if not isinstance(strokes, Sequence):
-            raise TypeError(f"strokes must be a sequence of Free, Measurement, Unitary or SwapBaths, but was {strokes!r}")
-        strokes = tuple(strokes)
-        for stroke in strokes:
-            if not isinstance(stroke, Stroke):
-                raise TypeError(f"strokes must be Free, Measurement, Unitary or SwapBaths, but one was {type(stroke).__name__}")
-        self.strokes = _resolved(strokes)
-        if not any(isinstance(s, Free) for s in self.strokes):
-            raise ValueError("strokes must hold at least one Free stroke, but there is none")
-        space, size = self._generator.space, self._generator.H.size
-        for stroke in self.strokes:
-            for op in [stroke.generator.H] if isinstance(stroke, Free) else stroke.operators() if isinstance(stroke, Instant) else []:
-                if op.size != size or (op.space and space and op.space != space):
-                    raise ValueError(
-                        f"all strokes must act on {space!r} (dimension {size}), but one acts on {op.space!r} (dimension {op.size})"
-                    )
-        self.disturbing = tuple(disturbing)
-        if unknown := [b for b in self.disturbing if b not in self.labels]:
-            raise ValueError(f"disturbing must name baths of {list(self.labels)}, but names {unknown[0]!r}")
-        self.reference = None if reference is None else density_matrix("reference", reference, space, size)
-
-    @property
-    def _generator(self) -> Lindblad:
-        return next(s.generator for s in self.strokes if isinstance(s, Free))
-
-    @property
-    def space(self):
-        return self._generator.space
-
-    @property
-    def dim(self) -> int:
-        """Dimension of the Hilbert space."""
-        return self._generator.H.size
-
-    @property
-    def labels(self) -> tuple[str, ...]:
-        """The names of all baths."""
-        return tuple(dict.fromkeys(b for s in self.strokes if isinstance(s, Free) for b in s.generator.labels))
-
-    def limit(self) -> LimitCycle:
-        """The limit cycle: the state that one cycle gives back, and what is exchanged in it.
+    def steady_state(self) -> LimitCycle:
+        """The limit cycle: the state that one cycle gives back, M x* = x*, and what is exchanged in it.
 
         Returns:
             `LimitCycle`.
@@ -105,32 +56,47 @@ class Cycle(eqx.Module):
         Accuracy: of a cycle that begins with a measurement which leaves populations only, every population to 1e-13 of
         itself; flows are differences of what goes in and out, unless there is a `reference`. Cost: dense, n^3 in the number of
         coordinates.
+
+        Example:
+            >>> import qdiff as qd
+            >>> qubit = qd.Space(qubit=qd.Spin()).qubit
+            >>> generator = qd.Lindblad(qubit.z + qubit.x, {"bath": [(0.3, qubit.minus), (0.1, qubit.plus)]})
+            >>> end = qd.Cycle([qd.Free(generator, 0.5), qd.Measurement(qubit.z)]).steady_state()
+            >>> round(float(end.expect(qubit.up)), 6), round(float(end.measured), 6), round(float(end.heat["bath"]), 6)
+            (0.428079, 0.066772, -0.066772)
         """
-        require_float64()
-        coordinates = self.coordinates()
-        return limit_in(self, coordinates, self.parts(coordinates))
+        from .limit_cycle import limit_cycle
 
-    def coordinates(self, initial: Operator | None = None) -> Coordinates:
-        """The coordinates that the populations, and an initial state, reach through all strokes."""
-        return reached(self.strokes, initial)
+        return limit_cycle(self)
 
-    def parts(self, coordinates: Coordinates) -> list[Part]:
-        """What every stroke does to the coordinates."""
-        return parts_of(self.strokes, coordinates, sectors_of(self.strokes, coordinates))
+    def evolve(self, initial) -> Run:
+        """The way to the limit cycle from a given state at the beginning of the first stroke.
 
+            x_n = x* + M^n (x_0 - x*)
 
-def _resolved(strokes) -> tuple[Stroke, ...]:
-    """The strokes with the baths swapped in the generators, instead of swaps."""
-    swaps: list[SwapBaths] = []
-    out: list[Stroke] = []
-    for stroke in strokes:
-        if isinstance(stroke, SwapBaths):
-            swaps.append(stroke)
-        elif isinstance(stroke, Free) and swaps:
-            generator = stroke.generator
-            for swap in swaps:
-                generator = swap.swapped(generator)
-            out.append(Free(generator, stroke.time))
-        else:
-            out.append(stroke)
-    return tuple(out)
+        Args:
+            initial: a density matrix, or anything else that `qd.evolve` takes as an initial state.
+
+        Returns:
+            `Run`: the state after any number of cycles, and what is exchanged in each.
+
+        Raises:
+            TypeError, ValueError: it is no state of the space. SolveError: as for `steady_state`.
+
+        Differentiable in everything.
+
+        Accuracy: what is left of the deviation after any number of cycles keeps its relative accuracy, 1e-13 times the number
+        of decay times that have passed.
+
+        Example:
+            >>> import qdiff as qd
+            >>> qubit = qd.Space(qubit=qd.Spin()).qubit
+            >>> generator = qd.Lindblad(qubit.z + qubit.x, {"bath": [(0.3, qubit.minus), (0.1, qubit.plus)]})
+            >>> run = qd.Cycle([qd.Free(generator, 0.5), qd.Measurement(qubit.z)]).evolve({"qubit": "up"})
+            >>> energies = run.measured([1, 10**9])
+            >>> [round(float(e), 6) for e in energies]
+            [-0.355571, 0.066772]
+        """
+        from .run import started
+
+        return started(self, initial)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -14,17 +14,15 @@ import numpy as np
 from jax import lax
 
 from ...operators.operator import Operator
-from ...results import Failure, Found, check
+from ...results import Failure, Found, check, require_float64
 from ..lindblad.coordinates import Coordinates
 from ..lindblad.sector import Sector
 from ..lindblad.solver import matrix
 from ..lindblad.terms import refusals
 from . import fixed_point
+from .sequence import AbstractCycle
 from .stroke_maps import FreePart, Part, composed
 from .strokes import Free, Measurement, Unitary
-
-if TYPE_CHECKING:
-    from .cycle import Cycle
 
 # How well a reference must be left as it is, relative to the largest rate.
 _STILL = 1e-11
@@ -42,7 +40,7 @@ class LimitCycle(eqx.Module):
         response: K (n, n), with K r the deviation that a push r (n,) of zero trace in every cycle leaves [1].
     """
 
-    cycle: Cycle
+    cycle: AbstractCycle
     x: jax.Array
     heat: dict[str, jax.Array]
     measured: jax.Array
@@ -86,7 +84,14 @@ class LimitCycle(eqx.Module):
         return -2 / jnp.log1p(jnp.real(d) ** 2 + jnp.imag(d) ** 2 - 2 * jnp.real(d))
 
 
-def limit_in(cycle: Cycle, coordinates: Coordinates, parts: Sequence[Part]) -> LimitCycle:
+def limit_cycle(cycle: AbstractCycle) -> LimitCycle:
+    """The limit cycle, as `Cycle.steady_state` describes it."""
+    require_float64()
+    coordinates = cycle.coordinates()
+    return limit_in(cycle, coordinates, cycle.parts(coordinates))
+
+
+def limit_in(cycle: AbstractCycle, coordinates: Coordinates, parts: Sequence[Part]) -> LimitCycle:
     """The limit cycle in given coordinates, from what every stroke does to them."""
     end, (moving, unsolved) = _solved(cycle, parts, coordinates)
     mark = check(jnp.zeros(()), *what_is_undefined(cycle, parts), (moving, _MOVING), (unsolved, _NOT_UNIQUE))
@@ -100,7 +105,7 @@ def _marked(end: LimitCycle, mark) -> LimitCycle:
 
 
 @partial(jax.jit, static_argnums=2)
-def _solved(cycle: Cycle, parts: Sequence[Part], coordinates: Coordinates):
+def _solved(cycle: AbstractCycle, parts: Sequence[Part], coordinates: Coordinates):
     strokes = cycle.strokes
     count = len(strokes)
     # Cut behind the last measurement, where there is least coherence.
@@ -136,7 +141,7 @@ def _solved(cycle: Cycle, parts: Sequence[Part], coordinates: Coordinates):
     return _ledger(out, deviation, lax.stop_gradient(jnp.stack(terms)), parts), _unsolved(cycle, deviation, still, parts)
 
 
-def _push(cycle: Cycle, k: int, part: Part, still):
+def _push(cycle: AbstractCycle, k: int, part: Part, still):
     """What the disturbing baths do to the reference: per time in the sector, and by the end of the stroke."""
     stroke = cycle.strokes[k]
     if not (isinstance(stroke, Free) and isinstance(part, FreePart)):
@@ -149,7 +154,7 @@ def _push(cycle: Cycle, k: int, part: Part, still):
     return flow, part.outside(part.passage.mean @ flow)
 
 
-def energies(cycle: Cycle, coordinates: Coordinates):
+def energies(cycle: AbstractCycle, coordinates: Coordinates):
     """Per stroke: the covectors of its energy, and of H less the previous H (None where H stays)."""
     frees = [s for s in cycle.strokes if isinstance(s, Free)]
     out, last = [], frees[-1].generator
@@ -204,7 +209,7 @@ _NOT_UNIQUE = Failure(
 
 
 @jax.jit
-def what_is_undefined(cycle: Cycle, parts: Sequence[Part]) -> list[Found]:
+def what_is_undefined(cycle: AbstractCycle, parts: Sequence[Part]) -> list[Found]:
     """What can be wrong with traced arguments of a cycle."""
     frees = [(s, p) for s, p in zip(cycle.strokes, parts, strict=True) if isinstance(s, Free) and isinstance(p, FreePart)]
     time = jnp.array([~((s.time > 0) & jnp.all(jnp.isfinite(p.passage.change))) for s, p in frees])
@@ -215,7 +220,7 @@ def what_is_undefined(cycle: Cycle, parts: Sequence[Part]) -> list[Found]:
     return [*rates, Found(jnp.any(time), _TIME), Found(jnp.any(strength), _STRENGTH), Found(jnp.any(defect), _UNITARY)]
 
 
-def _unsolved(cycle: Cycle, deviation, still, parts):
+def _unsolved(cycle: AbstractCycle, deviation, still, parts):
     """Whether the reference moves, and whether the solution is not finite."""
     moving = jnp.zeros((), bool)
     if cycle.reference is not None:

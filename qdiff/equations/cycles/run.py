@@ -9,15 +9,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ...operators.checks import instance, kind_of
+from ...operators.checks import kind_of
 from ...operators.operator import Operator
 from ...operators.structure import is_constant
 from ...results import Failure, check, require_float64
 from ..lindblad.coordinates import Coordinates
 from ..lindblad.states import density_matrix
 from . import map_powers
-from .cycle import Cycle
 from .limit_cycle import LimitCycle, energies, limit_in
+from .sequence import AbstractCycle
 from .stroke_maps import FreePart, Part, composed
 from .strokes import Free, Measurement
 
@@ -26,21 +26,10 @@ _LONGEST = 2**28
 
 
 class Run(eqx.Module):
-    """A cycle started in a given state, at the beginning of its first stroke.
-
-        x_n = x* + M^n (x_0 - x*)
-
-    Args:
-        cycle: the cycle. initial: a density matrix, or anything that `evolve` takes for one.
-
-    Raises:
-        ValueError, SolveError: see `evolve` and `Cycle.limit`.
+    """A cycle started in a given state, at the beginning of its first stroke: what `Cycle.evolve` returns.
 
     Attributes:
         end: the limit cycle x* that it goes to.
-
-    Differentiable in everything. Accuracy: what is left of the deviation after any number of cycles keeps its relative accuracy,
-    1e-13 times the number of decay times that have passed.
     """
 
     end: LimitCycle
@@ -50,22 +39,8 @@ class Run(eqx.Module):
     parts: list[Part]
     coordinates: Coordinates = eqx.field(static=True)
 
-    def __init__(self, cycle: Cycle, initial):
-        require_float64()
-        instance("cycle", cycle, Cycle)
-        rho = density_matrix("initial", initial, cycle.space, cycle.dim)
-        natural = cycle.coordinates()
-        held = {*zip(natural.row, natural.col, strict=True)}
-        inside = all((min(i, j), max(i, j)) in held for i, j in zip(rho.pattern.row, rho.pattern.col, strict=True))
-        self.coordinates = natural if inside else cycle.coordinates(rho)
-        self.parts = cycle.parts(self.coordinates)
-        self.end = limit_in(cycle, self.coordinates, self.parts)
-        self.change = composed(self.parts)
-        self.first = self.coordinates.coordinates(rho)
-        self.powers = map_powers.decaying(self.change, self.end.x[0], self.coordinates.trace_weights)
-
     @property
-    def cycle(self) -> Cycle:
+    def cycle(self) -> AbstractCycle:
         return self.end.cycle
 
     def after(self, counts):
@@ -140,6 +115,21 @@ class Run(eqx.Module):
         cycles, mark = _numbers("cycles", cycles, 1)
         later = rows @ map_powers.after(self.powers, self._deviation(), jnp.maximum(cycles - 2, 0)).T
         return jnp.where(cycles == 1, begin, ends[:, None] + later) + mark
+
+
+def started(cycle: AbstractCycle, initial) -> Run:
+    """The cycle from an initial state on, as `Cycle.evolve` describes it."""
+    require_float64()
+    rho = density_matrix("initial", initial, cycle.space, cycle.dim)
+    natural = cycle.coordinates()
+    held = {*zip(natural.row, natural.col, strict=True)}
+    inside = all((min(i, j), max(i, j)) in held for i, j in zip(rho.pattern.row, rho.pattern.col, strict=True))
+    coordinates = natural if inside else cycle.coordinates(rho)
+    parts = cycle.parts(coordinates)
+    end = limit_in(cycle, coordinates, parts)
+    change = composed(parts)
+    powers = map_powers.decaying(change, end.x[0], coordinates.trace_weights)
+    return Run(end, change, coordinates.coordinates(rho), powers, parts, coordinates)
 
 
 def _numbers(name: str, given, least: int):

@@ -18,9 +18,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from ...equations.channels import periodic_chain
-from ...equations.channels.equation import Channel, Channels, Rates
-from ...equations.channels.evolve import evolve_occupations
-from ...equations.channels.gibbs_ensemble import Ensemble, gibbs_ensemble
+from ...equations.channels.equation import Channels
+from ...equations.channels.gibbs_ensemble import Ensemble
+from ...equations.channels.mean_field import Channel, Rates
 from ..base import Model, compile_method, merit, parameter, setting, shared
 from .many_body import raman_chain, rashba_chain, steady_occupations
 
@@ -61,7 +61,7 @@ class _GibbsChain(Model):
     @shared
     def ensemble(self) -> Ensemble:
         """The steady generalised Gibbs ensemble."""
-        return gibbs_ensemble(self.channels(), self.filling)
+        return self.channels().steady_state(self.filling)
 
     @merit(symbol="I", unit="energy", source="Eqs. (13), (23)")
     def current(self):
@@ -96,7 +96,7 @@ class _GibbsChain(Model):
         Args:
             times: (k,), ascending, from zero up [1/energy].
             initial: occupations in the shape of that figure of merit; by default those of infinite temperature, all the same [1].
-            solver: `qd.Explicit(...)` or `qd.Stiff(...)`, as for `qd.evolve_occupations`.
+            solver: `qd.Explicit(...)` or `qd.Stiff(...)`, as for `Channels.evolve`.
 
         Returns:
             `GibbsRelaxation`.
@@ -104,7 +104,7 @@ class _GibbsChain(Model):
         channels = self.channels()
         if initial is None:
             initial = jnp.broadcast_to(jnp.asarray(self.filling / self.bands, float), channels.shape)
-        n = evolve_occupations(channels, initial, times, solver)
+        n = channels.evolve(initial, times, solver)
         currents = {name: self._carried(n, velocities) for name, velocities in self._velocity.items()}
         return GibbsRelaxation(jnp.asarray(times, float), n, **currents)
 

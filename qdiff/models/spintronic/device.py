@@ -19,9 +19,8 @@ from ...baths.lead import GivenLead
 from ...equations.cycles import fixed_point
 from ...equations.cycles.cycle import Cycle
 from ...equations.cycles.limit_cycle import LimitCycle
-from ...equations.cycles.run import Run
 from ...equations.cycles.strokes import Free, Measurement
-from ...equations.cycles.trajectories import Trajectories, replay, trajectories
+from ...equations.cycles.trajectory import Trajectories, replay, trajectories
 from ...equations.lindblad.equation import Lindblad
 from ...equations.lindblad.jumps import lead_jumps
 from ...equations.lindblad.sector import reach
@@ -216,7 +215,7 @@ class SpintronicEngine(Model):
 
     @shared
     def _limit(self) -> LimitCycle:
-        return self.cycle().limit()
+        return self.cycle().steady_state()
 
     # ---- figures of merit -------------------------------------------------------------------------------
 
@@ -414,11 +413,11 @@ class SpintronicEngine(Model):
 
     @compile_method
     def _all(self, initial, every):
-        return Run(self.cycle(), _density(initial)).measured(len(every))
+        return self.cycle().evolve(_density(initial)).measured(len(every))
 
     @compile_method
     def _some(self, initial, cycles):
-        return Run(self.cycle(), _density(initial)).measured(cycles)
+        return self.cycle().evolve(_density(initial)).measured(cycles)
 
     def trajectories(self, key, cycles: int, count: int, initial) -> Trajectories:
         """Runs with selective measurements; `Trajectories`, whose `given` is -<C> before each measurement.
@@ -432,7 +431,7 @@ class SpintronicEngine(Model):
         """One run with given random numbers (cycles,) between 0 and 1; the largest value of what is measured comes first.
 
         Args:
-            uniforms: see `equations.cycles.trajectories.replay`. initial: see `coherence_energy`.
+            uniforms: see `equations.cycles.trajectory.replay`. initial: see `coherence_energy`.
         """
         return replay(self.cycle(), uniforms, _density(_twelve(initial)))
 

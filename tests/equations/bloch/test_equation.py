@@ -43,8 +43,8 @@ MODELS = [
 @pytest.mark.parametrize("model", MODELS)
 def test_steady_states(model):
     k = jnp.array([-2.0, 0.3, 1.1])
-    rho = qd.bloch_steady_states(model, k)
-    v = qd.bloch_velocity(model, k)
+    rho = model.steady_state(k)
+    v = model.steady_velocity(k)
     for one, state, speed in zip(k, rho, v, strict=True):
         H, rates, A = model.parts(one)
         L = unitary(H) + sum(float(r) * dissipator(a) for r, a in zip(rates, A, strict=True))
@@ -64,7 +64,7 @@ def test_derivatives(model):
 
     @partial(jax.jit, static_argnums=1)
     def mean(p, chunk=5):
-        return qd.mean_velocity(qd.BlochModel(model.function, p), k, lambda k, p: p[sorted(p)[0]] * jnp.cos(k), chunk=chunk)
+        return qd.BlochModel(model.function, p).mean_velocity(k, lambda k, p: p[sorted(p)[0]] * jnp.cos(k), chunk=chunk)
 
     p = jax.tree.map(jnp.asarray, model.parameters)
     close(mean(p), mean(p, 23), 1e-14, scale=1.0)
@@ -84,9 +84,9 @@ def test_derivatives(model):
 def test_weights_of_any_size():
     """Weights that differ by 1e300 from chunk to chunk do not overflow."""
     model, k = MODELS[1], jnp.linspace(-3, 3, 64)
-    v = qd.bloch_velocity(model, k)
+    v = model.steady_velocity(k)
     log_weight = 900 * jnp.cos(k)
-    got = qd.mean_velocity(model, k, lambda k, p: 900 * jnp.cos(k), chunk=4)
+    got = model.mean_velocity(k, lambda k, p: 900 * jnp.cos(k), chunk=4)
     close(got, jax.nn.softmax(log_weight) @ v, 1e-12)
 
 
@@ -115,13 +115,13 @@ def test_entry_by_entry():
 def test_refused():
     k = jnp.linspace(0, 1, 3)
     with pytest.raises(ValueError, match=r"at least one jump"):
-        qd.bloch_velocity(qd.BlochModel(lambda k, p: (jnp.eye(2) * k, [])), k)
+        qd.BlochModel(lambda k, p: (jnp.eye(2) * k, [])).steady_velocity(k)
     with pytest.raises(ValueError, match=r"shape \(n, n\) with n at least 2, but it has shape \(2,\)"):
-        qd.bloch_velocity(qd.BlochModel(lambda k, p: (jnp.ones(2) * k, [(1.0, jnp.eye(2))])), k)
+        qd.BlochModel(lambda k, p: (jnp.ones(2) * k, [(1.0, jnp.eye(2))])).steady_velocity(k)
     with pytest.raises(ValueError, match=r"Hamiltonian's shape \(2, 2\), but one has \(3, 3\)"):
-        qd.bloch_velocity(qd.BlochModel(lambda k, p: (jnp.eye(2) * k, [(1.0, jnp.eye(3))])), k)
+        qd.BlochModel(lambda k, p: (jnp.eye(2) * k, [(1.0, jnp.eye(3))])).steady_velocity(k)
     with pytest.raises(ValueError, match=r"shape \(points,\), but has shape \(\)"):
-        qd.bloch_velocity(MODELS[0], 0.5)
+        MODELS[0].steady_velocity(0.5)
 
 
 DEVICES = """
@@ -137,7 +137,7 @@ print(json.dumps([x.tolist() for x in jax.value_and_grad(mean_at)(jnp.asarray(0.
 def mean_at(x):
     """Of 100 momenta, which neither three devices nor chunks of eight divide evenly, with weights over 200 decades."""
     model = qd.BlochModel(two_bands, {"x": x, "y": 0.7, "rate": 0.2})
-    return qd.mean_velocity(model, jnp.linspace(-3, 3, 100), lambda k, p: 250 * p["x"] * jnp.cos(k - 0.5), chunk=8)
+    return model.mean_velocity(jnp.linspace(-3, 3, 100), lambda k, p: 250 * p["x"] * jnp.cos(k - 0.5), chunk=8)
 
 
 def test_all_devices_share_the_momenta():

@@ -86,8 +86,8 @@ def test_one_fast_mode_makes_it_stiff():
     speed = jnp.array([0.01, 1.0, 300.0])
     channels = qd.Channels({"hot": 1.0}, lambda p, modes: {"hot": qd.Channel(gain=speed, loss=speed)}, jnp.arange(3.0), 1.0)
     start = jnp.array([0.9, 0.2, 0.4])
-    fast = qd.evolve_occupations(channels, start, jnp.array([0.0, 10.0]))
-    slowly = qd.evolve_occupations(channels, start, jnp.array([0.0, 10.0]), solver=Stiff(rtol=1e-8, atol=1e-12))
+    fast = channels.evolve(start, jnp.array([0.0, 10.0]))
+    slowly = channels.evolve(start, jnp.array([0.0, 10.0]), solver=Stiff(rtol=1e-8, atol=1e-12))
     assert np.array_equal(fast, slowly)
     close(jnp.sum(fast, axis=1), np.full(2, 1.5), 1e-7)
 
@@ -98,9 +98,9 @@ def test_the_longest_step_is_heeded():
     channels = qd.Channels({"bath": 1.0}, lambda b, e: {"bath": qd.Channel(tilt=b * e)}, energies, parameters=2.0)
 
     def last(**given):
-        return qd.evolve_occupations(channels, start, jnp.array([3.0]), qd.Explicit(**given))[0]
+        return channels.evolve(start, jnp.array([3.0]), qd.Explicit(**given))[0]
 
-    want = qd.evolve_occupations(channels, start, jnp.array([3.0]))[0]
+    want = channels.evolve(start, jnp.array([3.0]))[0]
     short = last(rtol=1.0, atol=1.0, max_step=0.05)
     close(short, want, 1e-8)
     with pytest.raises(AssertionError):
@@ -118,7 +118,7 @@ def test_derivatives_at_rest():
 
     def later(beta, gradient):
         solver = qd.Explicit(rtol=1e-15, atol=1e-20, gradient=gradient)
-        return qd.evolve_occupations(channels(beta), rest, jnp.array([last]), solver)[0]
+        return channels(beta).evolve(rest, jnp.array([last]), solver)[0]
 
     close(later(beta, "reverse"), rest, 1e-13)
 
@@ -133,7 +133,7 @@ def test_derivatives_at_rest():
     close(both(beta), want, 1e-9)
     # Implicit steps that grow at rest made 8e-4, and up to 3e-3 with faster rates.
     implicit = qd.Stiff(rtol=1e-8, atol=1e-12)
-    close(jax.jacrev(lambda b: qd.evolve_occupations(channels(b), rest, jnp.array([last]), implicit)[0])(beta), want, 1e-10)
+    close(jax.jacrev(lambda b: channels(b).evolve(rest, jnp.array([last]), implicit)[0])(beta), want, 1e-10)
     several = jnp.array([1.5, beta, 2.5])
     close(jax.vmap(both)(several), jnp.stack([both(b) for b in several]), 1e-9)
 

@@ -36,7 +36,7 @@ def test_two_baths_of_different_temperature():
 
     for betas in ((2.0, 2.0), (1.0, 40.0), (300.0, 0.1)):
         channels = qd.Channels({"hot": 0.4, "cold": 0.6}, weights, energies, parameters=betas)
-        n = qd.gibbs_ensemble(channels, 0.3).occupations()
+        n = channels.steady_state(0.3).occupations()
         assert float(jnp.mean(n)) == pytest.approx(0.3, abs=1e-14)
         close(channels.right_hand_side(n), np.zeros(40), 1e-13, scale=float(channels.decay(n).max()))
         if betas[0] == betas[1]:
@@ -80,7 +80,7 @@ def test_more_modes_than_the_sample():
     model = qd.models.RashbaRectifier(length=5000, drive=0.999)
     state = model.ensemble()
     c = model.channels()
-    plain = qd.gibbs_ensemble(qd.Channels(dict(zip(c.names, c.rates, strict=True)), c.weights, c.modes, c.parameters), 1.0)
+    plain = qd.Channels(dict(zip(c.names, c.rates, strict=True)), c.weights, c.modes, c.parameters).steady_state(1.0)
     close(state.moments, plain.moments, 1e-12)
     assert int(state.steps) <= int(plain.steps) + 4
 
@@ -100,7 +100,7 @@ def test_what_is_not_determined_is_refused():
 def test_impossible_filling():
     c = qd.models.RamanRectifier(length=16).channels()
     with pytest.raises(qd.SolveError, match="filling must be above 0 and below the number of bands"):
-        qd.gibbs_ensemble(c, 1.5)
+        c.steady_state(1.5)
 
 
 def test_roots():
@@ -129,7 +129,7 @@ def test_roots():
 def test_channels_without_a_tilt():
     """Infinitely hot baths fill all modes alike."""
     flat = qd.Channels({"hot": 1.0}, lambda p, energies: {"hot": qd.Channel()}, jnp.linspace(-1, 1, 5), 1.0)
-    close(qd.gibbs_ensemble(flat, 0.4).occupations(), np.full(5, 0.4), 1e-14)
+    close(flat.steady_state(0.4).occupations(), np.full(5, 0.4), 1e-14)
 
 
 def test_a_channel_that_is_not_used_does_not_matter():
@@ -141,7 +141,7 @@ def test_a_channel_that_is_not_used_does_not_matter():
 
     alone = qd.Channels({"used": 0.7}, lambda p, e: {"used": weights(p, e)["used"]}, energies, 1.0)
     both = qd.Channels({"used": 0.7, "not": 0.0}, weights, energies, 1.0)
-    close(qd.gibbs_ensemble(both, 0.3).occupations(), qd.gibbs_ensemble(alone, 0.3).occupations(), 1e-13)
+    close(both.steady_state(0.3).occupations(), alone.steady_state(0.3).occupations(), 1e-13)
 
 
 @pytest.mark.parametrize("filling", [0.1, 0.4, 0.5, 0.9])
@@ -152,6 +152,6 @@ def test_few_steps(filling):
     def weights(p, energies):
         return {"hot": qd.Channel(tilt=0.5 * energies), "cold": qd.Channel(tilt=3 * energies, gain=1 + 0.3 * energies)}
 
-    assert int(qd.gibbs_ensemble(qd.Channels({"hot": 1.0, "cold": 0.5}, weights, energies, 1.0), filling).steps) <= 4
+    assert int(qd.Channels({"hot": 1.0, "cold": 0.5}, weights, energies, 1.0).steady_state(filling).steps) <= 4
     flat = qd.Channels({"hot": 1.0}, lambda p, energies: {"hot": qd.Channel()}, energies, 1.0)
-    assert int(qd.gibbs_ensemble(flat, filling).steps) == 1
+    assert int(flat.steady_state(filling).steps) == 1

@@ -18,6 +18,7 @@ from qdiff.models.spintronic.device import SPACE
 PAIR = qd.Space(a=qd.Spin(), b=qd.Spin())
 HOP = PAIR.a.plus @ PAIR.b.minus
 KICK = (PAIR.identity - 1j * PAIR.a.x) / np.sqrt(2)
+LONELY = qd.Lindblad(PAIR.a.up, {"a": (0.1, PAIR.a.minus)})  # nothing moves b
 
 
 def pair(coupling=0.5, cold=0.3, splitting=2.0):
@@ -106,7 +107,7 @@ def cycles():
 def test_limit_cycles(name):
     """States, heat of every bath, energy measured, work, balance and slowest mode, against the whole superoperator."""
     given, explicit = cycles()[name]
-    end = qd.Cycle(given).limit()
+    end = qd.Cycle(given).steady_state()
     held = np.zeros((4, 4), bool)
     held[end.coordinates.row, end.coordinates.col] = held[end.coordinates.col, end.coordinates.row] = True
     states, second = brute_limit(explicit, held.ravel())
@@ -139,7 +140,7 @@ def test_limit_cycles(name):
 @pytest.mark.parametrize("time", [1e-6, 1e-2, 3.0])
 def test_what_a_kick_gives_is_not_measured(time):
     """Energy from the measurement, work and heat add up to nothing, however little the baths do in a cycle."""
-    end = qd.Cycle([qd.Free(pair(), time), qd.Unitary(KICK), qd.Measurement(PAIR.b.z, 0.5)]).limit()
+    end = qd.Cycle([qd.Free(pair(), time), qd.Unitary(KICK), qd.Measurement(PAIR.b.z, 0.5)]).steady_state()
     total = float(end.measured + end.work + sum(end.heat.values()))
     assert abs(float(end.work)) > 0.01 * time and abs(total) < 1e-14
 
@@ -148,7 +149,7 @@ def test_states_and_exchange_cycle_by_cycle():
     """From a given state with coherence on: the state after n cycles, heat and particles in each, against steps."""
     strokes = [qd.Free(pair(), 2.0), qd.Unitary(KICK), qd.Measurement(PAIR.b.z, 0.5)]
     ket = np.array([0.6, 0.0, 0.0, 0.8])
-    run = qd.Run(qd.Cycle(strokes), ket)
+    run = qd.Cycle(strokes).evolve(ket)
     rho, maps = np.outer(ket, ket).astype(complex).ravel(), superoperators(strokes)
     H, n = pair().H.dense(), PAIR.b.up
     measured, energies = [], [np.trace(H @ rho.reshape(4, 4)).real]
@@ -164,7 +165,7 @@ def test_states_and_exchange_cycle_by_cycle():
     close(run.measured(np.array([2, 5])), np.array(measured)[[1, 4]], 1e-12)
     got = run.exchanged(n, 4)
     close(got["b"][:1], run.exchanged(n, np.array([1]))["b"], 1e-13)
-    alone = qd.Run(qd.Cycle(strokes[:1]), ket)  # without kicks all energy comes from the baths
+    alone = qd.Cycle(strokes[:1]).evolve(ket)  # without kicks all energy comes from the baths
     gained = sum(np.asarray(v) for v in alone.exchanged(pair().H, 3).values())
     e = [np.trace(H @ (np.linalg.matrix_power(maps[0], k) @ np.outer(ket, ket).ravel()).reshape(4, 4)).real for k in range(4)]
     close(gained, np.diff(e), 1e-12)
@@ -249,9 +250,8 @@ def test_durations_are_differentiable():
 
     @jax.jit
     def heat(t):
-        return (
-            qd.Cycle([qd.Free(pair(), t[0]), qd.Unitary(KICK), qd.Free(pair(0.2, 0.7), t[1]), qd.Measurement(PAIR.b.z)]).limit().heat["b"]
-        )
+        strokes = [qd.Free(pair(), t[0]), qd.Unitary(KICK), qd.Free(pair(0.2, 0.7), t[1]), qd.Measurement(PAIR.b.z)]
+        return qd.Cycle(strokes).steady_state().heat["b"]
 
     at = jnp.array([2.0, 0.7])
     close(jax.grad(heat)(at), derivative(heat, at), 1e-8)
@@ -274,7 +274,7 @@ def test_a_wrong_reference_is_refused():
     free = qd.Free(pair(), 2.0)
     cycle = qd.Cycle([free, qd.Measurement(PAIR.b.z)], reference=PAIR.state(a="up", b="down"), disturbing=("a",))
     with pytest.raises(qd.SolveError, match="reference is not left as it is"):
-        cycle.limit()
+        cycle.steady_state()
 
 
 def uneven():
@@ -283,7 +283,7 @@ def uneven():
 
 
 def measured_with(strength):
-    return qd.Cycle([qd.Free(pair(), 1.0), qd.Measurement(PAIR.b.z, strength)]).limit().measured
+    return qd.Cycle([qd.Free(pair(), 1.0), qd.Measurement(PAIR.b.z, strength)]).steady_state().measured
 
 
 @pytest.mark.parametrize(
@@ -303,13 +303,13 @@ def measured_with(strength):
         (lambda: jax.jit(lambda s: qd.Measurement(s * PAIR.a.z).outcomes)(1.0), ValueError, "observable must be concrete, but was traced"),
         (lambda: qd.Cycle([qd.Free(pair(), 1.0)], disturbing=["c"]), ValueError, "disturbing must name baths of .*, but names 'c'"),
         (lambda: qd.trajectories(qd.Cycle([qd.Free(pair(), 1.0)]), 0, 5, 5, np.eye(4)[0]), ValueError, "must have a Measurement"),
-        (lambda: qd.Run(qd.Cycle([qd.Free(pair(), 1.0)]), np.eye(4)[0]).measured(0), ValueError, "between 1 and"),
-        (lambda: qd.Run(qd.Cycle([qd.Free(pair(), 1.0)]), np.eye(4)[0]).after([-1]), ValueError, "integers between 0"),
-        (lambda: jax.jit(lambda t: qd.Cycle([qd.Free(pair(), t)]).limit().x)(-1.0), Exception, "time of a stroke is not above zero"),
-        (lambda: jax.jit(lambda t: qd.Cycle([qd.Free(pair(), t)]).limit().x)(0.0), Exception, "time of a stroke is not above zero"),
+        (lambda: qd.Cycle([qd.Free(pair(), 1.0)]).evolve(np.eye(4)[0]).measured(0), ValueError, "between 1 and"),
+        (lambda: qd.Cycle([qd.Free(pair(), 1.0)]).evolve(np.eye(4)[0]).after([-1]), ValueError, "integers between 0"),
+        (lambda: jax.jit(lambda t: qd.Cycle([qd.Free(pair(), t)]).steady_state().x)(-1.0), Exception, "time of a stroke is not above zero"),
+        (lambda: jax.jit(lambda t: qd.Cycle([qd.Free(pair(), t)]).steady_state().x)(0.0), Exception, "time of a stroke is not above zero"),
         (lambda: jax.jit(measured_with)(1.5), Exception, "strength of a measurement is not between 0 and 1"),
         (lambda: jax.jit(measured_with)(-0.1), Exception, "strength of a measurement is not between 0 and 1"),
-        (lambda: qd.Cycle([qd.Free(pair(0.0).__class__(PAIR.a.up, {"a": (0.1, PAIR.a.minus)}), 1.0)]).limit(), qd.SolveError, "not unique"),
+        (lambda: qd.Cycle([qd.Free(LONELY, 1.0)]).steady_state(), qd.SolveError, "not unique"),
     ],
 )
 def test_wrong_use_is_refused(wrong, error, said):

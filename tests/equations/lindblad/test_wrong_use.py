@@ -22,7 +22,7 @@ def family(rate=(0.1, 0.2), groups=(0, 1)):
 
 
 def bloch(generator):
-    return qd.bloch_steady_states(qd.BlochModel(lambda k, p: generator), jnp.linspace(-1, 1, 3))
+    return qd.BlochModel(lambda k, p: generator).steady_state(jnp.linspace(-1, 1, 3))
 
 
 WRONG = {
@@ -78,7 +78,7 @@ def test_a_bloch_model_may_be_an_equation_of_operators():
     whole = qd.BlochModel(lambda k, p: qd.Lindblad(jnp.cos(k) * Q.z + 0.3 * Q.x, jumps))
     bare = [(0.3, Q.minus.dense()), (0.1, Q.plus.dense()), (0.2, Q.x.dense())]
     arrays = qd.BlochModel(lambda k, p: (jnp.cos(k) * Q.z.dense() + 0.3 * Q.x.dense(), bare))
-    assert np.array_equal(qd.bloch_steady_states(whole, k), qd.bloch_steady_states(arrays, k))
+    assert np.array_equal(whole.steady_state(k), arrays.steady_state(k))
 
 
 def test_equal_sectors_turn_as_one():
