@@ -34,11 +34,9 @@ def attach(package: str, file: str) -> tuple[Callable[[str], Any], Callable[[], 
     def load(name: str) -> Any:
         if not where.get(name):
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
-        home = importlib.import_module(where[name], package)
-        try:
-            value = getattr(home, name)
-        except AttributeError:
-            value = importlib.import_module(f"{home.__name__}.{name}")
+        home = None if where[name] == "." else importlib.import_module(where[name], package)
+        # A submodule is no attribute before it is loaded.
+        value = getattr(home, name, None) or importlib.import_module(f"{where[name].rstrip('.')}.{name}", package)
         setattr(sys.modules[package], name, value)
         return value
 

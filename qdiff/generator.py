@@ -163,7 +163,7 @@ def _at_some_time(function: Callable[[Any], Any]) -> AbstractGenerator:
     except jax.errors.JAXTypeError as error:
         raise TypeError(
             "generator must be made of JAX's operations, because the time is traced: `jnp.where` for Python's `if`, `jnp.cos` "
-            "for `math.cos`, `jnp.interp` for `np.interp`, or a pulse such as `qd.PiecewiseConstant(times, values)`"
+            "for `math.cos`, `jnp.interp` for `np.interp`, or a pulse such as `qd.pulses.PiecewiseConstant(times, values)`"
         ) from error
     if not isinstance(found[0], AbstractGenerator):
         raise TypeError(f"generator must return a Lindblad at each time, but returned {type(found[0]).__name__}")

@@ -18,7 +18,7 @@ def progress(shown: bool = True):
     Example:
         >>> import qdiff as qd
         >>> with qd.progress():
-        ...     pass  # qd.evolve(generator, initial, times, solver=qd.Explicit())
+        ...     pass  # qd.evolve(generator, initial, times, solver=qd.solvers.Explicit())
     """
     token = _shown.set(bool(shown))
     try:

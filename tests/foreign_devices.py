@@ -29,7 +29,7 @@ def bath_of(pairs):
 def driven_qubit(detuning, drive, phase, rate, beta):
     q = qd.Space(q=qd.Spin()).q
     H = detuning / 2 * q.z + drive * (jnp.cos(phase) * q.x + jnp.sin(phase) * q.y)
-    bath = qd.BosonicBath(beta, qd.Flat(rate))
+    bath = qd.BosonicBath(beta, qd.baths.Flat(rate))
     return qd.Lindblad(H, {"bath": qd.thermal_jumps(q.minus, 1.0, bath), "noise": (0.1 * rate, q.z)})
 
 
@@ -54,7 +54,7 @@ def oscillators(w1, w2, g, beta1, beta2, kappa):
     s = modes()
     a, b = s.left.a, s.right.a
     H = w1 * s.left.n + w2 * s.right.n + g * (a.dag @ b + b.dag @ a)
-    left, right = qd.BosonicBath(beta1, qd.Ohmic(kappa)), qd.BosonicBath(beta2, qd.Ohmic(kappa, 5.0))
+    left, right = qd.BosonicBath(beta1, qd.baths.Ohmic(kappa)), qd.BosonicBath(beta2, qd.baths.Ohmic(kappa, 5.0))
     return qd.Lindblad(H, {"left": qd.thermal_jumps(a, w1, left), "right": qd.thermal_jumps(b, w2, right)})
 
 
@@ -75,7 +75,7 @@ def global_oscillators(w1, w2, g, beta1, beta2, kappa):
     s = modes()
     a, b = s.left.a, s.right.a
     H = w1 * s.left.n + w2 * s.right.n + g * (a.dag @ b + b.dag @ a)
-    left, right = qd.BosonicBath(beta1, qd.Ohmic(kappa)), qd.BosonicBath(beta2, qd.Ohmic(kappa, 5.0))
+    left, right = qd.BosonicBath(beta1, qd.baths.Ohmic(kappa)), qd.BosonicBath(beta2, qd.baths.Ohmic(kappa, 5.0))
     return qd.secular(H, {"left": (s.left.x, left), "right": (b, right)})
 
 
@@ -103,7 +103,7 @@ def fridge(E1, E3, g, bc, bh, bw, rate):
 def global_fridge(E1, E3, g, bc, bh, bw, rate):
     s, H = _fridge(E1, E3, g)
     betas = {"cold": bc, "hot": bh, "work": bw}
-    return qd.secular(H, {k: (getattr(s, k).x, qd.BosonicBath(betas[k], qd.Ohmic(rate))) for k in s.factors})
+    return qd.secular(H, {k: (getattr(s, k).x, qd.BosonicBath(betas[k], qd.baths.Ohmic(rate))) for k in s.factors})
 
 
 def _qutip_fridge(E1, E3, g):
@@ -141,7 +141,9 @@ def _maser_operators(r):
 def global_maser(E, r, bc, bh, kappa):
     atom, cold, hot = _maser_operators(r)
     H = E * atom.projector("e")
-    return qd.secular(H, {"cold": (cold + cold.dag, qd.BosonicBath(bc, qd.Ohmic(kappa))), "hot": (hot, qd.BosonicBath(bh, qd.Ohmic(0.3)))})
+    return qd.secular(
+        H, {"cold": (cold + cold.dag, qd.BosonicBath(bc, qd.baths.Ohmic(kappa))), "hot": (hot, qd.BosonicBath(bh, qd.baths.Ohmic(0.3)))}
+    )
 
 
 def global_maser_reference(E, r, bc, bh, kappa):
@@ -155,7 +157,7 @@ def driven_maser(E, r, bc, bh, kappa, drive, detuning):
     atom, cold, hot = _maser_operators(r)
     push = atom.transition("e", "g1")
     H = detuning * atom.projector("e") + drive * (push + push.dag)
-    baths = {"cold": (cold, qd.BosonicBath(bc, qd.Ohmic(kappa))), "hot": (hot, qd.BosonicBath(bh, qd.Ohmic(0.3)))}
+    baths = {"cold": (cold, qd.BosonicBath(bc, qd.baths.Ohmic(kappa))), "hot": (hot, qd.BosonicBath(bh, qd.baths.Ohmic(0.3)))}
     return qd.Lindblad(H, {k: qd.thermal_jumps(op, E, bath) for k, (op, bath) in baths.items()})
 
 

@@ -29,7 +29,7 @@ def draw(rng):
 
 
 def bath(beta):
-    return qd.BosonicBath(beta, qd.Ohmic(STRENGTH, CUTOFF))
+    return qd.BosonicBath(beta, qd.baths.Ohmic(STRENGTH, CUTOFF))
 
 
 def thermal(lower, omega, beta):

@@ -20,14 +20,14 @@ class Valve(qd.Model):
     @qd.structured
     def generator(self):
         q = qd.Space(q=qd.Spin()).q
-        bath = qd.BosonicBath(1.0, qd.Ohmic(0.1))
+        bath = qd.BosonicBath(1.0, qd.baths.Ohmic(0.1))
         return qd.Lindblad(self.gap * q.z, {"hot": qd.thermal_jumps(q.minus, self.gap, bath)})
 
 space = qd.Space(q=qd.Spin())
 generator = qd.Lindblad(space.q.z, {"loss": (0.1, space.q.minus)})
-state = qd.steady_state(generator, qd.Dense())
+state = qd.steady_state(generator, qd.solvers.Dense())
 run = qd.evolve(generator, state, jnp.linspace(0, 1, 3), expect=space.q.z)
-drive = qd.PiecewiseConstant([0.0, 1.0], [2.0])
+drive = qd.pulses.PiecewiseConstant([0.0, 1.0], [2.0])
 engine = qd.models.RotorEngine(chi=0.2)
 found = qd.evaluate(Valve(gap=2.0), gradient=True)
 for value in (generator, state, run, drive, engine, found, qd.SolveError("no"), qd.__version__):
@@ -45,7 +45,7 @@ TYPES = {
 }
 WRONG = {
     "qd.BosonicBath(1.0, 0.1, temperature=2.0)": "temperature",
-    "qd.steady_state(generator, solvr=qd.Dense())": "solvr",
+    "qd.steady_state(generator, solvr=qd.solvers.Dense())": "solvr",
     "qd.steady_state()": "generator",
     "qd.models.RotorEngine(ch=0.2)": "ch",
     "qd.nonsense": "nonsense",

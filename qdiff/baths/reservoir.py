@@ -59,7 +59,7 @@ class BosonicBath(AbstractBath):
 
     Example:
         >>> import qdiff as qd
-        >>> bath = qd.BosonicBath(0.1, qd.Ohmic(0.25, 20.0))
+        >>> bath = qd.BosonicBath(0.1, qd.baths.Ohmic(0.25, 20.0))
         >>> float(bath.absorption(0.0))
         2.5
     """

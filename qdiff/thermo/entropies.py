@@ -38,7 +38,7 @@ def entropy(rho: Any):
 
     Example:
         >>> import qdiff as qd
-        >>> round(float(qd.entropy(qd.Space(q=qd.Spin()).identity / 2)), 6)
+        >>> round(float(qd.thermo.entropy(qd.Space(q=qd.Spin()).identity / 2)), 6)
         0.693147
     """
     return _entropy(density_matrix("rho", rho, near=FOLLOWED))
@@ -74,7 +74,7 @@ def free_energy(rho: Any, H: Operator, T):
     Example:
         >>> import qdiff as qd
         >>> q = qd.Space(q=qd.Spin())
-        >>> round(float(qd.free_energy(q.identity / 2, q.q.up, 2.0)), 6)
+        >>> round(float(qd.thermo.free_energy(q.identity / 2, q.q.up, 2.0)), 6)
         -0.886294
     """
     T = jnp.asarray(real_number("T", T, several=True))
@@ -157,7 +157,7 @@ def entropy_production(state: State, fixed_points: Mapping):
         >>> baths = {b: qd.thermal_jumps(q.minus, 2.0, qd.BosonicBath(beta, 0.1)) for b, beta in (("hot", 0.5), ("cold", 1.5))}
         >>> generator = qd.Lindblad(q.z, baths)
         >>> state = qd.steady_state(generator)
-        >>> sigma = qd.entropy_production(state, {"hot": qd.gibbs(q.z, 0.5), "cold": 1.5})
+        >>> sigma = qd.entropy_production(state, {"hot": qd.thermo.gibbs(q.z, 0.5), "cold": 1.5})
         >>> abs(float(sigma + 0.5 * qd.heat_current(state, "hot") + 1.5 * qd.heat_current(state, "cold"))) < 1e-15
         True
 

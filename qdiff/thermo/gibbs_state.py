@@ -34,7 +34,7 @@ def gibbs(H: Operator, beta) -> Operator:
     Example:
         >>> import qdiff as qd
         >>> qubit = qd.Space(qubit=qd.Spin()).qubit
-        >>> round(float(qd.gibbs(qubit.z, 0.5).diagonal()[0]), 6)
+        >>> round(float(qd.thermo.gibbs(qubit.z, 0.5).diagonal()[0]), 6)
         0.268941
     """
     beta = real_number("beta", beta)

@@ -76,7 +76,10 @@ def qubit(x):
 
 
 def pair(x):
-    couplings = {"hot": (PAIR.a.x, qd.BosonicBath(x[1], qd.Ohmic(0.1))), "cold": (PAIR.b.x, qd.BosonicBath(x[2], qd.Ohmic(0.2)))}
+    couplings = {
+        "hot": (PAIR.a.x, qd.BosonicBath(x[1], qd.baths.Ohmic(0.1))),
+        "cold": (PAIR.b.x, qd.BosonicBath(x[2], qd.baths.Ohmic(0.2))),
+    }
     return qd.secular(x[0] * PAIR.a.z + 0.8 * PAIR.b.z + 0.1 * PAIR.a.x @ PAIR.b.x, couplings)
 
 
@@ -85,18 +88,18 @@ def evolved(solver):
 
 
 def rates(x):
-    return qd.Rates(jnp.array([0.0, 1.0, 2.0]), {"b": [(0, 1, x[0]), (1, 0, x[1]), (1, 2, x[2]), (2, 0, 0.3)]})
+    return qd.rates.Rates(jnp.array([0.0, 1.0, 2.0]), {"b": [(0, 1, x[0]), (1, 0, x[1]), (1, 2, x[2]), (2, 0, 0.3)]})
 
 
 def hops(x):
     """Between neighbours in a potential, in detailed balance: nothing oscillates."""
     U = x[1] * jnp.cos(jnp.arange(8)) + x[2] * jnp.sin(jnp.arange(8))
     down, up = (jnp.exp((U - jnp.roll(U, shift)) / 2) for shift in (1, -1))
-    return qd.Scattering(x[0] * jnp.stack([down, 0 * down, up])[:, None, None, :])
+    return qd.momentum.Scattering(x[0] * jnp.stack([down, 0 * down, up])[:, None, None, :])
 
 
 def ring(x):
-    return qd.DriftDiffusion(lambda k: x[0] + x[1] * jnp.sin(k), lambda k: 1 + x[2] * jnp.cos(k) ** 2)
+    return qd.momentum.DriftDiffusion(lambda k: x[0] + x[1] * jnp.sin(k), lambda k: 1 + x[2] * jnp.cos(k) ** 2)
 
 
 ENERGIES = jnp.linspace(-1, 1, 5)
@@ -104,9 +107,12 @@ ENERGIES = jnp.linspace(-1, 1, 5)
 
 def channels(x):
     def weights(p, energies):
-        return {"hot": qd.Channel(tilt=p[0] * energies), "cold": qd.Channel(tilt=p[1] * energies, gain=1 + 0.1 * energies)}
+        return {
+            "hot": qd.channels.Channel(tilt=p[0] * energies),
+            "cold": qd.channels.Channel(tilt=p[1] * energies, gain=1 + 0.1 * energies),
+        }
 
-    return qd.Channels({"hot": 1.0, "cold": x[2]}, weights, ENERGIES, x)
+    return qd.channels.Channels({"hot": 1.0, "cold": x[2]}, weights, ENERGIES, x)
 
 
 def bloch(x):
@@ -115,11 +121,11 @@ def bloch(x):
     def function(k, p):
         return p[0] * jnp.cos(k) * np.diag([1.0, -1.0]) + 0.3 * (lower + lower.T), [(p[1], lower), (p[2] * (1 + jnp.sin(k) ** 2), lower.T)]
 
-    return qd.BlochModel(function, x)
+    return qd.bloch.BlochModel(function, x)
 
 
 def cycle(x):
-    return qd.Cycle([qd.Free(qubit(x), 1.0), qd.Measurement(Q.x, 0.5)])
+    return qd.cycles.Cycle([qd.cycles.Free(qubit(x), 1.0), qd.cycles.Measurement(Q.x, 0.5)])
 
 
 def counted(x):
@@ -130,7 +136,7 @@ def counted(x):
 def thermodynamics(x):
     state = qd.steady_state(pair(x))
     heat = qd.currents(state, state.generator.hamiltonian)
-    return [*heat.values(), qd.entropy(state.rho), qd.ergotropy(state.rho, state.generator.hamiltonian)]
+    return [*heat.values(), qd.thermo.entropy(state.rho), qd.thermo.ergotropy(state.rho, state.generator.hamiltonian)]
 
 
 def with_state(function):
@@ -141,7 +147,10 @@ MOMENTA, CELLS, FILLED = jnp.linspace(-3, 3, 7), jnp.full(16, 1 / 16), jnp.full(
 SOLVES = {
     "steady state": lambda x: qd.steady_state(qubit(x)).expect(Q.x),
     "thermodynamics": thermodynamics,
-    **{f"evolve, {solver!r}": evolved(solver) for solver in (qd.Propagator(), qd.Action(), qd.Explicit(), qd.Stiff())},
+    **{
+        f"evolve, {solver!r}": evolved(solver)
+        for solver in (qd.solvers.Propagator(), qd.solvers.Action(), qd.solvers.Explicit(), qd.solvers.Stiff())
+    },
     "correlation": with_state(lambda m, s: jnp.abs(qd.correlation(s, Q.plus, Q.minus, TIMES))),
     "spectrum": with_state(lambda m, s: qd.spectrum(s, Q.plus, Q.minus, TIMES)),
     "noise": with_state(lambda m, s: qd.zero_frequency_noise(s, Q.z)),
@@ -151,14 +160,14 @@ SOLVES = {
     "cycle by cycle": lambda x: cycle(x).evolve(MIXED).measured(3),
     "populations in time": lambda x: rates(x).evolve(jnp.array([0.2, 0.3, 0.5]), TIMES),
     "stationary populations": lambda x: rates(x).steady_state(),
-    "slowest decay": lambda x: qd.slowest_decay(rates(x)),
+    "slowest decay": lambda x: qd.rates.slowest_decay(rates(x)),
     "scattering": lambda x: hops(x).steady_state(),
     "scattering in time": lambda x: hops(x).evolve(jnp.eye(8)[:1], TIMES, method="dense"),
     "scattering in time, rational": lambda x: hops(x).evolve(jnp.eye(8)[:1], TIMES, method="rational"),
     "slowest scattering": lambda x: hops(x).relax(),
     "density": lambda x: ring(x).steady_state(256).density,
-    "cells": lambda x: qd.finite_volumes(ring(x), 16).steady_state(),
-    "cells in time": lambda x: qd.finite_volumes(ring(x), 16).evolve(CELLS, TIMES),
+    "cells": lambda x: qd.momentum.finite_volumes(ring(x), 16).steady_state(),
+    "cells in time": lambda x: qd.momentum.finite_volumes(ring(x), 16).evolve(CELLS, TIMES),
     "ensemble": lambda x: channels(x).steady_state(0.4).occupations(),
     "ensemble in time": lambda x: channels(x).evolve(FILLED, TIMES),
     "blocks": lambda x: bloch(x).steady_velocity(MOMENTA),

@@ -42,8 +42,8 @@ def baths():
 
 GENERATOR = qd.Lindblad(H, baths())
 STATE = qd.steady_state(GENERATOR)
-RATES = qd.pauli(qd.Lindblad(a.z + b.z, baths()))
-CYCLE = qd.Cycle([qd.Free(GENERATOR, 1.0), qd.Measurement(a.z)])
+RATES = qd.rates.pauli(qd.Lindblad(a.z + b.z, baths()))
+CYCLE = qd.cycles.Cycle([qd.cycles.Free(GENERATOR, 1.0), qd.cycles.Measurement(a.z)])
 THREE = qd.models.LambdaSystem()
 
 
@@ -62,11 +62,13 @@ class Hill(qd.Model):
 HILL, BOX, FEW = Hill(), {"x": (-1, 1)}, {"starts": 2, "steps": 2}
 LEAD = qd.FermionicLead(1.0, 0.0, 1.0)
 DOT = qd.Space(dot=qd.Fermions("up")).dot
-CHANNELS = qd.Channels({"bath": 1.0}, lambda beta, energies: {"bath": qd.Channel(tilt=beta * energies)}, np.linspace(-1, 1, 5), 2.0)
-RING = qd.DriftDiffusion(lambda k: jax.numpy.sin(k), lambda k: 1 + 0 * k)
-CELLS = qd.finite_volumes(RING, 8)
-HOPS = qd.Scattering(np.ones((3, 1, 1, 8)))
-BLOCH = qd.BlochModel(lambda k, p: (k * np.eye(2), [(1.0, np.array([[0.0, 1.0], [0.0, 0.0]]))]))
+CHANNELS = qd.channels.Channels(
+    {"bath": 1.0}, lambda beta, energies: {"bath": qd.channels.Channel(tilt=beta * energies)}, np.linspace(-1, 1, 5), 2.0
+)
+RING = qd.momentum.DriftDiffusion(lambda k: jax.numpy.sin(k), lambda k: 1 + 0 * k)
+CELLS = qd.momentum.finite_volumes(RING, 8)
+HOPS = qd.momentum.Scattering(np.ones((3, 1, 1, 8)))
+BLOCH = qd.bloch.BlochModel(lambda k, p: (k * np.eye(2), [(1.0, np.array([[0.0, 1.0], [0.0, 0.0]]))]))
 # name -> (function, its arguments as they should be). What takes arguments beyond a few words is wrapped.
 CALLS = {
     "Boson": (qd.Boson, {"levels": 3}),
@@ -75,42 +77,42 @@ CALLS = {
     "Fermions": (lambda first: qd.Fermions(first), {"first": "up"}),
     "Space": (lambda factor: qd.Space(s=factor), {"factor": qd.Spin()}),
     "BosonicBath": (qd.BosonicBath, {"beta": 1.0, "spectrum": 0.1}),
-    "Flat": (qd.Flat, {"rate": 0.1}),
-    "Ohmic": (qd.Ohmic, {"strength": 0.1, "cutoff": 2.0}),
+    "Flat": (qd.baths.Flat, {"rate": 0.1}),
+    "Ohmic": (qd.baths.Ohmic, {"strength": 0.1, "cutoff": 2.0}),
     "FermionicLead": (qd.FermionicLead, {"beta": 1.0, "mu": 0.0, "rate": 1.0, "spin_potential": 0.0}),
-    "GivenLead": (qd.GivenLead, {"into": 1.0, "out_of": 1.0}),
+    "GivenLead": (qd.baths.GivenLead, {"into": 1.0, "out_of": 1.0}),
     "thermal_jumps": (qd.thermal_jumps, {"lower": a.minus, "omega": 1.0, "bath": bath()}),
     "Lindblad": (qd.Lindblad, {"H": H, "jumps": {"h": [(0.1, a.minus)]}}),
     "a jump": (lambda rate, operator: qd.Lindblad(H, {"h": [(rate, operator)]}), {"rate": 0.1, "operator": a.minus}),
     "secular": (qd.secular, {"H": H, "couplings": {"h": (a.x, bath())}, "negative": "odd"}),
-    "Rates": (qd.Rates, {"energies": [0.0, 1.0], "jumps": {"h": qd.thermal_transitions(0, 1, 1.0, bath())}}),
+    "Rates": (qd.rates.Rates, {"energies": [0.0, 1.0], "jumps": {"h": qd.rates.thermal_transitions(0, 1, 1.0, bath())}}),
     "steady_state": (qd.steady_state, {"generator": GENERATOR, "solver": None, "initial": None}),
     "current": (qd.current, {"generator": GENERATOR, "state": STATE, "observable": H, "bath": "h"}),
     "currents": (qd.currents, {"generator": GENERATOR, "state": STATE, "observable": H}),
     "heat_current": (qd.heat_current, {"generator": GENERATOR, "state": STATE, "bath": "h"}),
     "ledger": (qd.ledger, {"generator": GENERATOR, "state": STATE, "H0": None}),
-    "entropy": (qd.entropy, {"rho": STATE.rho}),
-    "free_energy": (qd.free_energy, {"rho": STATE.rho, "H": H, "T": 1.0}),
-    "ergotropy": (qd.ergotropy, {"rho": STATE.rho, "H": H}),
-    "gibbs": (qd.gibbs, {"H": H, "beta": 1.0}),
+    "entropy": (qd.thermo.entropy, {"rho": STATE.rho}),
+    "free_energy": (qd.thermo.free_energy, {"rho": STATE.rho, "H": H, "T": 1.0}),
+    "ergotropy": (qd.thermo.ergotropy, {"rho": STATE.rho, "H": H}),
+    "gibbs": (qd.thermo.gibbs, {"H": H, "beta": 1.0}),
     "evolve": (qd.evolve, {"generator": GENERATOR, "initial": np.eye(4) / 4, "times": [0.0, 1.0], "solver": None, "start": 0.0}),
     "correlation": (qd.correlation, {"generator": GENERATOR, "state": STATE, "A": a.z, "B": a.z, "times": [0.0, 1.0]}),
     "spectrum": (qd.spectrum, {"generator": GENERATOR, "state": STATE, "A": a.z, "B": a.z, "omegas": [0.0, 1.0]}),
     "zero_frequency_noise": (qd.zero_frequency_noise, {"generator": GENERATOR, "state": STATE, "A": a.z, "B": None}),
     "cumulants": (qd.cumulants, {"generator": GENERATOR, "state": STATE, "bath": "h", "of": "energy", "order": 2}),
     "relax": (qd.relax, {"generator": GENERATOR, "initial": None, "count": 4, "tolerance": 1e-3}),
-    "pauli": (qd.pauli, {"generator": qd.Lindblad(a.z + b.z, baths())}),
+    "pauli": (qd.rates.pauli, {"generator": qd.Lindblad(a.z + b.z, baths())}),
     "Rates.evolve": (RATES.evolve, {"initial": [0.25] * 4, "times": [0.0, 1.0]}),
     "Rates.steady_state": (RATES.steady_state, {"solver": "elimination"}),
-    "slowest_decay": (qd.slowest_decay, {"generator": RATES}),
+    "slowest_decay": (qd.rates.slowest_decay, {"generator": RATES}),
     "failures": (lambda mode: qd.failures(mode).__enter__(), {"mode": "raise"}),
-    "Measurement": (qd.Measurement, {"observable": a.z, "strength": 1.0}),
-    "Free": (qd.Free, {"generator": GENERATOR, "time": 1.0}),
-    "Unitary": (qd.Unitary, {"operator": a.z @ a.z}),
-    "SwapBaths": (qd.SwapBaths, {"first": "h", "second": "c"}),
-    "Cycle": (qd.Cycle, {"strokes": [qd.Free(GENERATOR, 1.0), qd.Measurement(a.z)]}),
+    "Measurement": (qd.cycles.Measurement, {"observable": a.z, "strength": 1.0}),
+    "Free": (qd.cycles.Free, {"generator": GENERATOR, "time": 1.0}),
+    "Unitary": (qd.cycles.Unitary, {"operator": a.z @ a.z}),
+    "SwapBaths": (qd.cycles.SwapBaths, {"first": "h", "second": "c"}),
+    "Cycle": (qd.cycles.Cycle, {"strokes": [qd.cycles.Free(GENERATOR, 1.0), qd.cycles.Measurement(a.z)]}),
     "Cycle.evolve": (CYCLE.evolve, {"initial": START}),
-    "trajectories": (qd.trajectories, {"cycle": CYCLE, "key": 0, "cycles": 2, "count": 2, "initial": START}),
+    "trajectories": (qd.cycles.trajectories, {"cycle": CYCLE, "key": 0, "cycles": 2, "count": 2, "initial": START}),
     "evaluate": (qd.evaluate, {"model": THREE, "merits": "force"}),
     "sweep": (
         lambda **given: qd.sweep(progress=False, **given),
@@ -119,35 +121,35 @@ CALLS = {
     "rerun": (qd.rerun, {"path": "nothing.nc"}),
     "LambdaSystem": (lambda **given: qd.models.LambdaSystem(**given).imbalance(), {"omega1": 1.0, "distance": 1.0}),
     "DriftDiffusion.steady_state": (lambda nodes: qd.models.ActiveParticle().drift_diffusion().steady_state(nodes), {"nodes": 512}),
-    "bose": (qd.bose, {"x": 1.0}),
-    "fermi": (qd.fermi, {"x": 1.0}),
+    "bose": (qd.baths.bose, {"x": 1.0}),
+    "fermi": (qd.baths.fermi, {"x": 1.0}),
     "lead_jumps": (qd.lead_jumps, {"annihilator": DOT.up, "energy": 1.0, "lead": LEAD, "spin": 0}),
-    "thermal_transitions": (qd.thermal_transitions, {"low": 0, "high": 1, "omega": 1.0, "bath": bath()}),
+    "thermal_transitions": (qd.rates.thermal_transitions, {"low": 0, "high": 1, "omega": 1.0, "bath": bath()}),
     "Jump": (lambda **given: qd.Lindblad(H, {"h": [qd.Jump(**given)]}), {"rate": 0.1, "operator": a.minus, "energy": 1.0}),
-    "Custom": (lambda function: qd.BosonicBath(1.0, qd.Custom(function)), {"function": lambda omega: omega}),
-    "Explicit": (qd.Explicit, {"rtol": 1e-8, "atol": 1e-10, "gradient": "reverse", "max_steps": 10, "max_step": 0.5}),
-    "Stiff": (qd.Stiff, {"rtol": 1e-8, "atol": 1e-10, "gradient": "reverse", "max_steps": 10, "max_step": 0.5}),
-    "Action": (qd.Action, {"gradient": "reverse", "max_steps": 10}),
+    "Custom": (lambda function: qd.BosonicBath(1.0, qd.baths.Custom(function)), {"function": lambda omega: omega}),
+    "Explicit": (qd.solvers.Explicit, {"rtol": 1e-8, "atol": 1e-10, "gradient": "reverse", "max_steps": 10, "max_step": 0.5}),
+    "Stiff": (qd.solvers.Stiff, {"rtol": 1e-8, "atol": 1e-10, "gradient": "reverse", "max_steps": 10, "max_step": 0.5}),
+    "Action": (qd.solvers.Action, {"gradient": "reverse", "max_steps": 10}),
     "entropy_production": (
         qd.entropy_production,
         {"generator": GENERATOR, "state": STATE, "fixed_points": {"h": STATE.rho, "c": STATE.rho}},
     ),
-    "fano_factor": (qd.fano_factor, {"mean": 1.0, "noise": 1.0}),
-    "uncertainty_ratio": (qd.uncertainty_ratio, {"mean": 1.0, "noise": 1.0, "entropy_production": 1.0}),
-    "Channels": (qd.Channels, {"rates": {"bath": 1.0}, "weights": CHANNELS.weights, "modes": np.linspace(-1, 1, 5)}),
+    "fano_factor": (qd.thermo.fano_factor, {"mean": 1.0, "noise": 1.0}),
+    "uncertainty_ratio": (qd.thermo.uncertainty_ratio, {"mean": 1.0, "noise": 1.0, "entropy_production": 1.0}),
+    "Channels": (qd.channels.Channels, {"rates": {"bath": 1.0}, "weights": CHANNELS.weights, "modes": np.linspace(-1, 1, 5)}),
     "Channels.steady_state": (CHANNELS.steady_state, {"filling": 0.5}),
     "Channels.evolve": (CHANNELS.evolve, {"initial": [0.5] * 5, "times": [0.0, 1.0], "solver": None}),
-    "DriftDiffusion": (qd.DriftDiffusion, {"slope": RING.slope, "resistance": RING.resistance, "kinks": ()}),
-    "finite_volumes": (qd.finite_volumes, {"equation": RING, "cells": 8}),
+    "DriftDiffusion": (qd.momentum.DriftDiffusion, {"slope": RING.slope, "resistance": RING.resistance, "kinks": ()}),
+    "finite_volumes": (qd.momentum.finite_volumes, {"equation": RING, "cells": 8}),
     "FiniteVolumes.evolve": (CELLS.evolve, {"initial": [0.125] * 8, "times": [0.0, 1.0]}),
-    "Scattering": (qd.Scattering, {"rate": np.ones((3, 1, 1, 8))}),
+    "Scattering": (qd.momentum.Scattering, {"rate": np.ones((3, 1, 1, 8))}),
     "Scattering.driven": (HOPS.driven, {"source": np.ones((1, 8)) - np.eye(8)[:1] * 8}),
     "Scattering.evolve": (HOPS.evolve, {"initial": np.ones((1, 8)) / 8, "times": [0.0, 1.0], "method": None}),
-    "BlochModel": (qd.BlochModel, {"function": BLOCH.function}),
+    "BlochModel": (qd.bloch.BlochModel, {"function": BLOCH.function}),
     "BlochModel.steady_state": (BLOCH.steady_state, {"k": [0.0, 1.0]}),
     "BlochModel.steady_velocity": (BLOCH.steady_velocity, {"k": [0.0, 1.0]}),
     "BlochModel.mean_velocity": (BLOCH.mean_velocity, {"k": [0.0, 1.0], "log_weight": lambda k, p: 0 * k, "chunk": None}),
-    "replay": (qd.replay, {"cycle": CYCLE, "uniforms": [0.5, 0.5], "initial": START}),
+    "replay": (qd.cycles.replay, {"cycle": CYCLE, "uniforms": [0.5, 0.5], "initial": START}),
     "a parameter": (lambda **given: _declared(qd.parameter(0.0, **given)), {"unit": "1", "text": "", "low": -1.0, "high": 1.0}),
     "a setting": (lambda **given: _declared(qd.setting(1, **given)), {"text": "", "choices": (1, 2), "low": 0, "high": 2}),
     "fisher_information": (qd.fisher_information, {"model": HILL, "measured": {"height": 0.1}, "parameters": ["x"]}),

@@ -33,7 +33,7 @@ def test_a_spin_potential_fills_spins_differently():
 
 
 def test_rates_given_directly():
-    lead = qd.GivenLead(into=0.2, out_of=0.6)
+    lead = qd.baths.GivenLead(into=0.2, out_of=0.6)
     assert (lead.into(3.0), lead.out_of(3.0)) == (0.2, 0.6)
     dot = qd.Space(dot=qd.Fermions("c")).dot
     close(qd.steady_state(qd.Lindblad(dot.n, {"lead": qd.lead_jumps(dot.c, 1.0, lead)})).expect(dot.n), 0.25, 1e-15)
@@ -44,7 +44,7 @@ def test_rates_given_directly():
     [
         (lambda: qd.FermionicLead(-1.0), "beta must be a finite number of at least 0, but was -1"),
         (lambda: qd.FermionicLead(1.0, 0.0, -0.1), "rate must be a finite number of at least 0, but was -0.1"),
-        (lambda: qd.GivenLead(-0.1, 0.1), "into must be a finite number of at least 0, but was -0.1"),
+        (lambda: qd.baths.GivenLead(-0.1, 0.1), "into must be a finite number of at least 0, but was -0.1"),
         (lambda: qd.FermionicLead(1.0).into(0.3, 2), "spin must be 1"),
     ],
 )

@@ -46,23 +46,23 @@ def test_bose_factor(x):
     """1/(e^x - 1) to 2e-15 relative at either sign, no overflow."""
     with mpmath.workdps(50):
         want = float(1 / mpmath.expm1(mpmath.mpf(x)))
-    assert abs(float(qd.bose(x)) - want) <= 2e-15 * abs(want)
+    assert abs(float(qd.baths.bose(x)) - want) <= 2e-15 * abs(want)
 
 
 def test_fermi_factor_and_coth():
     """Fermi to 1e-16 absolute with gradient -1/4 at 0 and none far away; x coth x is 1 at zero and |x| far away."""
     xs = np.array([-1e300, -800.0, -3.0, 0.0, 1e-9, 2.0, 800.0, 1e300])
-    close(qd.fermi(xs), [float(1 / (mpmath.exp(min(x, 1e4)) + 1)) for x in xs], 2e-16)
-    close(jax.vmap(jax.grad(qd.fermi))(xs)[np.array([0, 3, 7])], [0, -0.25, 0], 1e-16)
+    close(qd.baths.fermi(xs), [float(1 / (mpmath.exp(min(x, 1e4)) + 1)) for x in xs], 2e-16)
+    close(jax.vmap(jax.grad(qd.baths.fermi))(xs)[np.array([0, 3, 7])], [0, -0.25, 0], 1e-16)
     close(x_coth(np.array([0.0, 1e-8, 1.0, -1.0, 500.0])), [1, 1, 1 / np.tanh(1), 1 / np.tanh(1), 500], 1e-15)
     close(jax.vmap(jax.grad(jax.grad(x_coth)))(np.array([0.0, 1e-7])), [2 / 3, 2 / 3], 1e-13)
 
 
 def custom(strength, cutoff):
-    return qd.Custom(lambda w, a, c: a * w * jnp.exp(-w / c), strength, cutoff)
+    return qd.baths.Custom(lambda w, a, c: a * w * jnp.exp(-w / c), strength, cutoff)
 
 
-SPECTRA = {"flat": qd.Flat(0.2), "ohmic": qd.Ohmic(0.2), "cutoff": qd.Ohmic(0.2, 3.0), "custom": custom(0.2, 3.0)}
+SPECTRA = {"flat": qd.baths.Flat(0.2), "ohmic": qd.baths.Ohmic(0.2), "cutoff": qd.baths.Ohmic(0.2, 3.0), "custom": custom(0.2, 3.0)}
 
 
 @pytest.mark.parametrize("name", sorted(SPECTRA))
@@ -99,7 +99,7 @@ def test_rates_at_zero_frequency(name):
 def test_rates_differentiate_in_bath_parameters():
     """Gradients in beta, strength and cutoff at a positive, a negative and the zero frequency against differences."""
     x = np.array([0.7, 0.2, 3.0])
-    for kind in (qd.Ohmic, custom):
+    for kind in (qd.baths.Ohmic, custom):
         for omega in (1.3, -1.3, 0.0):
             f = jax.jit(lambda x, k=kind, w=omega: qd.BosonicBath(x[0], k(x[1], x[2])).emission(w))
             close(jax.grad(f)(x), derivative(f, x), 1e-9)
@@ -110,7 +110,7 @@ def test_custom_density_with_a_traced_exponent(s, omega):
     """eta omega^s e^{-omega/c}, the usual family: gradients in eta and s are finite and equal the closed form."""
 
     def up(eta, s):
-        bath = qd.BosonicBath(1.0, qd.Custom(lambda w, eta, s: eta * w**s * jnp.exp(-w / 3), eta, s))
+        bath = qd.BosonicBath(1.0, qd.baths.Custom(lambda w, eta, s: eta * w**s * jnp.exp(-w / 3), eta, s))
         return bath.absorption(omega)
 
     value, (by_eta, by_s) = jax.value_and_grad(up, argnums=(0, 1))(0.1, s)

@@ -13,7 +13,7 @@ from qdiff.baths.occupation import omega_bose
 from qdiff.operators.checks import Real, real_array
 
 
-class SqueezedBath(qd.AbstractBath):
+class SqueezedBath(qd.baths.AbstractBath):
     """Modes of flat density J, squeezed by r: N = n cosh 2r + sinh^2 r quanta at each frequency (without their coherences)."""
 
     beta: ArrayLike
@@ -42,7 +42,7 @@ def secular(bath):
 
 
 def rates(bath):
-    return qd.Rates([0.0, 2.0], {"bath": qd.thermal_transitions(0, 1, 2.0, bath)}).steady_state()[1]
+    return qd.rates.Rates([0.0, 2.0], {"bath": qd.rates.thermal_transitions(0, 1, 2.0, bath)}).steady_state()[1]
 
 
 def excited(beta, r):

@@ -11,7 +11,7 @@ from qdiff.operators.checks import Real, real_array
 DOT = qd.Space(dot=qd.Fermions("c")).dot
 
 
-class BandLead(qd.AbstractLead):
+class BandLead(qd.baths.AbstractLead):
     """Electrons at zero temperature and chemical potential mu, in a band of semielliptic density between -1 and 1."""
 
     mu: ArrayLike

@@ -9,7 +9,7 @@ from helpers import close, derivative
 import qdiff as qd
 
 
-class ByInverse(qd.AbstractSolver):
+class ByInverse(qd.solvers.AbstractSolver):
     """The whole inverse, which nobody should want: it is what ten lines can do."""
 
     def factor(self, sector, values):
@@ -41,10 +41,10 @@ def current(x, solver=None):
 @pytest.mark.parametrize("x", [jnp.array([0.5, 0.3, 0.1]), jnp.array([0.5, 0.3, 0.0]), jnp.array([1e-3, 20.0, 1e-6])])
 def test_it_is_held_to_what_the_others_are(x):
     """State, estimates and noise to 1e-13 of those of `Dense`; derivatives forward, reverse, in a batch and to second order."""
-    states = [qd.steady_state(generator(x), solver) for solver in (ByInverse(), qd.Dense())]
+    states = [qd.steady_state(generator(x), solver) for solver in (ByInverse(), qd.solvers.Dense())]
     close(states[0].x, states[1].x, 1e-13)
     assert 0.1 < float(states[0].rcond / states[1].rcond) < 10 and float(states[0].residual) < 1e-14
-    mine, dense = (lambda x, solver=solver: current(x, solver) for solver in (ByInverse(), qd.Dense()))
+    mine, dense = (lambda x, solver=solver: current(x, solver) for solver in (ByInverse(), qd.solvers.Dense()))
     size = float(jnp.max(jnp.abs(jax.grad(dense)(x))))
     close(jax.grad(mine)(x), jax.grad(dense)(x), 1e-11, size)
     close(jax.jacfwd(mine)(x), jax.grad(mine)(x), 1e-11, size)
@@ -62,7 +62,7 @@ def test_second_order():
 def test_cumulants_take_it():
     g = generator(jnp.array([0.5, 0.3, 0.1]))
     state = qd.steady_state(g)
-    close(*(qd.cumulants(state, "cold", PAIR.b.n, order=3, solver=solver) for solver in (ByInverse(), qd.Dense())), 1e-11)
+    close(*(qd.cumulants(state, "cold", PAIR.b.n, order=3, solver=solver) for solver in (ByInverse(), qd.solvers.Dense())), 1e-11)
 
 
 def test_a_solver_that_solves_nothing_is_refused():

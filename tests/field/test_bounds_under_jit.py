@@ -45,7 +45,7 @@ def between(gamma, x):
 
 
 def qubit(bath, omega=2.0):
-    cold = qd.thermal_jumps(Q.minus, 2.0, qd.BosonicBath(2.0, qd.Ohmic(0.05)))
+    cold = qd.thermal_jumps(Q.minus, 2.0, qd.BosonicBath(2.0, qd.baths.Ohmic(0.05)))
     return qd.steady_state(qd.Lindblad(Q.z, {"hot": qd.thermal_jumps(Q.minus, omega, bath), "cold": cold})).expect(Q.up)
 
 
@@ -56,7 +56,7 @@ def excited(J, beta, omega=2.0):
 
 def globally(cutoff):
     """The same with a global equation, whose lines are found from H."""
-    couplings = {"hot": (Q.x, qd.BosonicBath(1.0, qd.Ohmic(0.1, cutoff))), "cold": (Q.x, qd.BosonicBath(2.0, qd.Ohmic(0.05)))}
+    couplings = {"hot": (Q.x, qd.BosonicBath(1.0, qd.baths.Ohmic(0.1, cutoff))), "cold": (Q.x, qd.BosonicBath(2.0, qd.baths.Ohmic(0.05)))}
     return qd.steady_state(qd.secular(Q.z, couplings)).expect(Q.up)
 
 
@@ -113,28 +113,28 @@ CASES = {
         r"energy must be a finite number \(bath 'left'\)",
     ),
     "given lead, into": (
-        lambda x: level(qd.GivenLead(x, 0.2)),
+        lambda x: level(qd.baths.GivenLead(x, 0.2)),
         lambda x: filled(x, 0.2),
         0.4,
         [-0.4],
         r"into must be a finite number of at least 0 \(bath 'left'\)",
     ),
     "given lead, out of": (
-        lambda x: level(qd.GivenLead(0.2, x)),
+        lambda x: level(qd.baths.GivenLead(0.2, x)),
         lambda x: filled(0.2, x),
         0.0,
         [-0.4],
         r"out_of must be a finite number of at least 0 \(bath 'left'\)",
     ),
     "bath, beta": (
-        lambda x: qubit(qd.BosonicBath(x, qd.Ohmic(0.1))),
+        lambda x: qubit(qd.BosonicBath(x, qd.baths.Ohmic(0.1))),
         lambda x: excited(0.2, x),
         0.5,
         [-0.5, 0.0, np.nan],
         r"beta must be a number above 0 \(bath 'hot'\)",
     ),
     "bath, temperature": (
-        lambda x: qubit(qd.BosonicBath(one_over(x), qd.Ohmic(0.1))),
+        lambda x: qubit(qd.BosonicBath(one_over(x), qd.baths.Ohmic(0.1))),
         lambda x: excited(0.2, 1 / x),
         3.0,
         [-3.0],
@@ -155,14 +155,14 @@ CASES = {
         r"rate must be a finite number of at least 0 \(bath 'hot'\)",
     ),
     "Ohmic, strength": (
-        lambda x: qubit(qd.BosonicBath(1.0, qd.Ohmic(x, 3.0))),
+        lambda x: qubit(qd.BosonicBath(1.0, qd.baths.Ohmic(x, 3.0))),
         lambda x: excited(x * 2 * 9 / 13, 1.0),
         0.0,
         [-0.1, np.inf],
         r"strength must be a finite number of at least 0 \(bath 'hot'\)",
     ),
     "Ohmic, cutoff": (
-        lambda x: qubit(qd.BosonicBath(1.0, qd.Ohmic(0.1, x))),
+        lambda x: qubit(qd.BosonicBath(1.0, qd.baths.Ohmic(0.1, x))),
         lambda x: excited(drude(x), 1.0),
         3.0,
         [-3.0, 0.0, np.inf],
@@ -176,7 +176,7 @@ CASES = {
         r"cutoff must be a finite number above 0 \(bath 'hot'\)",
     ),
     "a spectrum of one's own that turns negative": (
-        lambda x: qubit(qd.BosonicBath(1.0, qd.Custom(lambda w, s: s * w * jnp.exp(-w), x))),
+        lambda x: qubit(qd.BosonicBath(1.0, qd.baths.Custom(lambda w, s: s * w * jnp.exp(-w), x))),
         lambda x: excited(x * 2 * np.exp(-2), 1.0),
         0.4,
         [-0.4],
@@ -341,12 +341,12 @@ class Cut(qd.Model):
     @qd.merit(symbol="p", unit="1", source="rates up and down")
     def up(self):
         """Population of the upper level."""
-        return qubit(qd.BosonicBath(1.0, qd.Ohmic(0.1, self.x - 1)))
+        return qubit(qd.BosonicBath(1.0, qd.baths.Ohmic(0.1, self.x - 1)))
 
     @qd.merit(symbol="k", unit="rate", source="n(1) J(1)")
     def absorption(self):
         """Of the bath at omega = 1: even in the cutoff, if that could be negative."""
-        return qd.BosonicBath(1.0, qd.Ohmic(0.1, self.x - 1)).absorption(1.0) * jnp.exp(-((self.x - 1) ** 2) / 8)
+        return qd.BosonicBath(1.0, qd.baths.Ohmic(0.1, self.x - 1)).absorption(1.0) * jnp.exp(-((self.x - 1) ** 2) / 8)
 
 
 def test_a_sweep_with_a_point_beyond():

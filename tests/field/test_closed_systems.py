@@ -116,7 +116,7 @@ def test_everything_else_that_is_asked_of_them(what):
     generator, rho = STATIONARY[what]
     L, state = liouville(generator), qd.steady_state(generator, initial=rho)
     want = np.stack([(scipy.linalg.expm(L * t) @ rho.ravel()).reshape(2, 2) for t in TIMES])
-    for solver in (None, qd.Action(), qd.Explicit(rtol=1e-10, atol=1e-12)):
+    for solver in (None, qd.solvers.Action(), qd.solvers.Explicit(rtol=1e-10, atol=1e-12)):
         close(qd.evolve(generator, rho, TIMES, solver=solver).dense(), want, 1e-8, 1.0)
     kicked = Q.x.dense() @ np.asarray(state.dense())
     c = [
@@ -160,7 +160,7 @@ def test_a_closed_chain_of_many_levels():
     generator = qd.Lindblad(space.operator(H), {})
     U = scipy.linalg.expm(-2j * H)
     close(
-        qd.evolve(generator, rho, 2.0, solver=qd.Action()).dense()[0], U @ rho @ U.conj().T, 1e-11, 1.0
+        qd.evolve(generator, rho, 2.0, solver=qd.solvers.Action()).dense()[0], U @ rho @ U.conj().T, 1e-11, 1.0
     )
     close(qd.steady_state(generator, initial=rho).dense(), blocks(H, rho), 1e-12, 1.0)
 
@@ -281,9 +281,9 @@ def test_strokes_of_a_cycle_may_be_closed():
         qd.Lindblad(0.5 * Q.x, {}),
         qd.Lindblad(Q.z, {"v": [(0.4, Q.minus), (0.1, Q.plus)]}),
     )
-    free = qd.Cycle([qd.Free(turn, 1.2), qd.Free(fall, 2.0)]).steady_state()
+    free = qd.cycles.Cycle([qd.cycles.Free(turn, 1.2), qd.cycles.Free(fall, 2.0)]).steady_state()
     U = SPACE.operator(scipy.linalg.expm(-0.6j * np.array([[0, 1], [1, 0]])))
-    kicked = qd.Cycle([qd.Unitary(U), qd.Free(fall, 2.0)]).steady_state()
+    kicked = qd.cycles.Cycle([qd.cycles.Unitary(U), qd.cycles.Free(fall, 2.0)]).steady_state()
     close(free.rho(0).dense(), kicked.rho(0).dense(), 1e-13)
     assert set(free.heat) == {"v"}
     # What all baths bring is what the sudden changes of the Hamiltonian do not give back.

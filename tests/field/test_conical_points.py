@@ -32,7 +32,7 @@ def built(H0, H1, couplings):
     op = SPACE.operator
 
     def build(x):
-        baths = {b: (op(couplings[b]), qd.BosonicBath(BETA[b], qd.Ohmic(STRENGTH[b]))) for b in BETA}
+        baths = {b: (op(couplings[b]), qd.BosonicBath(BETA[b], qd.baths.Ohmic(STRENGTH[b]))) for b in BETA}
         return qd.secular(op(H0) + x * op(H1), baths)
 
     return build
@@ -98,7 +98,7 @@ def gibbs_of(name, seed):
 
     def f(x):
         op = SPACE.operator
-        return jnp.real(jnp.trace(qd.gibbs(op(H0) + x[0] * op(H1) + x[1] * op(H2), x[2]).dense() @ O))
+        return jnp.real(jnp.trace(qd.thermo.gibbs(op(H0) + x[0] * op(H1) + x[1] * op(H2), x[2]).dense() @ O))
 
     def exact(x):
         with mp.workdps(40):

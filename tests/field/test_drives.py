@@ -44,14 +44,14 @@ def window(t, t0, w, inside):
 # name: how a user writes it, and its reference.
 SHAPES = {
     "rectangle by where": (lambda A, t0, w: lambda t: A * window(t, t0, w, 1.0), driven.rectangle),
-    "PiecewiseConstant": (lambda A, t0, w: qd.PiecewiseConstant(jnp.stack([t0, t0 + w]), A[None]), driven.rectangle),
+    "PiecewiseConstant": (lambda A, t0, w: qd.pulses.PiecewiseConstant(jnp.stack([t0, t0 + w]), A[None]), driven.rectangle),
     "Gaussian by exp": (lambda A, t0, w: lambda t: A * jnp.exp(-(((t - t0) / w) ** 2) / 2), driven.gaussian),
-    "GaussianPulse": (lambda A, t0, w: qd.GaussianPulse(A, t0, w), driven.gaussian),
+    "GaussianPulse": (lambda A, t0, w: qd.pulses.GaussianPulse(A, t0, w), driven.gaussian),
     "raised cosine by where": (
         lambda A, t0, w: lambda t: A * window(t, t0, w, (1 - jnp.cos(2 * jnp.pi * (t - t0) / w)) / 2),
         driven.raised_cosine,
     ),
-    "RaisedCosine": (lambda A, t0, w: qd.RaisedCosine(A, t0, w), driven.raised_cosine),
+    "RaisedCosine": (lambda A, t0, w: qd.pulses.RaisedCosine(A, t0, w), driven.raised_cosine),
     "Gaussian around an oscillation": (
         lambda A, t0, w: lambda t: A * jnp.exp(-(((t - t0) / w) ** 2) / 2) * jnp.cos(3 * (t - t0) / w + 0.3),
         driven.chirp,
@@ -110,14 +110,14 @@ def test_many_random_drives(name, counted):
 
 
 WAYS = {
-    "propagator forward": ("PiecewiseConstant", qd.Propagator(), jax.jacfwd),
-    "action": ("PiecewiseConstant", qd.Action(), jax.grad),
-    "action forward": ("rectangle by where", qd.Action(gradient="forward"), jax.jacfwd),
-    "explicit of a rectangle": ("rectangle by where", qd.Explicit(), jax.grad),
-    "explicit forward": ("raised cosine by where", qd.Explicit(gradient="forward"), jax.jacfwd),
-    "explicit both": ("GaussianPulse", qd.Explicit(gradient="both", max_steps=4096), jax.jacfwd),
-    "stiff": ("RaisedCosine", qd.Stiff(), jax.grad),
-    "stiff forward": ("Gaussian by exp", qd.Stiff(gradient="forward"), jax.jacfwd),
+    "propagator forward": ("PiecewiseConstant", qd.solvers.Propagator(), jax.jacfwd),
+    "action": ("PiecewiseConstant", qd.solvers.Action(), jax.grad),
+    "action forward": ("rectangle by where", qd.solvers.Action(gradient="forward"), jax.jacfwd),
+    "explicit of a rectangle": ("rectangle by where", qd.solvers.Explicit(), jax.grad),
+    "explicit forward": ("raised cosine by where", qd.solvers.Explicit(gradient="forward"), jax.jacfwd),
+    "explicit both": ("GaussianPulse", qd.solvers.Explicit(gradient="both", max_steps=4096), jax.jacfwd),
+    "stiff": ("RaisedCosine", qd.solvers.Stiff(), jax.grad),
+    "stiff forward": ("Gaussian by exp", qd.solvers.Stiff(gradient="forward"), jax.jacfwd),
 }
 
 
@@ -133,7 +133,7 @@ def test_a_batch_is_a_loop():
     """vmap over pulses and last times, values and gradients, of a generator with corners and curves."""
 
     def f(p, last):
-        pulse = qd.RaisedCosine(*p) + qd.GaussianPulse(p[0], p[1] + 20, p[2])
+        pulse = qd.pulses.RaisedCosine(*p) + qd.pulses.GaussianPulse(p[0], p[1] + 20, p[2])
         generator = lambda t: qd.Lindblad(0.2 * q.z + pulse(t) * q.x, {"l": (1e-2, q.minus)})  # noqa: E731
         return qd.evolve(generator, {"q": "down"}, last, expect=q.up).expectations[0]
 
@@ -165,8 +165,8 @@ BINS = {
     "an index from floor division": lambda t, u: u[jnp.clip((t // 0.5).astype(int), 0, 19)],
     "searchsorted": lambda t, u: u[jnp.clip(jnp.searchsorted(0.5 * jnp.arange(21), t, side="right") - 1, 0, 19)],
     "a sum of windows": lambda t, u: jnp.sum(jnp.where((t >= 0.5 * jnp.arange(20)) & (t < 0.5 * jnp.arange(1, 21)), u, 0.0)),
-    "PiecewiseConstant": lambda t, u: qd.PiecewiseConstant(0.5 * np.arange(21), u)(t),
-    "PiecewiseConstant with jnp": lambda t, u: qd.PiecewiseConstant(0.5 * jnp.arange(21), u)(t),
+    "PiecewiseConstant": lambda t, u: qd.pulses.PiecewiseConstant(0.5 * np.arange(21), u)(t),
+    "PiecewiseConstant with jnp": lambda t, u: qd.pulses.PiecewiseConstant(0.5 * jnp.arange(21), u)(t),
 }
 
 
@@ -202,7 +202,7 @@ def test_bins_that_do_not_commute():
         return (1 + v[2]) / 2
 
     def f(u, times):
-        x, y = (qd.PiecewiseConstant(times, u[:, k]) for k in (0, 1))
+        x, y = (qd.pulses.PiecewiseConstant(times, u[:, k]) for k in (0, 1))
         generator = lambda t: qd.Lindblad(0.35 * q.z + x(t) * q.x + y(t) * q.y, {"loss": (0.1, q.minus)})  # noqa: E731
         return qd.evolve(generator, RHO, 9.0, expect=q.up).expectations[0]
 
@@ -261,7 +261,7 @@ def test_rates_that_are_switched_on():
     """A decay rate given by data: what is left is the exponential of its area, and so is its gradient."""
 
     def f(heights):
-        rate = qd.PiecewiseLinear(jnp.array([100.0, 101.0, 103.0]), heights) + 0.1 * qd.RaisedCosine(1.0, 500.0, 4.0)
+        rate = qd.pulses.PiecewiseLinear(jnp.array([100.0, 101.0, 103.0]), heights) + 0.1 * qd.pulses.RaisedCosine(1.0, 500.0, 4.0)
         generator = lambda t: qd.Lindblad(0.0 * q.z, {"loss": (rate(t), q.minus)})  # noqa: E731
         return qd.evolve(generator, {"q": "up"}, jnp.array([600.0]), expect=q.up).expectations[0]
 
@@ -278,12 +278,17 @@ SPLINE = np.array([0.0, 1.0, 0.3, -0.6, 0.0])
 @pytest.mark.parametrize(
     ("pulse", "area"),
     [
-        (qd.PiecewiseConstant([700.0, 700.2, 701.0], [1.0, -0.5]), 0.2 - 0.4),
-        (qd.PiecewiseLinear([700.0, 700.1, 700.5], [0.0, 2.0, 0.0]), 0.5),
-        (qd.GaussianPulse(0.5, 800.0, 0.3), 0.5 * 0.3 * np.sqrt(2 * np.pi)),
-        (qd.RaisedCosine(1.5, 30.0, 0.4), 0.3),
-        (qd.GaussianPulse(0.5, 800.0, 0.3) + 2.0 * qd.RaisedCosine(1.5, 30.0, 0.4) - qd.RaisedCosine(0.5, 900.0, 0.4), 0.875994),
-        (qd.CubicSpline([500.0, 500.5, 501.0, 502.0, 503.0], SPLINE), None),
+        (qd.pulses.PiecewiseConstant([700.0, 700.2, 701.0], [1.0, -0.5]), 0.2 - 0.4),
+        (qd.pulses.PiecewiseLinear([700.0, 700.1, 700.5], [0.0, 2.0, 0.0]), 0.5),
+        (qd.pulses.GaussianPulse(0.5, 800.0, 0.3), 0.5 * 0.3 * np.sqrt(2 * np.pi)),
+        (qd.pulses.RaisedCosine(1.5, 30.0, 0.4), 0.3),
+        (
+            qd.pulses.GaussianPulse(0.5, 800.0, 0.3)
+            + 2.0 * qd.pulses.RaisedCosine(1.5, 30.0, 0.4)
+            - qd.pulses.RaisedCosine(0.5, 900.0, 0.4),
+            0.875994,
+        ),
+        (qd.pulses.CubicSpline([500.0, 500.5, 501.0, 502.0, 503.0], SPLINE), None),
     ],
     ids=["constant", "linear", "Gaussian", "raised cosine", "sum", "spline"],
 )
@@ -309,7 +314,7 @@ def test_what_is_too_narrow_to_be_seen_is_refused():
 
     with pytest.raises(qd.SolveError, match="max_step"):
         qd.evolve(generator, {"q": "down"}, 1000.0, expect=q.up)
-    run = qd.evolve(generator, {"q": "down"}, 1000.0, expect=q.up, solver=qd.Explicit(max_step=0.02))
+    run = qd.evolve(generator, {"q": "down"}, 1000.0, expect=q.up, solver=qd.solvers.Explicit(max_step=0.02))
     close(run.expectations, [np.sin(20 * 0.01 * np.sqrt(2 * np.pi)) ** 2], 2e-6)
 
 
@@ -369,7 +374,9 @@ def test_a_rate_that_turns_negative_names_bath_and_time(rate, when):
 # ---- at rest, with a constant generator --------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("solver", [qd.Explicit(), qd.Stiff(), qd.Action(), qd.Propagator()], ids=lambda s: type(s).__name__)
+@pytest.mark.parametrize(
+    "solver", [qd.solvers.Explicit(), qd.solvers.Stiff(), qd.solvers.Action(), qd.solvers.Propagator()], ids=lambda s: type(s).__name__
+)
 def test_derivatives_at_rest(solver):
     """The ground state of a damped qubit is at rest; its response to a transverse field is not: coherences by closed form."""
 

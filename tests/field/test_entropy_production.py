@@ -65,10 +65,10 @@ FORMS = {
     "inverse temperatures": lambda H, b: b,
     "traced inverse temperatures": lambda H, b: jnp.asarray(b),
     "pairs": lambda H, b: (b, H),
-    "Gibbs states": lambda H, b: qd.gibbs(H, b),
+    "Gibbs states": lambda H, b: qd.thermo.gibbs(H, b),
     "arrays": lambda H, b: thermal(H.dense(), b),
     "products": lambda H, b: {"q": thermal(H.dense(), b)},
-    "states on a space of one's own": lambda H, b: qd.gibbs(qd.Space(q=qd.Spin()).q.z, b),
+    "states on a space of one's own": lambda H, b: qd.thermo.gibbs(qd.Space(q=qd.Spin()).q.z, b),
     "stationary states": lambda H, b: qd.steady_state(qubit({"b": b})),
 }
 
@@ -123,8 +123,8 @@ def test_global_equations_of_random_systems(seed):
     H, A, B = random_hermitian(rng, 3), random_hermitian(rng, 3), random_hermitian(rng, 3)
     beta = {"hot": 0.3 + 0.2 * seed, "cold": 1.7}
     space = qd.Space(a=qd.Levels(3))
-    couplings = {"hot": (space.operator(A), qd.BosonicBath(beta["hot"], qd.Ohmic(0.1, 3.0)))}
-    couplings["cold"] = space.operator(B), qd.BosonicBath(beta["cold"], qd.Ohmic(0.2, 3.0))
+    couplings = {"hot": (space.operator(A), qd.BosonicBath(beta["hot"], qd.baths.Ohmic(0.1, 3.0)))}
+    couplings["cold"] = space.operator(B), qd.BosonicBath(beta["cold"], qd.baths.Ohmic(0.2, 3.0))
     generator = qd.secular(space.operator(H), couplings)
     L = {
         b: davies(H, C, rates(beta[b], ohmic(s, 3.0))[0])
@@ -171,7 +171,7 @@ def test_local_baths_of_two_qubits(g):
     for fixed in (
         {b: {b: small[b]} for b in gaps},
         {b: (beta[b], parts[b]) for b in gaps},
-        {b: qd.gibbs(gaps[b] * getattr(qd.Space(**{b: qd.Spin()}), b).up, beta[b]) for b in gaps},
+        {b: qd.thermo.gibbs(gaps[b] * getattr(qd.Space(**{b: qd.Spin()}), b).up, beta[b]) for b in gaps},
         {
             "left": np.kron(small["left"], one / 2),
             "right": {"left": one / 2, "right": small["right"]},
@@ -266,7 +266,7 @@ def test_derivatives_of_the_logarithm_and_of_entropy(populations):
 
     def in_qdiff(x):
         rho = qd.Operator.from_dense(at(x))
-        return jnp.stack([jnp.real(jnp.trace(M @ logarithm(rho).dense())), qd.entropy(rho)])
+        return jnp.stack([jnp.real(jnp.trace(M @ logarithm(rho).dense())), qd.thermo.entropy(rho)])
 
     x = np.zeros(2)
     close(in_qdiff(jnp.asarray(x)), in_numpy(x), 1e-12)
@@ -303,7 +303,7 @@ def test_derivatives_of_the_production_in_every_parameter():
     def produced(x, number):
         betas = {"hot": x[1], "cold": x[2]}
         generator = qubit(betas, x[0])
-        fixed = betas if number else {b: qd.gibbs(generator.H, betas[b]) for b in betas}
+        fixed = betas if number else {b: qd.thermo.gibbs(generator.H, betas[b]) for b in betas}
         return qd.entropy_production(qd.steady_state(generator).state(fixed))
 
     x = np.array([1.7, 0.6, 1.4])
@@ -320,10 +320,10 @@ def test_derivatives_of_the_production_in_every_parameter():
 
 def test_entropy_bends_at_the_maximally_mixed_state():
     """S(1/2 + x, 1/2 - x) and S(1/2 + x X): -4 at x = 0, from ln 2 - 2 x^2; the populations of a level that stays empty add nothing."""
-    bend = jax.jit(jax.hessian(lambda x, way: qd.entropy(jnp.eye(2) / 2 + x * way)))
+    bend = jax.jit(jax.hessian(lambda x, way: qd.thermo.entropy(jnp.eye(2) / 2 + x * way)))
     for way in (Q.z, Q.x, Q.y):
         close(bend(0.0, way.dense().astype(complex)), -4.0, 1e-13)
-    empty = jax.grad(lambda x: qd.entropy(jnp.diag(jnp.stack([0.5 + x, 0.5 - x, 0 * x]))))(0.1)
+    empty = jax.grad(lambda x: qd.thermo.entropy(jnp.diag(jnp.stack([0.5 + x, 0.5 - x, 0 * x]))))(0.1)
     close(empty, -np.log(0.6 / 0.4), 1e-13)
 
 
@@ -340,7 +340,7 @@ def test_the_rotor_counts_what_its_currents_say():
     close(device.entropy_production(), want, 1e-12)
     mixed = random_density(np.random.default_rng(0), 5)
     close(
-        qd.entropy(mixed),
+        qd.thermo.entropy(mixed),
         -np.sum(np.linalg.eigvalsh(mixed) * np.log(np.linalg.eigvalsh(mixed))),
         1e-13,
     )

@@ -75,13 +75,13 @@ def test_strokes_from_known_arrays():
     swap, strength, uniforms = jnp.array([[0.0, 1.0], [1.0, 0.0]]), jnp.array(1.0), jnp.array([0.5])
 
     def up():
-        stay = qd.Free(qd.Lindblad(q.z, {"dephasing": (0.1, q.z)}), 1.0)
-        cycle = qd.Cycle([stay, qd.Unitary(qd.Operator.from_dense(swap, q.x.space)), qd.Measurement(q.z, strength)])
-        return qd.replay(cycle, uniforms, {"q": "down"})
+        stay = qd.cycles.Free(qd.Lindblad(q.z, {"dephasing": (0.1, q.z)}), 1.0)
+        cycle = qd.cycles.Cycle([stay, qd.cycles.Unitary(qd.Operator.from_dense(swap, q.x.space)), qd.cycles.Measurement(q.z, strength)])
+        return qd.cycles.replay(cycle, uniforms, {"q": "down"})
 
     found = jax.jit(up)()
     assert found.values[0][int(found.outcome[0, 0])] == pytest.approx(1.0) and float(found.probability[0, 0]) == pytest.approx(1.0)
     with jax.ensure_compile_time_eval():
         twice = 2 * swap
     with pytest.raises(ValueError, match="operator must be unitary"):
-        jax.jit(lambda: qd.Unitary(qd.Operator.from_dense(twice)))()
+        jax.jit(lambda: qd.cycles.Unitary(qd.Operator.from_dense(twice)))()

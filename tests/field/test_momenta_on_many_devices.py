@@ -39,7 +39,7 @@ class Chain(qd.Model):
     @qd.merit(symbol="v", unit="1", source="a test")
     def drift(self):
         k = jnp.linspace(-3, 3, 301)
-        return qd.BlochModel(cell, {"a": self.a, "T": self.T}).mean_velocity(k, lambda k, p: -jnp.cos(k) / p["T"])
+        return qd.bloch.BlochModel(cell, {"a": self.a, "T": self.T}).mean_velocity(k, lambda k, p: -jnp.cos(k) / p["T"])
 
 
 def right(T, a=1.3):
@@ -89,7 +89,7 @@ def test_what_the_functions_close_over_is_differentiated():
     """Of a function and a weight that take numbers from outside: under `jit` as well, and to second order."""
 
     def drift(x):
-        model = qd.BlochModel(lambda k, p: cell(k, {"a": x[1]}))
+        model = qd.bloch.BlochModel(lambda k, p: cell(k, {"a": x[1]}))
         return model.mean_velocity(jnp.linspace(-3, 3, 301), lambda k, p: -jnp.cos(k) / x[0], chunk=50)
 
     x = np.array([1.0, 1.3])
@@ -112,7 +112,7 @@ data = qd.sweep(Chain(), "drift", T=T, out=sys.argv[1])
 mesh = Mesh(np.array(jax.devices()), ("k",))
 k = np.linspace(-3, 3, 301)[:300]
 spread = jax.make_array_from_callback(k.shape, NamedSharding(mesh, PartitionSpec("k")), lambda at: k[at])
-mean = lambda k: qd.BlochModel(cell, {"a": 1.3}).mean_velocity(k, lambda k, p: -jnp.cos(k))
+mean = lambda k: qd.bloch.BlochModel(cell, {"a": 1.3}).mean_velocity(k, lambda k, p: -jnp.cos(k))
 with jax.set_mesh(mesh):
     traced = jax.jit(mean)(spread)
 print(alone, float(mean(k)), float(mean(spread)), float(traced))
@@ -158,7 +158,7 @@ def test_momenta_at_once_fit_the_memory_of_a_gpu(monkeypatch, levels, compiled, 
     asked = []
     monkeypatch.setattr(jax, "local_devices", lambda: [device("gpu", stats)])
     monkeypatch.setattr(weighted_mean._Sum, "__call__", lambda self, parameters, k: asked.append(self.chunk) or jnp.ones(2))
-    model = qd.BlochModel(lambda k, p: (jnp.cos(k) * np.eye(levels), [(1.0, np.eye(levels, k=1))]))
+    model = qd.bloch.BlochModel(lambda k, p: (jnp.cos(k) * np.eye(levels), [(1.0, np.eye(levels, k=1))]))
     model.mean_velocity(jnp.zeros(2**22 + 1), lambda k, p: 0 * k)
     # From 3 levels on memory grows as the factors do, (n^2 - 1)^2.
     each = (compiled or 10.7 * (levels**2 - 1) ** 2 / 64) * 2**30 / 2**22

@@ -18,7 +18,7 @@ KET = np.array([0.8, 0.6j])
 RHO = np.outer(KET, KET.conj())
 DECAY = qd.Lindblad(Q.z, {"v": (0.3, Q.minus)})
 DEPHASED = qd.Lindblad(Q.z, {"d": (0.3, Q.z)})
-CYCLE = qd.Cycle([qd.Free(DECAY, 1.0), qd.Measurement(Q.z)])
+CYCLE = qd.cycles.Cycle([qd.cycles.Free(DECAY, 1.0), qd.cycles.Measurement(Q.z)])
 L = unitary(np.diag([1.0, -1.0])) + 0.3 * dissipator([[0, 0], [1, 0]])
 LATER = (scipy.linalg.expm(1.5 * L) @ RHO.ravel()).reshape(2, 2)
 
@@ -62,10 +62,10 @@ TAKES = {
     ),
     "ledger": (lambda s: qd.ledger(s).heat["v"], -0.3 * RHO[0, 0].real * 2),
     "cumulants": (lambda s: qd.cumulants(s, "v", [1.0], order=2)[0] + 1.0, 1.0),
-    "ergotropy": (lambda s: qd.ergotropy(s, FIELD), lowered(H, RHO)),
-    "free_energy": (lambda s: qd.free_energy(s, FIELD, 0.3), np.trace(H @ RHO).real),
+    "ergotropy": (lambda s: qd.thermo.ergotropy(s, FIELD), lowered(H, RHO)),
+    "free_energy": (lambda s: qd.thermo.free_energy(s, FIELD, 0.3), np.trace(H @ RHO).real),
     "Cycle.evolve": (lambda s: CYCLE.evolve(s).rho(0).dense(), RHO),
-    "trajectories": (lambda s: qd.trajectories(CYCLE, 0, 1, 64, s).given[0, 0] + 1.0, 1.0),
+    "trajectories": (lambda s: qd.cycles.trajectories(CYCLE, 0, 1, 64, s).given[0, 0] + 1.0, 1.0),
     "entropy_production": (
         lambda s: qd.entropy_production(s.state({"v": np.diag([0.2, 0.8])})),
         0.3 * RHO[0, 0].real * (np.log(0.8) - np.log(0.2)),
@@ -102,11 +102,11 @@ def test_entropy_of_every_form():
     """Of the pure state zero; what is no array needs a space for its factors."""
     for name, form in FORMS.items():
         if not name.startswith("a mapping"):
-            assert abs(float(qd.entropy(form))) < 1e-14, name
+            assert abs(float(qd.thermo.entropy(form))) < 1e-14, name
     with pytest.raises(
         ValueError, match="rho can be a mapping only if the operators act on a Space"
     ):
-        qd.entropy({"q": "up"})
+        qd.thermo.entropy({"q": "up"})
 
 
 NO_STATES = {
@@ -166,16 +166,16 @@ def test_traced_numbers_are_checked_when_they_are_known(what):
 
 def test_a_list_of_traced_numbers_and_a_known_state_that_is_none():
     """A list of numbers is an array, traced or not; with `failures("nan")` a known matrix that is no state gives NaN."""
-    entropy = jax.jit(lambda p: qd.entropy([[p, 0.0], [0.0, 1 - p]]))(0.3)
+    entropy = jax.jit(lambda p: qd.thermo.entropy([[p, 0.0], [0.0, 1 - p]]))(0.3)
     close(entropy, -0.3 * np.log(0.3) - 0.7 * np.log(0.7), 1e-14)
     with qd.failures("nan"):
-        assert np.isnan(qd.entropy(np.diag([1.5, -0.5])))
+        assert np.isnan(qd.thermo.entropy(np.diag([1.5, -0.5])))
 
 
 def test_states_of_loose_solvers_are_states():
     """Of an `Explicit` run: eigenvalues of -1e-9 and so on are its own, and neither its entropy nor going on from it is refused."""
-    run = qd.evolve(qd.Lindblad(Q.z + Q.x, {}), {"q": "up"}, [40.0], solver=qd.Explicit())
-    assert abs(float(qd.entropy(run[0].rho))) < 1e-5
+    run = qd.evolve(qd.Lindblad(Q.z + Q.x, {}), {"q": "up"}, [40.0], solver=qd.solvers.Explicit())
+    assert abs(float(qd.thermo.entropy(run[0].rho))) < 1e-5
     further = qd.evolve(qd.Lindblad(Q.z + Q.x, {}), run[0], [2.0])
     psi = scipy.linalg.expm(-42j * np.array([[1, 1], [1, -1]]))[:, 0]
     close(further.dense()[0], np.outer(psi, psi.conj()), 1e-6, 1.0)
@@ -198,4 +198,4 @@ def test_states_of_a_generator_with_other_numbers():
 
 def test_a_reference_is_a_state_as_well():
     with pytest.raises(ValueError, match="reference must have trace one, but has trace 2"):
-        qd.Cycle([qd.Free(DECAY, 1.0)], reference=np.eye(2), disturbing=["v"])
+        qd.cycles.Cycle([qd.cycles.Free(DECAY, 1.0)], reference=np.eye(2), disturbing=["v"])

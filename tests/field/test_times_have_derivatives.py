@@ -41,7 +41,7 @@ def test_a_curved_drive():
         return up(solve_ivp(flow, (p[1], p[2]), RHO.ravel(), method="DOP853", rtol=1e-13, atol=1e-15).y[:, -1])
 
     def f(p):
-        return population(lambda t: p[0] * jnp.exp(-((t - 2) ** 2)), p[1], p[2], qd.Explicit(gradient="both"))
+        return population(lambda t: p[0] * jnp.exp(-((t - 2) ** 2)), p[1], p[2], qd.solvers.Explicit(gradient="both"))
 
     p = jnp.array([0.9, 0.5, 3.7])
     gradient = jax.jit(jax.jacrev(f))
@@ -56,7 +56,7 @@ def test_a_curved_drive():
 @pytest.mark.parametrize("given", [False, True], ids=["read off", "given"])
 @pytest.mark.parametrize(
     ("solver", "within"),
-    [(None, 1e-12), (qd.Explicit(), 1e-8), (qd.Action(), 1e-12), (qd.Stiff(), 1e-6)],
+    [(None, 1e-12), (qd.solvers.Explicit(), 1e-8), (qd.solvers.Action(), 1e-12), (qd.solvers.Stiff(), 1e-6)],
     ids=["default", "Explicit", "Action", "Stiff"],
 )
 def test_the_time_of_a_jump(solver, within, given):

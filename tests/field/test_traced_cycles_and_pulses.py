@@ -21,17 +21,17 @@ RAISED = (eqx.EquinoxRuntimeError, jax.errors.JaxRuntimeError)
 def cycle(strength=0.5, time=1.0, scale=1.0, rate=1e-12):
     """Nothing happens but a measurement of z, and a turn by pi about x that is no unitary unless scale is one."""
     still = qd.Lindblad(0.0 * Q.z, {"loss": (rate, Q.minus)})
-    return qd.Cycle([qd.Free(still, time), qd.Unitary(scale * Q.x), qd.Measurement(Q.z, strength)])
+    return qd.cycles.Cycle([qd.cycles.Free(still, time), qd.cycles.Unitary(scale * Q.x), qd.cycles.Measurement(Q.z, strength)])
 
 
 def probability(uniforms=0.1, **given):
     """Of the outcome -1 of a spin along x: a meter that errs has M_r^2 with weights y^2 and (y + sqrt s)^2, on average 1/2."""
-    return qd.replay(cycle(**given), jnp.reshape(uniforms, 1), jnp.array([1.0, 1.0]) / jnp.sqrt(2.0)).probability[0, 0]
+    return qd.cycles.replay(cycle(**given), jnp.reshape(uniforms, 1), jnp.array([1.0, 1.0]) / jnp.sqrt(2.0)).probability[0, 0]
 
 
 def second(strength=0.5):
     """The same outcome again, one cycle later, turned by pi in between: the square of the mean of sqrt(y (y + sqrt s))."""
-    return qd.replay(cycle(strength), jnp.array([0.1, 0.1]), jnp.array([1.0, 1.0]) / jnp.sqrt(2.0)).probability[0, 1]
+    return qd.cycles.replay(cycle(strength), jnp.array([0.1, 0.1]), jnp.array([1.0, 1.0]) / jnp.sqrt(2.0)).probability[0, 1]
 
 
 def expected_second(s):
@@ -52,7 +52,7 @@ AT_REST = 1 / (np.exp(0.6) + 1)
 def occupations(n=AT_REST, rate=1.0):
     """At rest, where they are 1/(exp(2 e) + 1) at the energies e and -e."""
     energies = np.array([0.3, -0.3])
-    channels = qd.Channels({"bath": rate}, lambda beta, e: {"bath": qd.Channel(tilt=beta * e)}, energies, parameters=2.0)
+    channels = qd.channels.Channels({"bath": rate}, lambda beta, e: {"bath": qd.channels.Channel(tilt=beta * e)}, energies, parameters=2.0)
     n = n if isinstance(n, np.ndarray) else jnp.stack([n, 1 - n])
     return channels.evolve(n, jnp.array([0.0, 1.0]))[-1, 0]
 
@@ -72,7 +72,7 @@ def given_as_a_matrix(scale):
     return qd.evolve(qd.Lindblad(H, LOSS), {"q": "up"}, jnp.array([1.0]), expect=Q.up).expectations[0]
 
 
-LADDER = qd.Rates([0.0, 1.0], {"bath": [(0, 1, 0.3), (1, 0, 0.7)]})
+LADDER = qd.rates.Rates([0.0, 1.0], {"bath": [(0, 1, 0.3), (1, 0, 0.7)]})
 
 
 def ladder(p=1.0, t=1.0, whole=1.0):
@@ -98,13 +98,19 @@ CASES = {
     "replay, time": (lambda t: probability(time=t), 2.0, 0.5, [0.0, -1.0, np.nan], "the time of a stroke is not above zero"),
     "replay, unitary": (lambda c: probability(scale=c), -1.0, 0.5, [1.0001, np.nan], "operator of a unitary stroke is not unitary"),
     "replay, rate": (lambda g: probability(rate=g), 0.0, 0.5, [-1e-9, np.inf], "a rate of bath 'loss' is negative or not finite"),
-    "constant pieces": (ascending(qd.PiecewiseConstant, 0.3, 0.4), 0.5, np.sin(0.3 + 0.2) ** 2, [0.0, -0.5, np.inf], NO_TIME),
-    "lines": (ascending(qd.PiecewiseLinear, 0.3, 0.5, 0.7), 0.5, np.sin(0.4 + 0.3) ** 2, [0.0, -0.5, np.inf], NO_TIME),
-    "spline": (ascending(qd.CubicSpline, 0.3, 0.5, 0.7), 1.0, np.sin(1.0) ** 2, [0.0, -0.5, np.inf], NO_TIME),
-    "Gaussian": (lambda w: turned(qd.GaussianPulse(1.0, 1.5, w)), 0.1, np.sin(0.1 * np.sqrt(2 * np.pi)) ** 2, [0.0, -0.1, np.inf], NO_TIME),
-    "raised cosine": (lambda w: turned(qd.RaisedCosine(1.0, 1.0, w)), 0.8, np.sin(0.4) ** 2, [0.0, -0.1, np.nan], NO_TIME),
+    "constant pieces": (ascending(qd.pulses.PiecewiseConstant, 0.3, 0.4), 0.5, np.sin(0.3 + 0.2) ** 2, [0.0, -0.5, np.inf], NO_TIME),
+    "lines": (ascending(qd.pulses.PiecewiseLinear, 0.3, 0.5, 0.7), 0.5, np.sin(0.4 + 0.3) ** 2, [0.0, -0.5, np.inf], NO_TIME),
+    "spline": (ascending(qd.pulses.CubicSpline, 0.3, 0.5, 0.7), 1.0, np.sin(1.0) ** 2, [0.0, -0.5, np.inf], NO_TIME),
+    "Gaussian": (
+        lambda w: turned(qd.pulses.GaussianPulse(1.0, 1.5, w)),
+        0.1,
+        np.sin(0.1 * np.sqrt(2 * np.pi)) ** 2,
+        [0.0, -0.1, np.inf],
+        NO_TIME,
+    ),
+    "raised cosine": (lambda w: turned(qd.pulses.RaisedCosine(1.0, 1.0, w)), 0.8, np.sin(0.4) ** 2, [0.0, -0.1, np.nan], NO_TIME),
     "in a sum": (
-        lambda w: turned(2 * qd.RaisedCosine(0.5, 1.0, w) + qd.RaisedCosine(0.0, 1.0, 1.0)),
+        lambda w: turned(2 * qd.pulses.RaisedCosine(0.5, 1.0, w) + qd.pulses.RaisedCosine(0.0, 1.0, 1.0)),
         0.8,
         np.sin(0.4) ** 2,
         [-0.1],
@@ -135,11 +141,13 @@ def test_wrong_while_it_runs(name):
 def test_no_outcome_where_there_is_none():
     """`failures("nan")`: the outcome is an integer, and says so as -1, in the wrong members of a batch only."""
     with qd.failures("nan"):
-        outcome = jax.jit(jax.vmap(lambda s: qd.replay(cycle(s), jnp.array([0.1]), {"q": "down"}).outcome[0, 0]))(jnp.array([1.0, 1.1]))
+        outcome = jax.jit(jax.vmap(lambda s: qd.cycles.replay(cycle(s), jnp.array([0.1]), {"q": "down"}).outcome[0, 0]))(
+            jnp.array([1.0, 1.1])
+        )
     assert outcome.tolist() == [1, -1]
 
 
-@pytest.mark.parametrize("solver", [qd.Explicit, qd.Stiff])
+@pytest.mark.parametrize("solver", [qd.solvers.Explicit, qd.solvers.Stiff])
 @pytest.mark.parametrize("name", ["rtol", "atol", "max_step"])
 def test_settings_of_an_integrator(solver, name):
     def up(x):
@@ -155,8 +163,8 @@ def test_known_arrays_are_known_within_a_compiled_function():
     """They are refused when the function is traced, with their value."""
     beyond = np.array([0.5, 2.0])
     with pytest.raises(ValueError, match="uniforms must be numbers between 0 and 1, but has 0.5 to 2"):
-        jax.jit(lambda s: qd.replay(cycle(s), beyond, {"q": "down"}).probability)(0.5)
+        jax.jit(lambda s: qd.cycles.replay(cycle(s), beyond, {"q": "down"}).probability)(0.5)
     with pytest.raises(ValueError, match="initial must hold occupations between 0 and 1, but has 2 and 2"):
         jax.jit(lambda g: occupations(np.array([2.0, 2.0]), g))(0.5)
     with pytest.raises(ValueError, match="times must be strictly ascending"):
-        jax.jit(lambda v: turned(qd.PiecewiseConstant(np.array([0.0, 1.0, 1.0]), jnp.array([v, v]))))(0.5)
+        jax.jit(lambda v: turned(qd.pulses.PiecewiseConstant(np.array([0.0, 1.0, 1.0]), jnp.array([v, v]))))(0.5)

@@ -75,13 +75,13 @@ def test_batches_of_gradients():
 
 
 OTHERS = {
-    "action": (qd.Action(), jax.grad, 1e-12),
-    "action forward": (qd.Action(gradient="forward"), jax.jacfwd, 1e-12),
-    "explicit": (qd.Explicit(), jax.grad, 3e-7),
-    "explicit forward": (qd.Explicit(gradient="forward"), jax.jacfwd, 3e-7),
-    "explicit both": (qd.Explicit(gradient="both", max_steps=256), jax.jacfwd, 3e-7),
-    "explicit both reverse": (qd.Explicit(gradient="both", max_steps=256), jax.grad, 3e-7),
-    "stiff": (qd.Stiff(rtol=1e-7, atol=1e-9), jax.grad, 1e-5),
+    "action": (qd.solvers.Action(), jax.grad, 1e-12),
+    "action forward": (qd.solvers.Action(gradient="forward"), jax.jacfwd, 1e-12),
+    "explicit": (qd.solvers.Explicit(), jax.grad, 3e-7),
+    "explicit forward": (qd.solvers.Explicit(gradient="forward"), jax.jacfwd, 3e-7),
+    "explicit both": (qd.solvers.Explicit(gradient="both", max_steps=256), jax.jacfwd, 3e-7),
+    "explicit both reverse": (qd.solvers.Explicit(gradient="both", max_steps=256), jax.grad, 3e-7),
+    "stiff": (qd.solvers.Stiff(rtol=1e-7, atol=1e-9), jax.grad, 1e-5),
 }
 
 
@@ -104,11 +104,11 @@ def test_generator_that_depends_on_time():
         return qd.evolve(generator, {"q": "up"}, [1.0, 5.0], solver=solver, expect=q.z).expectations[-1]
 
     x = np.array([0.5, 1.1, 0.2])
-    tight = qd.Explicit(rtol=1e-10, atol=1e-12)
+    tight = qd.solvers.Explicit(rtol=1e-10, atol=1e-12)
     g = jax.jit(lambda x: f(x, tight), compiler_options=QUICK)
     want = derivative(lambda x: g(jnp.array(x)), x)
-    close(jax.jit(jax.grad(lambda x: f(x, qd.Explicit())))(x), want, 1e-6)
-    close(jax.jit(jax.jacfwd(lambda x: f(x, qd.Explicit(gradient="forward"))))(x), want, 1e-6)
+    close(jax.jit(jax.grad(lambda x: f(x, qd.solvers.Explicit())))(x), want, 1e-6)
+    close(jax.jit(jax.jacfwd(lambda x: f(x, qd.solvers.Explicit(gradient="forward"))))(x), want, 1e-6)
 
 
 ENGINE = {"lam": 0.4, "gamma": 0.02, "inertia": 0.8, "chi": 0.15, "l_min": -5, "l_max": 6}

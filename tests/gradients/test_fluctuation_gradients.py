@@ -124,7 +124,7 @@ def test_an_ansatz_with_noise():
         }
         generator = qd.Lindblad(0.5 * QUBIT.z, jumps)
         mean, noise = qd.cumulants(qd.steady_state(generator), "l", "quanta", order=2)
-        return qd.uncertainty_ratio(mean, noise, mean * jnp.log(a * 0.7 / (0.2 * 0.3)))
+        return qd.thermo.uncertainty_ratio(mean, noise, mean * jnp.log(a * 0.7 / (0.2 * 0.3)))
 
     def closed(a):
         G, f, b = a + 0.2 + 0.3 + 0.7, a * 0.7, 0.2 * 0.3

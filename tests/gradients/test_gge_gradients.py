@@ -105,10 +105,10 @@ def test_gradients_of_arrays_of_weights():
     gain, loss = rng.uniform(0.2, 1, size=(2, 6)), rng.uniform(0.2, 1, size=(2, 6))
 
     def weights(parameters, modes):
-        return {"a": qd.Channel(parameters[0], parameters[1]), "b": qd.Channel(tilt=modes)}
+        return {"a": qd.channels.Channel(parameters[0], parameters[1]), "b": qd.channels.Channel(tilt=modes)}
 
     def value(x):
-        channels = qd.Channels({"a": 0.5, "b": 0.5}, weights, jnp.linspace(-1, 1, 6), parameters=x.reshape(2, 2, 6)[:, 0])
+        channels = qd.channels.Channels({"a": 0.5, "b": 0.5}, weights, jnp.linspace(-1, 1, 6), parameters=x.reshape(2, 2, 6)[:, 0])
         n = channels.steady_state(0.4).occupations()
         return jnp.sum(n * jnp.arange(6.0))
 

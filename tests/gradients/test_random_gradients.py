@@ -22,7 +22,7 @@ def local(name, x):
 @qd.structured
 def secular(name, x):
     H, left, right = SHAPES[name](x[:12])
-    cold, hot = (qd.BosonicBath(x[k], qd.Ohmic(x[k + 2], 4.0)) for k in (12, 13))
+    cold, hot = (qd.BosonicBath(x[k], qd.baths.Ohmic(x[k + 2], 4.0)) for k in (12, 13))
     return qd.secular(H, {"left": (left, cold), "right": (right, hot)})
 
 
@@ -34,7 +34,7 @@ def merit(build, name):
         state = qd.steady_state(generator)
         counts = qd.cumulants(state, "left", "energy" if build is secular else "quanta", order=2)
         heat = qd.heat_current(state, "left")
-        return heat + counts[1] + qd.entropy(state.rho) + 0.3 * state.dense()[0, 0].real
+        return heat + counts[1] + qd.thermo.entropy(state.rho) + 0.3 * state.dense()[0, 0].real
 
     return f
 
@@ -45,9 +45,9 @@ def rates(_, x):
     low, high = np.array([0, 1, 2, 3, 0, 0]), np.array([1, 2, 3, 0, 2, 3])
     jumps = {}
     for k, bath in enumerate(("left", "right")):
-        found = qd.thermal_transitions(low, high, energies[high] - energies[low], qd.BosonicBath(x[12 + k], qd.Ohmic(1.0, 4.0)))
+        found = qd.rates.thermal_transitions(low, high, energies[high] - energies[low], qd.BosonicBath(x[12 + k], qd.baths.Ohmic(1.0, 4.0)))
         jumps[bath] = [(s, t, x[6 + 2 * k] ** 2 * x[7 + 2 * k] ** 2 * r) for s, t, r in found]
-    return qd.Rates(energies, jumps)
+    return qd.rates.Rates(energies, jumps)
 
 
 def classical_merit(x):

@@ -37,7 +37,7 @@ def heat(generator):
 
 
 def baths(cold, hot, beta=2.0):
-    return {"cold": (cold, qd.BosonicBath(beta, qd.Ohmic(0.1))), "hot": (hot, qd.BosonicBath(0.3, qd.Ohmic(0.2)))}
+    return {"cold": (cold, qd.BosonicBath(beta, qd.baths.Ohmic(0.1))), "hot": (hot, qd.BosonicBath(0.3, qd.baths.Ohmic(0.2)))}
 
 
 @qd.structured

@@ -35,7 +35,7 @@ def exact(R, digits=60):
 
 def as_rates(R):
     target, source = np.nonzero(R)
-    return qd.Rates(np.zeros(len(R)), {"all": (source, target, jnp.asarray(R)[target, source])})
+    return qd.rates.Rates(np.zeros(len(R)), {"all": (source, target, jnp.asarray(R)[target, source])})
 
 
 def worst(p, reference):
@@ -55,7 +55,7 @@ def test_every_population_to_relative_rounding(seed, decades):
 def test_populations_of_1e_minus_60():
     """A ladder at a low temperature: each step down to e^-20 of the last."""
     bath = qd.BosonicBath(20.0, 1.0)
-    rates = qd.Rates(np.arange(8.0), {"bath": [*qd.thermal_transitions(np.arange(7), np.arange(1, 8), np.ones(7), bath)]})
+    rates = qd.rates.Rates(np.arange(8.0), {"bath": [*qd.rates.thermal_transitions(np.arange(7), np.arange(1, 8), np.ones(7), bath)]})
     p = np.asarray(rates.steady_state())
     assert p[-1] < 1e-60
     want = np.exp(-20.0 * np.arange(8))
@@ -130,15 +130,15 @@ def test_decay_times():
 
 def test_transient_states_and_where_they_lead():
     """States that are left for good hold nothing; several closed sets are refused, by name."""
-    p = qd.Rates(np.zeros(4), {"a": [(0, 1, 1.0), (1, 2, 2.0), (2, 1, 3.0), (3, 0, 1.0)]}).steady_state()
+    p = qd.rates.Rates(np.zeros(4), {"a": [(0, 1, 1.0), (1, 2, 2.0), (2, 1, 3.0), (3, 0, 1.0)]}).steady_state()
     close(p, np.array([0, 0.6, 0.4, 0]), 1e-15)
     with pytest.raises(qd.NotUnique, match=r"there are 2 stationary states: .* \{0\}, \{2\}"):
-        qd.Rates(np.zeros(3), {"a": [(1, 0, 1.0), (1, 2, 1.0)]}).steady_state()
+        qd.rates.Rates(np.zeros(3), {"a": [(1, 0, 1.0), (1, 2, 1.0)]}).steady_state()
 
 
 def test_failures():
     def pair(rate):
-        return qd.Rates(np.zeros(2), {"a": [(0, 1, rate), (1, 0, rate)]})
+        return qd.rates.Rates(np.zeros(2), {"a": [(0, 1, rate), (1, 0, rate)]})
 
     with pytest.raises(qd.SolveError, match="the stationary populations are not unique: rates vanish"):
         pair(0.0).steady_state()

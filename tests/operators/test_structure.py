@@ -46,7 +46,7 @@ def test_a_structured_function_may_call_another():
 def test_an_entry_that_vanishes_at_the_given_values_only():
     """B1 z + B2 z at B1 = B2 has two zero entries; the levels are still those of two different qubits."""
     s = qd.Space(a=qd.Spin(), b=qd.Spin())
-    cold, hot = qd.BosonicBath(1.0, qd.Ohmic(0.1)), qd.BosonicBath(0.2, qd.Ohmic(0.1))
+    cold, hot = qd.BosonicBath(1.0, qd.baths.Ohmic(0.1)), qd.BosonicBath(0.2, qd.baths.Ohmic(0.1))
 
     @qd.structured
     def build(B1, B2):
@@ -148,7 +148,7 @@ PAIR = qd.Space(a=qd.Spin(), b=qd.Spin())
 
 @qd.structured
 def two_qubits(B1, B2, strength):
-    cold, hot = qd.BosonicBath(1.0, qd.Ohmic(strength)), qd.BosonicBath(0.2, qd.Ohmic(strength))
+    cold, hot = qd.BosonicBath(1.0, qd.baths.Ohmic(strength)), qd.BosonicBath(0.2, qd.baths.Ohmic(strength))
     return qd.secular(B1 * PAIR.a.z + B2 * PAIR.b.z, {"c": (PAIR.a.x + PAIR.b.x, cold), "h": (PAIR.a.x, hot)})
 
 
@@ -206,7 +206,7 @@ def test_integers_in_builders_without_decoration():
     """Plain functions take integers eager and traced, as rates, energies and temperatures."""
 
     def state(w, beta, rate):
-        bath = qd.BosonicBath(beta, qd.Ohmic(rate))
+        bath = qd.BosonicBath(beta, qd.baths.Ohmic(rate))
         return qd.steady_state(qd.Lindblad(w * Q.z, {"b": qd.thermal_jumps(Q.minus, 2 * w, bath)})).populations()
 
     p = 1 / (1 + np.exp(4.0))

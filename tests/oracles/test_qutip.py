@@ -28,8 +28,8 @@ def program(name):
         later = qd.evolve(generator, rho, TIMES, expect=qd.Operator.from_dense(observable, generator.space))
         heat = qd.ledger(state).heat
         counts = qd.cumulants(state, "left", amounts(name), order=3)
-        work = qd.ergotropy(later[-1].rho, generator.H)
-        return state.dense(), heat, counts, later.expectations, later.dense(), qd.entropy(later[-1].rho), work
+        work = qd.thermo.ergotropy(later[-1].rho, generator.H)
+        return state.dense(), heat, counts, later.expectations, later.dense(), qd.thermo.entropy(later[-1].rho), work
 
     return lambda *given: jax.tree.map(np.asarray, run(*given))
 

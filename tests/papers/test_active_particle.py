@@ -173,7 +173,7 @@ def drift_diffusion_program(cells):
         density = model.drift_diffusion().steady_state()
         fitted = []
         for n in cells:
-            volumes = qd.finite_volumes(model.drift_diffusion(), n)
+            volumes = qd.momentum.finite_volumes(model.drift_diffusion(), n)
             fitted.append(volumes.steady_state() @ model.bloch_functions(volumes.momenta)["vbar"])
         zero_flux = free.weight @ model.bloch_functions(free.k)["vbar"]
         return model.velocity_drift_diffusion(), zero_flux, density.loop, density.current, fitted

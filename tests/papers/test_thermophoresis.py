@@ -337,6 +337,6 @@ def test_without_spontaneous_emission_there_is_no_thermophoresis():
     site, level = np.minimum(t.source, t.target), np.maximum(t.source, t.target) - 10
     from qdiff.equations.rates.open_chain import shares
 
-    equal = qd.Rates(rates.energies, {"all": (t.source, t.target, jnp.asarray(shares(10)[level, site] * n[site, level]))})
+    equal = qd.rates.Rates(rates.energies, {"all": (t.source, t.target, jnp.asarray(shares(10)[level, site] * n[site, level]))})
     p = equal.steady_state()
     assert close(p, np.full(20, 0.05), 1e-13)

@@ -32,18 +32,18 @@ def rate_equation(energies, strengths, betas, start):
     for k, (bath, links) in enumerate({"cold": LINKS, "hot": LINKS[:, ::2]}.items()):
         low, high = links
         gap = energies[high] - energies[low]
-        reservoir = qd.BosonicBath(betas[k], qd.Ohmic(1.0, CUTOFF))
+        reservoir = qd.BosonicBath(betas[k], qd.baths.Ohmic(1.0, CUTOFF))
         weight = strengths[k, : len(low)]
-        jumps[bath] = [(s, t, weight * rate) for s, t, rate in qd.thermal_transitions(low, high, gap, reservoir)]
+        jumps[bath] = [(s, t, weight * rate) for s, t, rate in qd.rates.thermal_transitions(low, high, gap, reservoir)]
         space = qd.Space(atom=qd.Levels(STATES))
         families[bath] = [(rate[n], space.atom.transition(int(t[n]), int(s[n]))) for s, t, rate in jumps[bath] for n in range(len(s))]
-    rates = qd.Rates(energies, jumps)
+    rates = qd.rates.Rates(energies, jumps)
     p = rates.steady_state()
     generator = qd.Lindblad(space.operator(jnp.diag(energies)), families)
     state = qd.steady_state(generator)
     heat, other = rates.heat_currents(p), qd.ledger(state).heat
     flows = [jnp.stack([h["cold"], h["hot"]]) for h in (heat, other)]
-    by_bath = [qd.Rates(energies, {bath: jumps[bath]}).jumps() for bath in jumps]
+    by_bath = [qd.rates.Rates(energies, {bath: jumps[bath]}).jumps() for bath in jumps]
     return p, rates.steady_state("lu"), state.populations(), rates.evolve(start, TIMES), flows, by_bath
 
 
@@ -111,13 +111,13 @@ def global_populations(name):
     @qd.structured
     def build(x, betas):
         H, left, right = SHAPES[name](x)
-        baths = [qd.BosonicBath(betas[k], qd.Ohmic(STRENGTH, CUTOFF)) for k in (0, 1)]
+        baths = [qd.BosonicBath(betas[k], qd.baths.Ohmic(STRENGTH, CUTOFF)) for k in (0, 1)]
         return qd.secular(H, {"left": (left, baths[0]), "right": (right, baths[1])})
 
     @functools.partial(jax.jit, compiler_options=COMPILER)
     def run(x, betas):
         generator = build(x, betas)
-        state, rates = qd.steady_state(generator), qd.pauli(generator)
+        state, rates = qd.steady_state(generator), qd.rates.pauli(generator)
         p = rates.steady_state()
         heat, own = qd.ledger(state).heat, rates.heat_currents(p)
         flows = [jnp.stack([h[b] for b in ("left", "right")]) for h in (heat, own)]
@@ -145,7 +145,7 @@ BANDS, MOMENTA, REACH = 2, 12, 3
 
 @functools.partial(jax.jit, compiler_options=COMPILER)
 def scattered(rate):
-    scattering = qd.Scattering(rate)
+    scattering = qd.momentum.Scattering(rate)
     return scattering.steady_state(), scattering.matrix()
 
 
@@ -182,9 +182,9 @@ def ensemble(rates, gains, losses, tilts, filling):
         gains, losses, tilts = numbers
         # All modes are looked at at once, so that what they are is an index.
         at = modes.astype(int)
-        return {f"c{k}": qd.Channel(gains[k][:, at], losses[k][:, at], tilts[k][:, at]) for k in range(3)}
+        return {f"c{k}": qd.channels.Channel(gains[k][:, at], losses[k][:, at], tilts[k][:, at]) for k in range(3)}
 
-    channels = qd.Channels({f"c{k}": rates[k] for k in range(3)}, weights, jnp.arange(12.0), (gains, losses, tilts))
+    channels = qd.channels.Channels({f"c{k}": rates[k] for k in range(3)}, weights, jnp.arange(12.0), (gains, losses, tilts))
     n = channels.steady_state(filling).occupations()
     return n, channels.right_hand_side(n)
 
@@ -228,7 +228,7 @@ def bloch(numbers):
         H = hop[0] + hop[1] * jnp.exp(1j * k)
         return H + jnp.conj(H).T, [(rates[n], jumps[n, 0] + jumps[n, 1] * jnp.exp(-1j * k)) for n in range(2)]
 
-    model = qd.BlochModel(function, numbers)
+    model = qd.bloch.BlochModel(function, numbers)
     return model.steady_state(jnp.asarray(K)), model.steady_velocity(jnp.asarray(K))
 
 

@@ -312,12 +312,12 @@ def test_one_level_is_refused(counted):
         for build in (lambda H: qd.Lindblad(H, {}), lambda H: qd.secular(H, {"b": (H, qd.BosonicBath(1.0, 0.1))})):
             with pytest.raises(ValueError, match="H must act on at least two states, but .* has dimension 1"):
                 build(H)
-        assert qd.gibbs(H, 1.0).dense().tolist() == [[1.0]]
+        assert qd.thermo.gibbs(H, 1.0).dense().tolist() == [[1.0]]
         counted("abuse cases", n=3)
     with pytest.raises(ValueError, match="l_min must be below l_max"):
         qd.Rotor(0, 0)
     with pytest.raises(ValueError, match="n at least 2"):
-        qd.BlochModel(lambda k, p: (jnp.ones((1, 1)) * k, [(1.0, jnp.ones((1, 1)))])).steady_velocity([0.1])
+        qd.bloch.BlochModel(lambda k, p: (jnp.ones((1, 1)) * k, [(1.0, jnp.ones((1, 1)))])).steady_velocity([0.1])
     counted("abuse cases", n=2)
 
 
@@ -336,7 +336,7 @@ def test_one_momentum(counted):
 
     @jax.jit
     def found(k, g):
-        one = qd.BlochModel(block, g)
+        one = qd.bloch.BlochModel(block, g)
         return one.steady_velocity(k[None])[0], one.mean_velocity(k[None], lambda k, p: 700 + 0 * k)
 
     slope = jax.jit(jax.jacfwd(found, argnums=1))
@@ -349,5 +349,5 @@ def test_one_momentum(counted):
         counted("edges in 40 digits")
     for shape, words in (((1, 1, 1, 1), "a reach of at least 1"), ((3, 1, 1, 1), "shorter than half of the 1 momenta")):
         with pytest.raises(ValueError, match=words):
-            qd.Scattering(np.ones(shape))
+            qd.momentum.Scattering(np.ones(shape))
         counted("abuse cases")

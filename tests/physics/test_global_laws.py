@@ -26,7 +26,7 @@ def program(name):
     @qd.structured
     def build(x, betas):
         H, left, right = SHAPES[name](x)
-        cold, hot = (qd.BosonicBath(betas[k], qd.Ohmic(STRENGTH, CUTOFF)) for k in (0, 1))
+        cold, hot = (qd.BosonicBath(betas[k], qd.baths.Ohmic(STRENGTH, CUTOFF)) for k in (0, 1))
         return qd.secular(H, {"left": (left, cold), "right": (right, hot)})
 
     @functools.partial(jax.jit, compiler_options=COMPILER)
@@ -38,7 +38,7 @@ def program(name):
             H, left, right = SHAPES[name](x)
             sigma = qd.entropy_production(state, {"left": betas[0], "right": betas[1]})
             couplings = {"left": left.dense(), "right": right.dense()}
-            return state.dense(), H.dense(), couplings, heat, sigma, qd.entropy(state.rho), state.rcond
+            return state.dense(), H.dense(), couplings, heat, sigma, qd.thermo.entropy(state.rho), state.rcond
 
     return lambda x, betas: jax.tree.map(np.asarray, run(jnp.asarray(x), jnp.asarray(betas)))
 

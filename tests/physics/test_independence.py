@@ -33,8 +33,8 @@ def look(H, rates, jumps, observable, start, time=1.3):
         "flow": jnp.stack(list(qd.currents(state, B).values())),
         "heat": jnp.stack(list(qd.ledger(state).heat.values())),
         "later": run.expectations,
-        "entropy": qd.entropy(state.rho),
-        "ergotropy": qd.ergotropy(run[0].rho, generator.H),
+        "entropy": qd.thermo.entropy(state.rho),
+        "ergotropy": qd.thermo.ergotropy(run[0].rho, generator.H),
     }
 
 
@@ -148,7 +148,7 @@ def look_globally(H, couplings, betas):
     """The secular equation of a complex block of five levels between two baths without a cutoff."""
     atom = qd.Space(atom=qd.Levels(DIM)).atom
     A = [atom.operator(M) for M in couplings]
-    given = {b: ((A[k] + A[k].dag) * 0.5, qd.BosonicBath(betas[k], qd.Ohmic(0.3))) for k, b in enumerate(("left", "right"))}
+    given = {b: ((A[k] + A[k].dag) * 0.5, qd.BosonicBath(betas[k], qd.baths.Ohmic(0.3))) for k, b in enumerate(("left", "right"))}
     generator = qd.secular(atom.operator((H + H.conj().T) / 2), given)
     state = qd.steady_state(generator)
     heat, noise = jnp.stack(list(qd.ledger(state).heat.values())), qd.cumulants(state, "left", order=2)
@@ -204,7 +204,7 @@ def test_solver_and_sector_do_not_matter(name, counted):
         x = draw(rng)
         d = BUILD[name](x).H.size
         rho = random_density(rng, d)
-        (*dense, n), (*block, _) = (solved(name, solver, False)(x, rho) for solver in (qd.Dense(), qd.BlockTridiagonal()))
+        (*dense, n), (*block, _) = (solved(name, solver, False)(x, rho) for solver in (qd.solvers.Dense(), qd.solvers.BlockTridiagonal()))
         *whole, m = solved(name, None, True)(x, rho)
         assert m == d * d > n
         for one, two, three in zip(dense, block, whole, strict=True):

@@ -149,7 +149,7 @@ def test_state_laws_and_currents(name, counted, x):
 def test_both_solvers_agree(name, counted, x):
     """The block tridiagonal solver finds the state of the dense one."""
     rho, *_, rcond = program(name)(x)
-    other, *_ = program(name, qd.BlockTridiagonal())(x)
+    other, *_ = program(name, qd.solvers.BlockTridiagonal())(x)
     if np.all(np.isfinite(rho)) and rcond > 1e-9:
         close(other, rho, 1e-12 + 1e-14 / rcond, 1.0)
         counted("random systems")

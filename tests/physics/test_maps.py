@@ -25,7 +25,7 @@ LOCAL, GLOBAL = ("fermions", "levels", "spins"), ("pair", "identical", "levels")
 @qd.structured
 def secular(name, x, betas):
     H, left, right = SHAPES[name](x)
-    cold, hot = (qd.BosonicBath(betas[k], qd.Ohmic(STRENGTH, CUTOFF)) for k in (0, 1))
+    cold, hot = (qd.BosonicBath(betas[k], qd.baths.Ohmic(STRENGTH, CUTOFF)) for k in (0, 1))
     return qd.secular(H, {"left": (left, cold), "right": (right, hot)})
 
 
@@ -165,9 +165,9 @@ def test_global_evolution_is_that_of_bloch_and_redfield(name, counted):
 
 
 SOLVERS = {
-    "action": (qd.Action(), 1e-12),
-    "explicit": (qd.Explicit(), 1e-7),
-    "stiff": (qd.Stiff(), 1e-6),
+    "action": (qd.solvers.Action(), 1e-12),
+    "explicit": (qd.solvers.Explicit(), 1e-7),
+    "stiff": (qd.solvers.Stiff(), 1e-6),
 }
 
 

@@ -63,7 +63,7 @@ def response(name):
     @qd.structured
     def build(x, betas):
         H, couplings = {"dense": dense, "identical": identical}[name](x)
-        baths = [qd.BosonicBath(betas[k], qd.Ohmic(0.3, 4.0)) for k in range(3)]
+        baths = [qd.BosonicBath(betas[k], qd.baths.Ohmic(0.3, 4.0)) for k in range(3)]
         return qd.secular(H, dict(zip(BATHS, zip(couplings, baths, strict=True), strict=True)))
 
     def flows(x, betas):
@@ -98,7 +98,7 @@ def test_heat(name, counted):
 # ---- particles and energy between two leads -------------------------------------------------------------------
 
 
-class Electrons(qd.AbstractBath):
+class Electrons(qd.baths.AbstractBath):
     """A lead as a bath of `secular`: an annihilator gives the energy omega and one electron to it."""
 
     lead: qd.FermionicLead

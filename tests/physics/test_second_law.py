@@ -85,7 +85,7 @@ def qubits(gaps, g, betas, rates):
     swap = s.left.plus @ s.right.minus
     parts = {"left": gaps[0] * s.left.up, "right": gaps[1] * s.right.up}
     H = parts["left"] + parts["right"] + g * (swap + swap.dag)
-    baths = {b: qd.BosonicBath(betas[k], qd.Ohmic(rates[k])) for k, b in enumerate(parts)}
+    baths = {b: qd.BosonicBath(betas[k], qd.baths.Ohmic(rates[k])) for k, b in enumerate(parts)}
     local = qd.Lindblad(H, {b: qd.thermal_jumps(getattr(s, b).minus, gaps[k], baths[b]) for k, b in enumerate(parts)})
     globally = qd.secular(H, {b: (getattr(s, b).x, baths[b]) for b in parts})
     state, other = qd.steady_state(local), qd.steady_state(globally)
@@ -138,7 +138,7 @@ def relaxing(name):
     @qd.structured
     def build(x, beta):
         H, left, right = SHAPES[name](x)
-        bath = qd.BosonicBath(beta, qd.Ohmic(STRENGTH, CUTOFF))
+        bath = qd.BosonicBath(beta, qd.baths.Ohmic(STRENGTH, CUTOFF))
         return qd.secular(H, {"left": (left, bath), "right": (right, bath)})
 
     @functools.partial(jax.jit, compiler_options=COMPILER)
@@ -146,9 +146,9 @@ def relaxing(name):
         generator = build(x, beta)
         run = qd.evolve(generator, rho, TIMES)
         H = generator.hamiltonian
-        free, energy = (run.map(f) for f in (lambda s: qd.free_energy(s.rho, H, 1 / beta), lambda s: s.expect(H)))
+        free, energy = (run.map(f) for f in (lambda s: qd.thermo.free_energy(s.rho, H, 1 / beta), lambda s: s.expect(H)))
         heat = run.map(lambda s: sum(qd.ledger(s).heat.values()))
-        return free, energy, heat, qd.free_energy(qd.gibbs(H, beta), H, 1 / beta)
+        return free, energy, heat, qd.thermo.free_energy(qd.thermo.gibbs(H, beta), H, 1 / beta)
 
     return run
 

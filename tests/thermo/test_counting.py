@@ -71,7 +71,7 @@ def test_independent_events():
     generator = two_state(1e-3, 0.0, 0.0, 1e3)
     c = qd.cumulants(qd.steady_state(generator), "left", "quanta", order=5)
     close(c, 1e-3 * np.ones(5), 4e-5)
-    close(qd.fano_factor(c[0], c[1]), 1 - 2e-6, 1e-10)
+    close(qd.thermo.fano_factor(c[0], c[1]), 1 - 2e-6, 1e-10)
 
 
 @pytest.fixture(scope="module")
@@ -87,7 +87,7 @@ def random_system():
     return s, generator, L0, jumps, (2.0, -1.0, 0.5), H, A
 
 
-@pytest.mark.parametrize("solver", [None, qd.Dense(), qd.BlockTridiagonal()], ids=["chosen", "dense", "block"])
+@pytest.mark.parametrize("solver", [None, qd.solvers.Dense(), qd.solvers.BlockTridiagonal()], ids=["chosen", "dense", "block"])
 def test_random_system_against_the_tilted_generator(random_system, solver):
     """The first six cumulants from the leading eigenvalue on a circle: 1e-10 of each (Cauchy's formula: r^-n eps)."""
     _, generator, L0, jumps, amounts, *_ = random_system
@@ -182,7 +182,7 @@ def test_global_equation_exchanges_bohr_frequencies():
     """The mean energy of a secular bath is its heat current, and its cumulants those of the tilted generator."""
     s = qd.Space(a=qd.Spin(), b=qd.Spin())
     H = 0.7 * s.a.z + 0.4 * s.b.z + 0.3 * s.a.x @ s.b.x
-    hot, cold = qd.BosonicBath(0.3, qd.Ohmic(0.1)), qd.BosonicBath(1.5, qd.Ohmic(0.2))
+    hot, cold = qd.BosonicBath(0.3, qd.baths.Ohmic(0.1)), qd.BosonicBath(1.5, qd.baths.Ohmic(0.2))
     lower = s.b.minus
     generator = qd.secular(H, {"hot": (s.a.x, hot), "cold": (lower, cold)}, {"extra": (0.05, s.b.z)})
     state = qd.steady_state(generator)
@@ -206,7 +206,7 @@ def test_global_equation_exchanges_bohr_frequencies():
         close(quanta, by_contour(L0, [(r, p) for r, p, _ in jumps], [np.sign(w) for *_, w in jumps], 4), 1e-9)
 
 
-class Electrons(qd.AbstractBath):
+class Electrons(qd.baths.AbstractBath):
     """A lead as a bath of `secular`."""
 
     lead: qd.FermionicLead
@@ -283,11 +283,11 @@ def test_uncertainty_ratio():
         state = qd.steady_state(generator)
         mean, noise = qd.cumulants(state, "hot", order=2)
         fixed = {"hot": 1.0, "cold": cold}
-        ratios.append(float(qd.uncertainty_ratio(mean, noise, qd.entropy_production(state.state(fixed)))))
+        ratios.append(float(qd.thermo.uncertainty_ratio(mean, noise, qd.entropy_production(state.state(fixed)))))
     close(ratios[0], 2.0, 1e-4)
     assert 2 < ratios[0] < ratios[1] < ratios[2]
-    assert np.isposinf(qd.fano_factor(0.0, 0.3)) and np.isnan(qd.fano_factor(0.0, 0.0))
-    assert np.isnan(qd.uncertainty_ratio(0.0, 0.3, 0.0))
+    assert np.isposinf(qd.thermo.fano_factor(0.0, 0.3)) and np.isnan(qd.thermo.fano_factor(0.0, 0.0))
+    assert np.isnan(qd.thermo.uncertainty_ratio(0.0, 0.3, 0.0))
 
 
 def test_the_rotor_engine_against_qutip():

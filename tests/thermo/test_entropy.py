@@ -47,19 +47,19 @@ def test_entropy_of_dephasing(p, q, share, factor):
 def test_entropy_and_free_energy_of_a_state():
     space = qd.Space(a=qd.Spin(), b=qd.Spin())
     H = 0.7 * space.a.z + 0.2 * space.b.z + 0.3 * space.a.x @ space.b.x
-    rho = qd.gibbs(H, 0.8)
+    rho = qd.thermo.gibbs(H, 0.8)
     p = np.exp(-0.8 * np.linalg.eigvalsh(H.dense()))
     p = p / p.sum()
     close(np.linalg.eigvalsh(rho.dense()), np.sort(p), 1e-14)
     close(rho.dense() @ H.dense(), H.dense() @ rho.dense(), 1e-14)
-    close(qd.entropy(rho), -np.sum(p * np.log(p)), 1e-14)
-    close(qd.free_energy(rho, H, 1 / 0.8), -np.log(np.exp(-0.8 * np.linalg.eigvalsh(H.dense())).sum()) / 0.8, 1e-13)
-    assert abs(float(qd.entropy(space.a.up @ space.b.up))) < 1e-15
+    close(qd.thermo.entropy(rho), -np.sum(p * np.log(p)), 1e-14)
+    close(qd.thermo.free_energy(rho, H, 1 / 0.8), -np.log(np.exp(-0.8 * np.linalg.eigvalsh(H.dense())).sum()) / 0.8, 1e-13)
+    assert abs(float(qd.thermo.entropy(space.a.up @ space.b.up))) < 1e-15
 
 
 def test_what_is_no_density_matrix_is_refused():
     space = qd.Space(a=qd.Spin(), b=qd.Spin())
     with pytest.raises(ValueError, match="rho must be Hermitian, but differs from its adjoint by 1$"):
-        qd.entropy(space.a.plus)
+        qd.thermo.entropy(space.a.plus)
     with pytest.raises(ValueError, match=r"rho must act on Space\(q=Spin\(\)\) \(dimension 2\), but acts on Space\(a="):
-        qd.ergotropy(space.a.up / 2, qd.Space(q=qd.Spin()).q.z)
+        qd.thermo.ergotropy(space.a.up / 2, qd.Space(q=qd.Spin()).q.z)

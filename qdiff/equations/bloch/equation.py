@@ -24,7 +24,7 @@ class BlochModel(AbstractBlochModel):
         >>> def ladder(k, p):
         ...     H = jnp.array([[-jnp.cos(k), p["field"]], [p["field"], jnp.cos(k)]])
         ...     return H, [(0.1, jnp.array([[0.0, 1.0], [0.0, 0.0]]))]
-        >>> model = qd.BlochModel(ladder, {"field": 0.3})
+        >>> model = qd.bloch.BlochModel(ladder, {"field": 0.3})
         >>> k = jnp.linspace(-3, 3, 5)
         >>> rho = model.steady_state(k)
         >>> rho.shape, bool(jnp.allclose(jnp.trace(rho, axis1=1, axis2=2), 1))
@@ -50,7 +50,7 @@ class BlochModel(AbstractBlochModel):
         Example:
             >>> import jax.numpy as jnp, qdiff as qd
             >>> lower = jnp.array([[0.0, 1.0], [0.0, 0.0]])
-            >>> model = qd.BlochModel(lambda k, p: (jnp.diag(jnp.array([k, 0.0])), [(0.1, lower), (0.3, lower.T)]))
+            >>> model = qd.bloch.BlochModel(lambda k, p: (jnp.diag(jnp.array([k, 0.0])), [(0.1, lower), (0.3, lower.T)]))
             >>> rho = model.steady_state(jnp.array([0.5]))
             >>> [round(float(p.real), 12) for p in jnp.diag(rho[0])]
             [0.25, 0.75]
@@ -71,7 +71,7 @@ class BlochModel(AbstractBlochModel):
         Example:
             >>> import jax.numpy as jnp, qdiff as qd
             >>> lower = jnp.array([[0.0, 1.0], [0.0, 0.0]])
-            >>> model = qd.BlochModel(lambda k, p: (jnp.diag(jnp.array([k, 0.0])), [(0.1, lower), (0.3, lower.T)]))
+            >>> model = qd.bloch.BlochModel(lambda k, p: (jnp.diag(jnp.array([k, 0.0])), [(0.1, lower), (0.3, lower.T)]))
             >>> v = model.steady_velocity(jnp.array([0.5, 1.0]))
             >>> [round(float(x), 12) for x in v]
             [0.25, 0.25]
@@ -104,7 +104,7 @@ class BlochModel(AbstractBlochModel):
         Example:
             >>> import jax.numpy as jnp, qdiff as qd
             >>> lower = jnp.array([[0.0, 1.0], [0.0, 0.0]])
-            >>> model = qd.BlochModel(lambda k, p: (jnp.diag(jnp.array([k, 0.0])), [(0.1, lower), (0.3, lower.T)]))
+            >>> model = qd.bloch.BlochModel(lambda k, p: (jnp.diag(jnp.array([k, 0.0])), [(0.1, lower), (0.3, lower.T)]))
             >>> v = model.mean_velocity(jnp.linspace(-3, 3, 7), lambda k, p: -jnp.cos(k))
             >>> round(float(v), 12)
             0.25

@@ -31,8 +31,8 @@ class Channels(AbstractChannels):
     Example:
         >>> import jax.numpy as jnp, qdiff as qd
         >>> def weights(beta, energies):
-        ...     return {"bath": qd.Channel(tilt=beta * energies)}
-        >>> channels = qd.Channels({"bath": 1.0}, weights, jnp.linspace(-1, 1, 5), parameters=2.0)
+        ...     return {"bath": qd.channels.Channel(tilt=beta * energies)}
+        >>> channels = qd.channels.Channels({"bath": 1.0}, weights, jnp.linspace(-1, 1, 5), parameters=2.0)
         >>> n = 1 / (1 + jnp.exp(2 * jnp.linspace(-1, 1, 5)))
         >>> float(abs(channels.right_hand_side(n)).max()) < 1e-15
         True
@@ -65,9 +65,9 @@ class Channels(AbstractChannels):
         Example:
             >>> import jax.numpy as jnp, qdiff as qd
             >>> def weights(beta, energies):
-            ...     return {"bath": qd.Channel(tilt=beta * energies)}
+            ...     return {"bath": qd.channels.Channel(tilt=beta * energies)}
             >>> energies = jnp.linspace(-1, 1, 5)
-            >>> channels = qd.Channels({"bath": 1.0}, weights, energies, parameters=2.0)
+            >>> channels = qd.channels.Channels({"bath": 1.0}, weights, energies, parameters=2.0)
             >>> n = channels.steady_state(0.5).occupations()
             >>> float(abs(n - 1 / (1 + jnp.exp(2 * energies))).max()) < 1e-15
             True
@@ -103,9 +103,9 @@ class Channels(AbstractChannels):
         Example:
             >>> import jax.numpy as jnp, qdiff as qd
             >>> def weights(beta, energies):
-            ...     return {"bath": qd.Channel(tilt=beta * energies)}
+            ...     return {"bath": qd.channels.Channel(tilt=beta * energies)}
             >>> energies = jnp.linspace(-1, 1, 5)
-            >>> channels = qd.Channels({"bath": 1.0}, weights, energies, parameters=2.0)
+            >>> channels = qd.channels.Channels({"bath": 1.0}, weights, energies, parameters=2.0)
             >>> n = channels.evolve(jnp.full(5, 0.5), jnp.array([0.0, 50.0]))
             >>> float(abs(n[-1] - 1 / (1 + jnp.exp(2 * energies))).max()) < 1e-10
             True

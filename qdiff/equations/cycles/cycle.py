@@ -36,7 +36,7 @@ class Cycle(AbstractCycle):
         >>> hop = space.a.plus @ space.b.minus
         >>> baths = {"a": [(0.1, space.a.minus)], "b": [(0.3, space.b.minus), (0.2, space.b.plus)]}
         >>> generator = qd.Lindblad(space.a.up + 2 * space.b.up + 0.5 * (hop + hop.dag), baths)
-        >>> end = qd.Cycle([qd.Free(generator, 2.0), qd.Measurement(space.b.z)]).steady_state()
+        >>> end = qd.cycles.Cycle([qd.cycles.Free(generator, 2.0), qd.cycles.Measurement(space.b.z)]).steady_state()
         >>> abs(float(end.measured + sum(end.heat.values()))) < 1e-15, round(float(end.exchanged(space.b.up)["b"]), 6)
         (True, 0.052787)
     """
@@ -61,7 +61,7 @@ class Cycle(AbstractCycle):
             >>> import qdiff as qd
             >>> qubit = qd.Space(qubit=qd.Spin()).qubit
             >>> generator = qd.Lindblad(qubit.z + qubit.x, {"bath": [(0.3, qubit.minus), (0.1, qubit.plus)]})
-            >>> end = qd.Cycle([qd.Free(generator, 0.5), qd.Measurement(qubit.z)]).steady_state()
+            >>> end = qd.cycles.Cycle([qd.cycles.Free(generator, 0.5), qd.cycles.Measurement(qubit.z)]).steady_state()
             >>> round(float(end.expect(qubit.up)), 6), round(float(end.measured), 6), round(float(end.heat["bath"]), 6)
             (0.428079, 0.066772, -0.066772)
         """
@@ -92,7 +92,7 @@ class Cycle(AbstractCycle):
             >>> import qdiff as qd
             >>> qubit = qd.Space(qubit=qd.Spin()).qubit
             >>> generator = qd.Lindblad(qubit.z + qubit.x, {"bath": [(0.3, qubit.minus), (0.1, qubit.plus)]})
-            >>> run = qd.Cycle([qd.Free(generator, 0.5), qd.Measurement(qubit.z)]).evolve({"qubit": "up"})
+            >>> run = qd.cycles.Cycle([qd.cycles.Free(generator, 0.5), qd.cycles.Measurement(qubit.z)]).evolve({"qubit": "up"})
             >>> energies = run.measured([1, 10**9])
             >>> [round(float(e), 6) for e in energies]
             [-0.355571, 0.066772]

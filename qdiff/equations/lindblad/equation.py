@@ -158,7 +158,7 @@ class Lindblad(AbstractLindblad):
         The generator is followed piece by piece. Where it jumps or kinks is read off the function
         itself: every comparison, `where`, `clip`, `abs`, `floor`, `%`, `searchsorted`, `interp` or index of a bin changes
         its answer at times that are found exactly where its argument is a straight line in time (such as `t > 50`), and on
-        a grid of 4096 points where it is not (such as `cos(t) > 0`). Pulses from `qd.PiecewiseConstant` and its siblings are
+        a grid of 4096 points where it is not (such as `cos(t) > 0`). Pulses from `qd.pulses.PiecewiseConstant` and its siblings are
         made of these. Steps end there, and the times of the jumps have derivatives as everything else. Between them, a
         generator that stands still moves by its exact propagator, and any other by steps that are accepted if state *and*
         tangent are accurate, and that never reach over what is seen of the generator and its derivatives on 32768 points:

@@ -70,7 +70,7 @@ class Pulses(Pulse):
 
     Example:
         >>> import qdiff as qd
-        >>> train = qd.Pulses(qd.RaisedCosine(1.0, 10.0, 2.0), qd.GaussianPulse(0.5, 30.0, 1.0))
+        >>> train = qd.pulses.Pulses(qd.pulses.RaisedCosine(1.0, 10.0, 2.0), qd.pulses.GaussianPulse(0.5, 30.0, 1.0))
         >>> [round(float(train(t)), 6) for t in (11.0, 20.0, 30.0)]
         [1.0, 0.0, 0.5]
     """
@@ -133,7 +133,7 @@ class PiecewiseConstant(Pulse):
         >>> import jax, jax.numpy as jnp, qdiff as qd
         >>> q = qd.Space(q=qd.Spin()).q
         >>> def flipped(angle):
-        ...     drive = qd.PiecewiseConstant([50.0, 55.0], jnp.array([angle / 10]))
+        ...     drive = qd.pulses.PiecewiseConstant([50.0, 55.0], jnp.array([angle / 10]))
         ...     generator = lambda t: qd.Lindblad(drive(t) * q.x, {"loss": (1e-9, q.minus)})
         ...     return qd.evolve(generator, {"q": "down"}, 60.0, expect=q.up).expectations[0]
         >>> [round(float(f(jnp.pi / 2)), 6) for f in (flipped, jax.grad(flipped))]
@@ -186,7 +186,7 @@ class PiecewiseLinear(_Interpolated):
 
     Example:
         >>> import qdiff as qd
-        >>> ramp = qd.PiecewiseLinear([0.0, 1.0, 3.0], [0.0, 2.0, 0.0])
+        >>> ramp = qd.pulses.PiecewiseLinear([0.0, 1.0, 3.0], [0.0, 2.0, 0.0])
         >>> [float(ramp(t)) for t in (0.5, 2.0, 4.0)]
         [1.0, 1.0, 0.0]
     """
@@ -214,7 +214,7 @@ class CubicSpline(_Interpolated):
 
     Example:
         >>> import qdiff as qd
-        >>> curve = qd.CubicSpline([0.0, 1.0, 2.0], [0.0, 1.0, 0.0])
+        >>> curve = qd.pulses.CubicSpline([0.0, 1.0, 2.0], [0.0, 1.0, 0.0])
         >>> round(float(curve(0.5)), 6)
         0.6875
     """
@@ -252,7 +252,7 @@ class GaussianPulse(Checked, Pulse):
 
     Example:
         >>> import qdiff as qd
-        >>> round(float(qd.GaussianPulse(2.0, 10.0, 1.5)(11.5)), 6)
+        >>> round(float(qd.pulses.GaussianPulse(2.0, 10.0, 1.5)(11.5)), 6)
         1.213061
     """
 
@@ -284,7 +284,7 @@ class RaisedCosine(Checked, Pulse):
 
     Example:
         >>> import qdiff as qd
-        >>> round(float(qd.RaisedCosine(2.0, 10.0, 4.0)(11.0)), 6)
+        >>> round(float(qd.pulses.RaisedCosine(2.0, 10.0, 4.0)(11.0)), 6)
         1.0
     """
 

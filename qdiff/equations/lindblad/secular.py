@@ -74,7 +74,7 @@ def secular(
     Example:
         >>> import qdiff as qd
         >>> pair = qd.Space(a=qd.Spin(), b=qd.Spin())
-        >>> bath = qd.BosonicBath(1.0, qd.Ohmic(0.1))
+        >>> bath = qd.BosonicBath(1.0, qd.baths.Ohmic(0.1))
         >>> H = 0.5 * pair.a.z + 0.6 * pair.b.z + 0.1 * pair.a.x @ pair.b.x
         >>> generator = qd.secular(H, {"bath": ([pair.a.x, pair.b.x], bath, [[1.0, 0.3], [0.3, 1.0]])})
         >>> round(float(qd.steady_state(generator).expect(H)), 6)

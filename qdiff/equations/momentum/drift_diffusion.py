@@ -64,7 +64,7 @@ class DriftDiffusion(AbstractGenerator):
 
         Example:
             >>> import jax.numpy as jnp, qdiff as qd
-            >>> downhill = qd.DriftDiffusion(lambda k: -0.5 + 0 * k, lambda k: 1 + 0 * k)
+            >>> downhill = qd.momentum.DriftDiffusion(lambda k: -0.5 + 0 * k, lambda k: 1 + 0 * k)
             >>> round(float(downhill.steady_state().current), 12) == round(0.5 / (2 * float(jnp.pi)), 12)
             True
         """

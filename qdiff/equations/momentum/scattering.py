@@ -84,7 +84,7 @@ class Scattering(AbstractGenerator):
 
         Example:
             >>> import jax.numpy as jnp, qdiff as qd
-            >>> hops = qd.Scattering(jnp.stack([jnp.full(8, 2.0), jnp.zeros(8), jnp.full(8, 1.0)])[:, None, None, :])
+            >>> hops = qd.momentum.Scattering(jnp.stack([jnp.full(8, 2.0), jnp.zeros(8), jnp.full(8, 1.0)])[:, None, None, :])
             >>> [round(float(p), 12) for p in hops.steady_state()[0, :2]]
             [0.125, 0.125]
         """

@@ -55,7 +55,7 @@ class Rates(AbstractGenerator):
     Example:
         >>> import qdiff as qd
         >>> bath = qd.BosonicBath(1.0, 0.1)
-        >>> ladder = qd.Rates([0.0, 1.0, 2.0], {"bath": [*qd.thermal_transitions([0, 1], [1, 2], [1.0, 1.0], bath)]})
+        >>> ladder = qd.rates.Rates([0.0, 1.0, 2.0], {"bath": [*qd.rates.thermal_transitions([0, 1], [1, 2], [1.0, 1.0], bath)]})
         >>> p = ladder.steady_state()
         >>> round(float(p[2] / p[0]), 12) == round(float(jnp.exp(-2.0)), 12)
         True
@@ -137,7 +137,7 @@ class Rates(AbstractGenerator):
         Example:
             >>> import qdiff as qd
             >>> cold = qd.BosonicBath(70.0, 1.0)
-            >>> p = qd.Rates([0.0, 1.0], {"cold": qd.thermal_transitions([0], [1], [1.0], cold)}).steady_state()
+            >>> p = qd.rates.Rates([0.0, 1.0], {"cold": qd.rates.thermal_transitions([0], [1], [1.0], cold)}).steady_state()
             >>> f"{p[1]:.12e}"
             '3.975449735909e-31'
         """
@@ -167,7 +167,7 @@ class Rates(AbstractGenerator):
 
         Example:
             >>> import qdiff as qd
-            >>> decay = qd.Rates([0.0, 1.0], {"bath": [(1, 0, 2.0)]})
+            >>> decay = qd.rates.Rates([0.0, 1.0], {"bath": [(1, 0, 2.0)]})
             >>> p = decay.evolve([0.0, 1.0], [0.5, 20.0])
             >>> [f"{x:.12e}" for x in p[:, 1]] == [f"{float(jnp.exp(-2.0 * t)):.12e}" for t in (0.5, 20.0)]
             True
@@ -196,7 +196,7 @@ class Rates(AbstractGenerator):
         Example:
             >>> import qdiff as qd
             >>> bath = qd.BosonicBath(1.0, 0.1)
-            >>> pair = qd.Rates([0.0, 1.0], {"bath": qd.thermal_transitions([0], [1], [1.0], bath)})
+            >>> pair = qd.rates.Rates([0.0, 1.0], {"bath": qd.rates.thermal_transitions([0], [1], [1.0], bath)})
             >>> round(float(pair.relax() / (bath.emission(1.0) + bath.absorption(1.0))), 12)
             1.0
         """

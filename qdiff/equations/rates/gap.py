@@ -32,8 +32,8 @@ def slowest_decay(generator: Rates | Lindblad):
     Example:
         >>> import qdiff as qd
         >>> bath = qd.BosonicBath(1.0, 0.1)
-        >>> pair = qd.Rates([0.0, 1.0], {"bath": qd.thermal_transitions([0], [1], [1.0], bath)})
-        >>> round(float(qd.slowest_decay(pair) / (bath.emission(1.0) + bath.absorption(1.0))), 12)
+        >>> pair = qd.rates.Rates([0.0, 1.0], {"bath": qd.rates.thermal_transitions([0], [1], [1.0], bath)})
+        >>> round(float(qd.rates.slowest_decay(pair) / (bath.emission(1.0) + bath.absorption(1.0))), 12)
         1.0
     """
     if isinstance(generator, Rates):

@@ -96,7 +96,7 @@ class _GibbsChain(Model):
         Args:
             times: (k,), ascending, from zero up [1/energy].
             initial: occupations in the shape of that figure of merit; by default those of infinite temperature, all the same [1].
-            solver: `qd.Explicit(...)` or `qd.Stiff(...)`, as for `Channels.evolve`.
+            solver: `qd.solvers.Explicit(...)` or `qd.solvers.Stiff(...)`, as for `Channels.evolve`.
 
         Returns:
             `GibbsRelaxation`.

@@ -27,9 +27,9 @@ from ...operators.structure import structured
 from ...thermo import engine, rectification
 from ...thermo.counting import cumulants, fano_factor, uncertainty_ratio
 from ...thermo.entropies import entropy_production
-from ...thermo.passive_states import ergotropy
 from ...thermo.flows import Ledger, current, currents, ledger
 from ...thermo.gibbs_state import gibbs
+from ...thermo.passive_states import ergotropy
 from ..base import Model, compile_method, merit, parameter, setting, shared
 
 
@@ -353,7 +353,7 @@ class RotorRectifier(_RotorDevice):
 
     def _run(self, beta_cold, beta_hot) -> Run:
         state = self.steady(beta_cold, beta_hot)
-        generator, s = state.generator, self.space
+        s = self.space
         H = self.uncoupled() + self.interaction()
         flows = currents(state, H)
         load_heat = current(state, self.uncoupled(), "load")

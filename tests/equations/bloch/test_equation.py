@@ -35,8 +35,8 @@ def two_bands(k, p):
 
 
 MODELS = [
-    qd.BlochModel(three_bands, {"gap": 0.9, "hop": 0.4, "mix": 0.3}),
-    qd.BlochModel(two_bands, {"x": 0.4, "y": 0.7, "rate": 0.2}),
+    qd.bloch.BlochModel(three_bands, {"gap": 0.9, "hop": 0.4, "mix": 0.3}),
+    qd.bloch.BlochModel(two_bands, {"x": 0.4, "y": 0.7, "rate": 0.2}),
 ]
 
 
@@ -64,7 +64,7 @@ def test_derivatives(model):
 
     @partial(jax.jit, static_argnums=1)
     def mean(p, chunk=5):
-        return qd.BlochModel(model.function, p).mean_velocity(k, lambda k, p: p[sorted(p)[0]] * jnp.cos(k), chunk=chunk)
+        return qd.bloch.BlochModel(model.function, p).mean_velocity(k, lambda k, p: p[sorted(p)[0]] * jnp.cos(k), chunk=chunk)
 
     p = jax.tree.map(jnp.asarray, model.parameters)
     close(mean(p), mean(p, 23), 1e-14, scale=1.0)
@@ -115,11 +115,11 @@ def test_entry_by_entry():
 def test_refused():
     k = jnp.linspace(0, 1, 3)
     with pytest.raises(ValueError, match=r"at least one jump"):
-        qd.BlochModel(lambda k, p: (jnp.eye(2) * k, [])).steady_velocity(k)
+        qd.bloch.BlochModel(lambda k, p: (jnp.eye(2) * k, [])).steady_velocity(k)
     with pytest.raises(ValueError, match=r"shape \(n, n\) with n at least 2, but it has shape \(2,\)"):
-        qd.BlochModel(lambda k, p: (jnp.ones(2) * k, [(1.0, jnp.eye(2))])).steady_velocity(k)
+        qd.bloch.BlochModel(lambda k, p: (jnp.ones(2) * k, [(1.0, jnp.eye(2))])).steady_velocity(k)
     with pytest.raises(ValueError, match=r"Hamiltonian's shape \(2, 2\), but one has \(3, 3\)"):
-        qd.BlochModel(lambda k, p: (jnp.eye(2) * k, [(1.0, jnp.eye(3))])).steady_velocity(k)
+        qd.bloch.BlochModel(lambda k, p: (jnp.eye(2) * k, [(1.0, jnp.eye(3))])).steady_velocity(k)
     with pytest.raises(ValueError, match=r"shape \(points,\), but has shape \(\)"):
         MODELS[0].steady_velocity(0.5)
 
@@ -136,7 +136,7 @@ print(json.dumps([x.tolist() for x in jax.value_and_grad(mean_at)(jnp.asarray(0.
 
 def mean_at(x):
     """Of 100 momenta, which neither three devices nor chunks of eight divide evenly, with weights over 200 decades."""
-    model = qd.BlochModel(two_bands, {"x": x, "y": 0.7, "rate": 0.2})
+    model = qd.bloch.BlochModel(two_bands, {"x": x, "y": 0.7, "rate": 0.2})
     return model.mean_velocity(jnp.linspace(-3, 3, 100), lambda k, p: 250 * p["x"] * jnp.cos(k - 0.5), chunk=8)
 
 

@@ -25,9 +25,9 @@ def pairs(n, rates, weights, speed):
 def case():
     rng = np.random.default_rng(5)
     tilt, gain, loss = rng.normal(size=(2, 7)) * 3, rng.uniform(size=(2, 7)), rng.uniform(size=(2, 7))
-    channels = qd.Channels(
+    channels = qd.channels.Channels(
         {"bath": 0.3, "other": 0.7},
-        lambda _, modes: {"bath": qd.Channel(tilt=modes[0]), "other": qd.Channel(modes[1], modes[2])},
+        lambda _, modes: {"bath": qd.channels.Channel(tilt=modes[0]), "other": qd.channels.Channel(modes[1], modes[2])},
         tuple(jnp.asarray(x) for x in (tilt, gain, loss)),
         speed=0.4,
     )
@@ -79,9 +79,9 @@ def test_momenta(n):
 
 def test_bad_input():
     with pytest.raises(ValueError, match="rates must hold at least one channel, name -> rate, but was {}"):
-        qd.Channels({}, lambda p, m: {}, jnp.zeros(3))
+        qd.channels.Channels({}, lambda p, m: {}, jnp.zeros(3))
     with pytest.raises(ValueError, match="the rate of channel 'bath' must be a finite number of at least 0, but was -1"):
-        qd.Channels({"bath": -1.0}, lambda p, m: {"bath": qd.Channel()}, jnp.zeros(3))
-    wrong = qd.Channels({"bath": 1.0}, lambda p, m: {"bad": qd.Channel()}, jnp.zeros(3))
+        qd.channels.Channels({"bath": -1.0}, lambda p, m: {"bath": qd.channels.Channel()}, jnp.zeros(3))
+    wrong = qd.channels.Channels({"bath": 1.0}, lambda p, m: {"bad": qd.channels.Channel()}, jnp.zeros(3))
     with pytest.raises(ValueError, match=r"weights must return the channels \['bath'\], but returned \['bad'\]"):
         wrong.right_hand_side(jnp.full(3, 0.5))

@@ -41,7 +41,7 @@ def test_explicit_and_stiff_agree():
     other += 0.5 - other.mean()
     times = np.array([0.0, 0.01, 3.0, 2000.0])
     first = model.relaxation(times)
-    stiff = model.relaxation(times, solver=qd.Stiff(rtol=1e-7, atol=1e-10))
+    stiff = model.relaxation(times, solver=qd.solvers.Stiff(rtol=1e-7, atol=1e-10))
     close(stiff.occupations, first.occupations, 1e-6)
     assert np.abs(first.occupations[1] - first.occupations[0]).max() > 0.01
     for run in (first, model.relaxation(times, initial=other)):
@@ -60,7 +60,9 @@ def test_derivative_of_a_relaxation():
     assert float(jax.grad(current)(0.5)) == pytest.approx(float(want), rel=1e-9)
 
     def forward(drive):
-        return model.replace(drive=drive).relaxation(jnp.array([2.0]), solver=qd.Explicit(gradient="forward", rtol=1e-12)).current[0]
+        return (
+            model.replace(drive=drive).relaxation(jnp.array([2.0]), solver=qd.solvers.Explicit(gradient="forward", rtol=1e-12)).current[0]
+        )
 
     assert float(jax.jacfwd(forward)(0.5)) == pytest.approx(float(want), rel=1e-9)
 
@@ -76,7 +78,7 @@ def test_bad_input():
         with pytest.raises(ValueError, match=message):
             model.relaxation(np.array(times), initial)
     with pytest.raises(TypeError, match=r"solver must be Explicit\(\) or Stiff\(\), but was Propagator"):
-        model.relaxation(np.array([1.0]), solver=qd.Propagator())
+        model.relaxation(np.array([1.0]), solver=qd.solvers.Propagator())
     with pytest.raises(ValueError, match=r"lagrange_parameters must have shape \(16,\), but have shape \(3,\)"):
         model.rates(np.zeros(3))
 
@@ -84,7 +86,9 @@ def test_bad_input():
 def test_one_fast_mode_makes_it_stiff():
     """Modes that exchange at rates of four decades: the solver for stiff equations is taken, and particles are kept."""
     speed = jnp.array([0.01, 1.0, 300.0])
-    channels = qd.Channels({"hot": 1.0}, lambda p, modes: {"hot": qd.Channel(gain=speed, loss=speed)}, jnp.arange(3.0), 1.0)
+    channels = qd.channels.Channels(
+        {"hot": 1.0}, lambda p, modes: {"hot": qd.channels.Channel(gain=speed, loss=speed)}, jnp.arange(3.0), 1.0
+    )
     start = jnp.array([0.9, 0.2, 0.4])
     fast = channels.evolve(start, jnp.array([0.0, 10.0]))
     slowly = channels.evolve(start, jnp.array([0.0, 10.0]), solver=Stiff(rtol=1e-8, atol=1e-12))
@@ -95,10 +99,10 @@ def test_one_fast_mode_makes_it_stiff():
 def test_the_longest_step_is_heeded():
     """With tolerances that refuse nothing it alone decides how good the result is; known and traced it is the same."""
     energies, start = jnp.linspace(-1, 1, 5), jnp.full(5, 0.4)
-    channels = qd.Channels({"bath": 1.0}, lambda b, e: {"bath": qd.Channel(tilt=b * e)}, energies, parameters=2.0)
+    channels = qd.channels.Channels({"bath": 1.0}, lambda b, e: {"bath": qd.channels.Channel(tilt=b * e)}, energies, parameters=2.0)
 
     def last(**given):
-        return channels.evolve(start, jnp.array([3.0]), qd.Explicit(**given))[0]
+        return channels.evolve(start, jnp.array([3.0]), qd.solvers.Explicit(**given))[0]
 
     want = channels.evolve(start, jnp.array([3.0]))[0]
     short = last(rtol=1.0, atol=1.0, max_step=0.05)
@@ -114,10 +118,10 @@ def test_derivatives_at_rest():
     rest = 1 / (1 + jnp.exp(beta * energies))
 
     def channels(beta):
-        return qd.Channels({"bath": 1.0}, lambda b, e: {"bath": qd.Channel(tilt=b * e)}, energies, parameters=beta)
+        return qd.channels.Channels({"bath": 1.0}, lambda b, e: {"bath": qd.channels.Channel(tilt=b * e)}, energies, parameters=beta)
 
     def later(beta, gradient):
-        solver = qd.Explicit(rtol=1e-15, atol=1e-20, gradient=gradient)
+        solver = qd.solvers.Explicit(rtol=1e-15, atol=1e-20, gradient=gradient)
         return channels(beta).evolve(rest, jnp.array([last]), solver)[0]
 
     close(later(beta, "reverse"), rest, 1e-13)
@@ -132,7 +136,7 @@ def test_derivatives_at_rest():
     close(jax.jacrev(later)(beta, "reverse"), want, 1e-9)
     close(both(beta), want, 1e-9)
     # Implicit steps that grow at rest made 8e-4, and up to 3e-3 with faster rates.
-    implicit = qd.Stiff(rtol=1e-8, atol=1e-12)
+    implicit = qd.solvers.Stiff(rtol=1e-8, atol=1e-12)
     close(jax.jacrev(lambda b: channels(b).evolve(rest, jnp.array([last]), implicit)[0])(beta), want, 1e-10)
     several = jnp.array([1.5, beta, 2.5])
     close(jax.vmap(both)(several), jnp.stack([both(b) for b in several]), 1e-9)

@@ -32,10 +32,10 @@ def test_two_baths_of_different_temperature():
     energies = jnp.asarray(np.random.default_rng(0).normal(size=40))
 
     def weights(betas, energies):
-        return {"hot": qd.Channel(tilt=betas[0] * energies), "cold": qd.Channel(0.5, 2.0, tilt=betas[1] * energies)}
+        return {"hot": qd.channels.Channel(tilt=betas[0] * energies), "cold": qd.channels.Channel(0.5, 2.0, tilt=betas[1] * energies)}
 
     for betas in ((2.0, 2.0), (1.0, 40.0), (300.0, 0.1)):
-        channels = qd.Channels({"hot": 0.4, "cold": 0.6}, weights, energies, parameters=betas)
+        channels = qd.channels.Channels({"hot": 0.4, "cold": 0.6}, weights, energies, parameters=betas)
         n = channels.steady_state(0.3).occupations()
         assert float(jnp.mean(n)) == pytest.approx(0.3, abs=1e-14)
         close(channels.right_hand_side(n), np.zeros(40), 1e-13, scale=float(channels.decay(n).max()))
@@ -80,7 +80,7 @@ def test_more_modes_than_the_sample():
     model = qd.models.RashbaRectifier(length=5000, drive=0.999)
     state = model.ensemble()
     c = model.channels()
-    plain = qd.Channels(dict(zip(c.names, c.rates, strict=True)), c.weights, c.modes, c.parameters).steady_state(1.0)
+    plain = qd.channels.Channels(dict(zip(c.names, c.rates, strict=True)), c.weights, c.modes, c.parameters).steady_state(1.0)
     close(state.moments, plain.moments, 1e-12)
     assert int(state.steps) <= int(plain.steps) + 4
 
@@ -128,7 +128,7 @@ def test_roots():
 
 def test_channels_without_a_tilt():
     """Infinitely hot baths fill all modes alike."""
-    flat = qd.Channels({"hot": 1.0}, lambda p, energies: {"hot": qd.Channel()}, jnp.linspace(-1, 1, 5), 1.0)
+    flat = qd.channels.Channels({"hot": 1.0}, lambda p, energies: {"hot": qd.channels.Channel()}, jnp.linspace(-1, 1, 5), 1.0)
     close(flat.steady_state(0.4).occupations(), np.full(5, 0.4), 1e-14)
 
 
@@ -137,10 +137,10 @@ def test_a_channel_that_is_not_used_does_not_matter():
     energies = jnp.linspace(-1, 1, 5)
 
     def weights(p, energies):
-        return {"used": qd.Channel(tilt=2 * energies), "not": qd.Channel(tilt=4000 * energies, gain=1 + energies**2)}
+        return {"used": qd.channels.Channel(tilt=2 * energies), "not": qd.channels.Channel(tilt=4000 * energies, gain=1 + energies**2)}
 
-    alone = qd.Channels({"used": 0.7}, lambda p, e: {"used": weights(p, e)["used"]}, energies, 1.0)
-    both = qd.Channels({"used": 0.7, "not": 0.0}, weights, energies, 1.0)
+    alone = qd.channels.Channels({"used": 0.7}, lambda p, e: {"used": weights(p, e)["used"]}, energies, 1.0)
+    both = qd.channels.Channels({"used": 0.7, "not": 0.0}, weights, energies, 1.0)
     close(both.steady_state(0.3).occupations(), alone.steady_state(0.3).occupations(), 1e-13)
 
 
@@ -150,8 +150,8 @@ def test_few_steps(filling):
     energies = jnp.linspace(-1, 1, 5)
 
     def weights(p, energies):
-        return {"hot": qd.Channel(tilt=0.5 * energies), "cold": qd.Channel(tilt=3 * energies, gain=1 + 0.3 * energies)}
+        return {"hot": qd.channels.Channel(tilt=0.5 * energies), "cold": qd.channels.Channel(tilt=3 * energies, gain=1 + 0.3 * energies)}
 
-    assert int(qd.Channels({"hot": 1.0, "cold": 0.5}, weights, energies, 1.0).steady_state(filling).steps) <= 4
-    flat = qd.Channels({"hot": 1.0}, lambda p, energies: {"hot": qd.Channel()}, energies, 1.0)
+    assert int(qd.channels.Channels({"hot": 1.0, "cold": 0.5}, weights, energies, 1.0).steady_state(filling).steps) <= 4
+    flat = qd.channels.Channels({"hot": 1.0}, lambda p, energies: {"hot": qd.channels.Channel()}, energies, 1.0)
     assert int(flat.steady_state(filling).steps) == 1

@@ -46,9 +46,9 @@ def superoperators(strokes):
     """One matrix for each stroke, on row-major vectors."""
     out = []
     for s in strokes:
-        if isinstance(s, qd.Free):
+        if isinstance(s, qd.cycles.Free):
             out.append(expm(float(s.time) * liouvillian(s.generator)))
-        elif isinstance(s, qd.Unitary):
+        elif isinstance(s, qd.cycles.Unitary):
             U = s.operator.dense()
             out.append(np.kron(U, U.conj()))
         else:
@@ -86,20 +86,20 @@ def swapped(generator):
 def cycles():
     bath = {"a": (PAIR.a.x, qd.BosonicBath(1.0, 0.1)), "b": (PAIR.b.x, qd.BosonicBath(0.3, 0.2))}
     thermal = qd.secular(PAIR.a.up + 2 * PAIR.b.up + 0.5 * (HOP + HOP.dag), bath)
-    z, x, weak = qd.Measurement(PAIR.b.z), qd.Measurement(PAIR.a.x), qd.Measurement(PAIR.b.z, 0.3)
-    free, other = qd.Free(pair(), 2.0), qd.Free(pair(0.2, 0.7, 1.5), 0.7)
+    z, x, weak = qd.cycles.Measurement(PAIR.b.z), qd.cycles.Measurement(PAIR.a.x), qd.cycles.Measurement(PAIR.b.z, 0.3)
+    free, other = qd.cycles.Free(pair(), 2.0), qd.cycles.Free(pair(0.2, 0.7, 1.5), 0.7)
     return {
         "number": ([free, z], [free, z]),
         "weak": ([free, weak], [free, weak]),
         "across": ([free, x], [free, x]),
-        "joint": ([free, qd.Measurement(PAIR.a.z @ PAIR.b.z + 0.1 * PAIR.a.x)],) * 2,
-        "kick": ([free, qd.Unitary(KICK), other, z],) * 2,
+        "joint": ([free, qd.cycles.Measurement(PAIR.a.z @ PAIR.b.z + 0.1 * PAIR.a.x)],) * 2,
+        "kick": ([free, qd.cycles.Unitary(KICK), other, z],) * 2,
         "measured first": ([z, free],) * 2,
-        "secular": ([qd.Free(thermal, 1.5), z, other],) * 2,
-        "swap": ([free, qd.SwapBaths("a", "b"), qd.Free(pair(), 0.5), z], [free, qd.Free(swapped(pair()), 0.5), z]),
+        "secular": ([qd.cycles.Free(thermal, 1.5), z, other],) * 2,
+        "swap": ([free, qd.cycles.SwapBaths("a", "b"), qd.cycles.Free(pair(), 0.5), z], [free, qd.cycles.Free(swapped(pair()), 0.5), z]),
         "no measurement": ([free, other],) * 2,
         "populations, then across": ([free, weak, x],) * 2,
-        "pairs of states": ([qd.Free(pair(0.0), 0.5), qd.Measurement(HOP + HOP.dag)],) * 2,
+        "pairs of states": ([qd.cycles.Free(pair(0.0), 0.5), qd.cycles.Measurement(HOP + HOP.dag)],) * 2,
     }
 
 
@@ -107,7 +107,7 @@ def cycles():
 def test_limit_cycles(name):
     """States, heat of every bath, energy measured, work, balance and slowest mode, against the whole superoperator."""
     given, explicit = cycles()[name]
-    end = qd.Cycle(given).steady_state()
+    end = qd.cycles.Cycle(given).steady_state()
     held = np.zeros((4, 4), bool)
     held[end.coordinates.row, end.coordinates.col] = held[end.coordinates.col, end.coordinates.row] = True
     states, second = brute_limit(explicit, held.ravel())
@@ -117,9 +117,9 @@ def test_limit_cycles(name):
     close(abs(1 - complex(end.decay)), second, 1e-11)
     heat, measured, work = dict.fromkeys(end.heat, 0.0), 0.0, 0.0
     maps = superoperators(explicit)
-    H = [s for s in explicit if isinstance(s, qd.Free)][-1].generator.hamiltonian.dense()
+    H = [s for s in explicit if isinstance(s, qd.cycles.Free)][-1].generator.hamiltonian.dense()
     for stroke, rho, m in zip(explicit, states, maps, strict=True):
-        if isinstance(stroke, qd.Free):
+        if isinstance(stroke, qd.cycles.Free):
             new = stroke.generator.hamiltonian.dense()
             work += np.trace((new - H) @ rho).real
             H, L = new, liouvillian(stroke.generator)
@@ -130,7 +130,10 @@ def test_limit_cycles(name):
                     heat[b] += w * np.trace(H @ (liouvillian(stroke.generator, b) @ now).reshape(rho.shape)).real
         else:
             change = np.trace(H @ ((m @ rho.ravel()).reshape(rho.shape) - rho)).real
-            measured, work = measured + change * isinstance(stroke, qd.Measurement), work + change * isinstance(stroke, qd.Unitary)
+            measured, work = (
+                measured + change * isinstance(stroke, qd.cycles.Measurement),
+                work + change * isinstance(stroke, qd.cycles.Unitary),
+            )
     for b in heat:
         close(end.heat[b], heat[b], 1e-11, 1)
     close([end.measured, end.work], [measured, work], 1e-11, 1)
@@ -140,16 +143,16 @@ def test_limit_cycles(name):
 @pytest.mark.parametrize("time", [1e-6, 1e-2, 3.0])
 def test_what_a_kick_gives_is_not_measured(time):
     """Energy from the measurement, work and heat add up to nothing, however little the baths do in a cycle."""
-    end = qd.Cycle([qd.Free(pair(), time), qd.Unitary(KICK), qd.Measurement(PAIR.b.z, 0.5)]).steady_state()
+    end = qd.cycles.Cycle([qd.cycles.Free(pair(), time), qd.cycles.Unitary(KICK), qd.cycles.Measurement(PAIR.b.z, 0.5)]).steady_state()
     total = float(end.measured + end.work + sum(end.heat.values()))
     assert abs(float(end.work)) > 0.01 * time and abs(total) < 1e-14
 
 
 def test_states_and_exchange_cycle_by_cycle():
     """From a given state with coherence on: the state after n cycles, heat and particles in each, against steps."""
-    strokes = [qd.Free(pair(), 2.0), qd.Unitary(KICK), qd.Measurement(PAIR.b.z, 0.5)]
+    strokes = [qd.cycles.Free(pair(), 2.0), qd.cycles.Unitary(KICK), qd.cycles.Measurement(PAIR.b.z, 0.5)]
     ket = np.array([0.6, 0.0, 0.0, 0.8])
-    run = qd.Cycle(strokes).evolve(ket)
+    run = qd.cycles.Cycle(strokes).evolve(ket)
     rho, maps = np.outer(ket, ket).astype(complex).ravel(), superoperators(strokes)
     H, n = pair().H.dense(), PAIR.b.up
     measured, energies = [], [np.trace(H @ rho.reshape(4, 4)).real]
@@ -165,7 +168,7 @@ def test_states_and_exchange_cycle_by_cycle():
     close(run.measured(np.array([2, 5])), np.array(measured)[[1, 4]], 1e-12)
     got = run.exchanged(n, 4)
     close(got["b"][:1], run.exchanged(n, np.array([1]))["b"], 1e-13)
-    alone = qd.Cycle(strokes[:1]).evolve(ket)  # without kicks all energy comes from the baths
+    alone = qd.cycles.Cycle(strokes[:1]).evolve(ket)  # without kicks all energy comes from the baths
     gained = sum(np.asarray(v) for v in alone.exchanged(pair().H, 3).values())
     e = [np.trace(H @ (np.linalg.matrix_power(maps[0], k) @ np.outer(ket, ket).ravel()).reshape(4, 4)).real for k in range(4)]
     close(gained, np.diff(e), 1e-12)
@@ -250,8 +253,13 @@ def test_durations_are_differentiable():
 
     @jax.jit
     def heat(t):
-        strokes = [qd.Free(pair(), t[0]), qd.Unitary(KICK), qd.Free(pair(0.2, 0.7), t[1]), qd.Measurement(PAIR.b.z)]
-        return qd.Cycle(strokes).steady_state().heat["b"]
+        strokes = [
+            qd.cycles.Free(pair(), t[0]),
+            qd.cycles.Unitary(KICK),
+            qd.cycles.Free(pair(0.2, 0.7), t[1]),
+            qd.cycles.Measurement(PAIR.b.z),
+        ]
+        return qd.cycles.Cycle(strokes).steady_state().heat["b"]
 
     at = jnp.array([2.0, 0.7])
     close(jax.grad(heat)(at), derivative(heat, at), 1e-8)
@@ -271,8 +279,8 @@ def test_chain_orders_its_elimination():
 
 
 def test_a_wrong_reference_is_refused():
-    free = qd.Free(pair(), 2.0)
-    cycle = qd.Cycle([free, qd.Measurement(PAIR.b.z)], reference=PAIR.state(a="up", b="down"), disturbing=("a",))
+    free = qd.cycles.Free(pair(), 2.0)
+    cycle = qd.cycles.Cycle([free, qd.cycles.Measurement(PAIR.b.z)], reference=PAIR.state(a="up", b="down"), disturbing=("a",))
     with pytest.raises(qd.SolveError, match="reference is not left as it is"):
         cycle.steady_state()
 
@@ -283,33 +291,61 @@ def uneven():
 
 
 def measured_with(strength):
-    return qd.Cycle([qd.Free(pair(), 1.0), qd.Measurement(PAIR.b.z, strength)]).steady_state().measured
+    return qd.cycles.Cycle([qd.cycles.Free(pair(), 1.0), qd.cycles.Measurement(PAIR.b.z, strength)]).steady_state().measured
 
 
 @pytest.mark.parametrize(
     ("wrong", "error", "said"),
     [
-        (lambda: qd.Cycle([]), ValueError, "at least one Free stroke"),
-        (lambda: qd.Cycle([PAIR.a.z]), TypeError, "one was Operator"),
-        (lambda: qd.Free(pair(), 0.0), ValueError, "time must be a finite number above 0, but was 0"),
-        (lambda: qd.Free(pair(), -1.0), ValueError, "time must be"),
-        (lambda: qd.Measurement(PAIR.c.z), AttributeError, "no factor 'c'; it has"),
-        (lambda: qd.Measurement(HOP), ValueError, "observable must be Hermitian"),
-        (lambda: qd.Measurement(PAIR.a.z, 1.2), ValueError, "strength must be between 0 and 1, but was 1.2"),
-        (lambda: qd.Unitary(PAIR.a.plus), ValueError, "operator must be unitary"),
-        (lambda: qd.Cycle([qd.Free(pair(), 1.0), qd.Measurement(SPACE.right.n)]), ValueError, "all strokes must act on"),
-        (lambda: qd.Cycle([qd.SwapBaths("a", "c"), qd.Free(pair(), 1.0)]), ValueError, "one was 'c'"),
-        (lambda: qd.Cycle([qd.SwapBaths("a", "b"), qd.Free(uneven(), 1.0)]), ValueError, "equally many single jumps, but 'a' and 'b'"),
-        (lambda: jax.jit(lambda s: qd.Measurement(s * PAIR.a.z).outcomes)(1.0), ValueError, "observable must be concrete, but was traced"),
-        (lambda: qd.Cycle([qd.Free(pair(), 1.0)], disturbing=["c"]), ValueError, "disturbing must name baths of .*, but names 'c'"),
-        (lambda: qd.trajectories(qd.Cycle([qd.Free(pair(), 1.0)]), 0, 5, 5, np.eye(4)[0]), ValueError, "must have a Measurement"),
-        (lambda: qd.Cycle([qd.Free(pair(), 1.0)]).evolve(np.eye(4)[0]).measured(0), ValueError, "between 1 and"),
-        (lambda: qd.Cycle([qd.Free(pair(), 1.0)]).evolve(np.eye(4)[0]).after([-1]), ValueError, "integers between 0"),
-        (lambda: jax.jit(lambda t: qd.Cycle([qd.Free(pair(), t)]).steady_state().x)(-1.0), Exception, "time of a stroke is not above zero"),
-        (lambda: jax.jit(lambda t: qd.Cycle([qd.Free(pair(), t)]).steady_state().x)(0.0), Exception, "time of a stroke is not above zero"),
+        (lambda: qd.cycles.Cycle([]), ValueError, "at least one Free stroke"),
+        (lambda: qd.cycles.Cycle([PAIR.a.z]), TypeError, "one was Operator"),
+        (lambda: qd.cycles.Free(pair(), 0.0), ValueError, "time must be a finite number above 0, but was 0"),
+        (lambda: qd.cycles.Free(pair(), -1.0), ValueError, "time must be"),
+        (lambda: qd.cycles.Measurement(PAIR.c.z), AttributeError, "no factor 'c'; it has"),
+        (lambda: qd.cycles.Measurement(HOP), ValueError, "observable must be Hermitian"),
+        (lambda: qd.cycles.Measurement(PAIR.a.z, 1.2), ValueError, "strength must be between 0 and 1, but was 1.2"),
+        (lambda: qd.cycles.Unitary(PAIR.a.plus), ValueError, "operator must be unitary"),
+        (
+            lambda: qd.cycles.Cycle([qd.cycles.Free(pair(), 1.0), qd.cycles.Measurement(SPACE.right.n)]),
+            ValueError,
+            "all strokes must act on",
+        ),
+        (lambda: qd.cycles.Cycle([qd.cycles.SwapBaths("a", "c"), qd.cycles.Free(pair(), 1.0)]), ValueError, "one was 'c'"),
+        (
+            lambda: qd.cycles.Cycle([qd.cycles.SwapBaths("a", "b"), qd.cycles.Free(uneven(), 1.0)]),
+            ValueError,
+            "equally many single jumps, but 'a' and 'b'",
+        ),
+        (
+            lambda: jax.jit(lambda s: qd.cycles.Measurement(s * PAIR.a.z).outcomes)(1.0),
+            ValueError,
+            "observable must be concrete, but was traced",
+        ),
+        (
+            lambda: qd.cycles.Cycle([qd.cycles.Free(pair(), 1.0)], disturbing=["c"]),
+            ValueError,
+            "disturbing must name baths of .*, but names 'c'",
+        ),
+        (
+            lambda: qd.cycles.trajectories(qd.cycles.Cycle([qd.cycles.Free(pair(), 1.0)]), 0, 5, 5, np.eye(4)[0]),
+            ValueError,
+            "must have a Measurement",
+        ),
+        (lambda: qd.cycles.Cycle([qd.cycles.Free(pair(), 1.0)]).evolve(np.eye(4)[0]).measured(0), ValueError, "between 1 and"),
+        (lambda: qd.cycles.Cycle([qd.cycles.Free(pair(), 1.0)]).evolve(np.eye(4)[0]).after([-1]), ValueError, "integers between 0"),
+        (
+            lambda: jax.jit(lambda t: qd.cycles.Cycle([qd.cycles.Free(pair(), t)]).steady_state().x)(-1.0),
+            Exception,
+            "time of a stroke is not above zero",
+        ),
+        (
+            lambda: jax.jit(lambda t: qd.cycles.Cycle([qd.cycles.Free(pair(), t)]).steady_state().x)(0.0),
+            Exception,
+            "time of a stroke is not above zero",
+        ),
         (lambda: jax.jit(measured_with)(1.5), Exception, "strength of a measurement is not between 0 and 1"),
         (lambda: jax.jit(measured_with)(-0.1), Exception, "strength of a measurement is not between 0 and 1"),
-        (lambda: qd.Cycle([qd.Free(LONELY, 1.0)]).steady_state(), qd.SolveError, "not unique"),
+        (lambda: qd.cycles.Cycle([qd.cycles.Free(LONELY, 1.0)]).steady_state(), qd.SolveError, "not unique"),
     ],
 )
 def test_wrong_use_is_refused(wrong, error, said):

@@ -13,9 +13,9 @@ S = qd.Space(a=qd.Spin(), b=qd.Spin())
 HOP = S.a.plus @ S.b.minus
 H = S.a.up + 2 * S.b.up + 0.5 * (HOP + HOP.dag)
 RATES = [(0.1, S.a.minus), (0.05, S.a.plus), (0.3, S.b.minus), (0.2, S.b.plus)]
-FREE, SHORT = qd.Free(qd.Lindblad(H, {"all": RATES}), 2.0), qd.Free(qd.Lindblad(H, {"all": RATES}), 0.4)
-FIRST, SECOND = qd.Measurement(S.a.up + S.b.up, 0.7), qd.Measurement(S.b.z)  # three outcomes, and two
-CYCLE = qd.Cycle([FREE, FIRST, SHORT, SECOND])
+FREE, SHORT = qd.cycles.Free(qd.Lindblad(H, {"all": RATES}), 2.0), qd.cycles.Free(qd.Lindblad(H, {"all": RATES}), 0.4)
+FIRST, SECOND = qd.cycles.Measurement(S.a.up + S.b.up, 0.7), qd.cycles.Measurement(S.b.z)  # three outcomes, and two
+CYCLE = qd.cycles.Cycle([FREE, FIRST, SHORT, SECOND])
 KET = np.array([0.6, 0.0, 0.0, 0.8])
 
 
@@ -46,7 +46,7 @@ def test_two_measurements_in_a_cycle():
     """Every outcome occurs; probabilities and the energies given are those of the operators."""
     uniforms = np.random.default_rng(2).uniform(size=(40, 2))
     outcome, probability, jump = followed(uniforms)
-    run = qd.replay(CYCLE, uniforms, KET)
+    run = qd.cycles.replay(CYCLE, uniforms, KET)
     assert run.outcome.shape == (1, 40, 2) and np.array_equal(np.asarray(run.outcome[0]).ravel(), outcome)
     assert set(outcome[::2]) == {0, 1, 2} and set(outcome[1::2]) == {0, 1}
     close(np.asarray(run.probability[0]).ravel(), probability, 1e-12)
@@ -56,17 +56,17 @@ def test_two_measurements_in_a_cycle():
 
 def test_the_ends_of_the_interval():
     """Zero takes the largest value and one the smallest; neither is refused, and nothing beyond them is accepted."""
-    run = qd.replay(CYCLE, [[0.0, 0.0], [1.0, 1.0]], KET)
+    run = qd.cycles.replay(CYCLE, [[0.0, 0.0], [1.0, 1.0]], KET)
     assert np.array_equal(np.asarray(run.outcome[0]), [[2, 1], [0, 0]])
     for wrong in ([[-0.01, 0.5]], [[0.5, 1.01]]):
         with pytest.raises(ValueError, match="uniforms must be numbers between 0 and 1"):
-            qd.replay(CYCLE, wrong, KET)
+            qd.cycles.replay(CYCLE, wrong, KET)
 
 
 def test_keys():
     """Raw keys are the keys that they hold; arrays that are no keys are refused."""
-    new, raw, seed = (qd.trajectories(CYCLE, key, 3, 40, KET).outcome for key in (jax.random.key(3), jax.random.PRNGKey(3), 3))
+    new, raw, seed = (qd.cycles.trajectories(CYCLE, key, 3, 40, KET).outcome for key in (jax.random.key(3), jax.random.PRNGKey(3), 3))
     assert np.array_equal(new, raw) and np.array_equal(new, seed) and new.shape == (40, 3, 2)
     for wrong in (jnp.zeros(2), np.zeros(2, np.uint32), 1.5, True, "3"):
         with pytest.raises(TypeError, match="key must be an integer or a JAX random key"):
-            qd.trajectories(CYCLE, wrong, 3, 4, KET)
+            qd.cycles.trajectories(CYCLE, wrong, 3, 4, KET)

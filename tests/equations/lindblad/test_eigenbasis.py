@@ -16,7 +16,7 @@ COLD, HOT = (2.0, 0.1), (0.3, 0.2)  # (beta, strength)
 
 
 def bath(which):
-    return qd.BosonicBath(which[0], qd.Ohmic(which[1]))
+    return qd.BosonicBath(which[0], qd.baths.Ohmic(which[1]))
 
 
 def heat(generator, name="hot"):
@@ -236,7 +236,7 @@ def test_units_do_not_matter(unit):
     def populations(u):
         hop = PAIR.a.plus @ PAIR.b.minus
         H = u * (PAIR.a.z + 1.7 * PAIR.b.z + 0.3 * (hop + hop.dag))
-        cold, hot = (qd.BosonicBath(b / u, qd.Ohmic(s)) for b, s in (COLD, HOT))
+        cold, hot = (qd.BosonicBath(b / u, qd.baths.Ohmic(s)) for b, s in (COLD, HOT))
         return qd.steady_state(qd.secular(H, {"cold": (PAIR.a.x, cold), "hot": (PAIR.b.x, hot)})).populations()
 
     close(populations(unit), populations(1.0), 1e-11)
@@ -249,7 +249,7 @@ def test_a_large_common_energy_does_not_hide_a_small_splitting(offset):
     def population(W, d, g):
         hop = PAIR.a.plus @ PAIR.b.minus
         H = W * (PAIR.a.up + PAIR.b.up) + d * (PAIR.a.up - PAIR.b.up) + g * (hop + hop.dag)
-        cold, hot = (qd.BosonicBath(b / W, qd.Ohmic(s)) for b, s in (COLD, HOT))
+        cold, hot = (qd.BosonicBath(b / W, qd.baths.Ohmic(s)) for b, s in (COLD, HOT))
         generator = qd.secular(H, {"cold": (PAIR.a.minus, cold), "hot": (PAIR.b.minus, hot)})
         return qd.steady_state(generator).expect(hop + hop.dag)
 

@@ -74,12 +74,12 @@ def test_random_devices_against_qutip(seed, dims, counted):
 
 
 SOLVERS = {
-    "propagator": (qd.Propagator(), 1e-12),
-    "action": (qd.Action(), 1e-12),
-    "explicit": (qd.Explicit(), 1e-8),
-    "explicit loose": (qd.Explicit(rtol=1e-4, atol=1e-6), 1e-4),
-    "explicit tight": (qd.Explicit(rtol=1e-11, atol=1e-13), 1e-11),
-    "stiff": (qd.Stiff(rtol=1e-6, atol=1e-8), 1e-6),
+    "propagator": (qd.solvers.Propagator(), 1e-12),
+    "action": (qd.solvers.Action(), 1e-12),
+    "explicit": (qd.solvers.Explicit(), 1e-8),
+    "explicit loose": (qd.solvers.Explicit(rtol=1e-4, atol=1e-6), 1e-4),
+    "explicit tight": (qd.solvers.Explicit(rtol=1e-11, atol=1e-13), 1e-11),
+    "stiff": (qd.solvers.Stiff(rtol=1e-6, atol=1e-8), 1e-6),
 }
 
 
@@ -166,10 +166,10 @@ def test_gibbs_states():
     H = random_hermitian(rng, 5)
     H = np.block([[H, np.zeros((5, 5))], [np.zeros((5, 5)), H]])
     want = expm(-0.7 * H) / np.trace(expm(-0.7 * H))
-    close(qd.gibbs(qd.Space(a=qd.Levels(10)).operator(H), 0.7).dense(), want, 1e-13)
+    close(qd.thermo.gibbs(qd.Space(a=qd.Levels(10)).operator(H), 0.7).dense(), want, 1e-13)
     q = qd.Space(q=qd.Spin()).q
-    assert float(qd.gibbs(10.0 * q.z, 20.0).diagonal()[0]) == pytest.approx(np.exp(-400.0), rel=1e-13)
-    slope = jax.grad(lambda b: qd.gibbs(0.5 * q.z, b).diagonal()[0])(1.3)
+    assert float(qd.thermo.gibbs(10.0 * q.z, 20.0).diagonal()[0]) == pytest.approx(np.exp(-400.0), rel=1e-13)
+    slope = jax.grad(lambda b: qd.thermo.gibbs(0.5 * q.z, b).diagonal()[0])(1.3)
     p = 1 / (1 + np.exp(1.3))
     assert float(slope) == pytest.approx(-p * (1 - p), rel=1e-13)
 
@@ -214,7 +214,7 @@ def test_states_between_the_times():
     s, generator = local_device(9)
     initial = {"left": "up", "right": "up", "mode": 0}
     exact = qd.evolve(generator, initial, [3.234], start=2.0, expect=s.mode.n)
-    for solver in (None, qd.Explicit(), qd.Stiff(rtol=1e-5)):
+    for solver in (None, qd.solvers.Explicit(), qd.solvers.Stiff(rtol=1e-5)):
         run = qd.evolve(generator, initial, [2.0, 5.0], start=2.0, solver=solver)
         close(run.at(3.234).expect(s.mode.n), exact.expectations[0], 1e-12)
         assert np.isnan(run.at(1.9).expect(s.mode.n))
@@ -228,7 +228,7 @@ def test_diagnostics_show_what_goes_wrong():
         generator = qd.Lindblad(mode.n, {"hot": [(0.1 * (n + 1), mode.a), (0.1 * n, mode.a.dag)]})
         return qd.evolve(generator, {"mode": 0}, np.linspace(0, 30, 11), solver=solver).diagnostics()
 
-    cold, hot, loose = run(0.001), run(2.0), run(2.0, qd.Explicit(rtol=3.0, atol=3.0))
+    cold, hot, loose = run(0.001), run(2.0), run(2.0, qd.solvers.Explicit(rtol=3.0, atol=3.0))
     assert float(cold["edge_weight"]["mode"][0]) == pytest.approx(1e-12, rel=0.01)
     assert float(hot["edge_weight"]["mode"][0]) > 0.05
     assert cold["smallest_population"] >= 0 and hot["smallest_population"] >= 0
@@ -254,7 +254,7 @@ def test_decay_into_a_level_that_stays(rate):
     """One column of the generator is zero, however large the other."""
     generator = qd.Lindblad(0.5 * q2.z, {"b": (rate, q2.minus)})
     for times in (np.array([1.0, 1.0]) / rate, np.array([60.0]) / rate, np.array([0.01, 1.0, 30.0]) / rate):
-        got = qd.evolve(generator, UP, times, solver=qd.Propagator()).expect(q2.up)
+        got = qd.evolve(generator, UP, times, solver=qd.solvers.Propagator()).expect(q2.up)
         close(got, np.exp(-rate * times), 1e-14, 1.0)
 
 
@@ -263,7 +263,7 @@ def test_short_and_very_long_times_together(last):
     """Each to rounding, though the short ones ask for more doublings than the long ones leave."""
     generator = qd.Lindblad(0.5 * q2.z, {"b": [(0.5, q2.minus), (0.25, q2.plus)]})
     times = np.array([1e-3, 1.0, last])
-    found = qd.evolve(generator, UP, times, expect=q2.up, solver=qd.Propagator())
+    found = qd.evolve(generator, UP, times, expect=q2.up, solver=qd.solvers.Propagator())
     close(found.expectations, 1 / 3 + 2 / 3 * np.exp(-0.75 * times), 1e-14)
 
 
@@ -292,7 +292,7 @@ def drive(q, omega, rate):
     return generator
 
 
-@pytest.mark.parametrize("solver", [None, qd.Stiff(rtol=1e-7, atol=1e-9)])
+@pytest.mark.parametrize("solver", [None, qd.solvers.Stiff(rtol=1e-7, atol=1e-9)])
 def test_driven_qubit_against_qutip(solver):
     """A drive and a rate that oscillate, against QuTiP's mesolve."""
     q = qd.Space(q=qd.Spin()).q
@@ -329,7 +329,13 @@ def test_structured_generators_in_time():
 
 # ---- batches, compiling, progress -----------------------------------------------------------------------
 
-WAYS = [qd.Propagator(), qd.Action(), qd.Explicit(), qd.Explicit(gradient="forward"), qd.Action(gradient="forward")]
+WAYS = [
+    qd.solvers.Propagator(),
+    qd.solvers.Action(),
+    qd.solvers.Explicit(),
+    qd.solvers.Explicit(gradient="forward"),
+    qd.solvers.Action(gradient="forward"),
+]
 
 
 @pytest.mark.parametrize("solver", WAYS, ids=repr)
@@ -368,7 +374,7 @@ def run_python(code):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("solver", ["qd.Explicit()", "qd.Action()"])
+@pytest.mark.parametrize("solver", ["qd.solvers.Explicit()", "qd.solvers.Action()"])
 def test_progress_bar(solver):
     """Off by default; on, it shows on standard error and changes no value, gradient or batch, compiled or not."""
     calls = """
@@ -398,7 +404,7 @@ def test_progress_is_on_in_the_command_line(tmp_path):
         "        'Population.'\n"
         "        q = qd.Space(q=qd.Spin()).q\n"
         "        generator = qd.Lindblad(q.z, {'b': (self.rate, q.minus)})\n"
-        "        return qd.evolve(generator, {'q': 'up'}, [5.0], solver=qd.Explicit(), expect=q.up).expectations[0]\n"
+        "        return qd.evolve(generator, {'q': 'up'}, [5.0], solver=qd.solvers.Explicit(), expect=q.up).expectations[0]\n"
     )
     command = [sys.executable, "-c", "from qdiff.cli.app import main; main()", "evaluate", f"{tmp_path}/device.py:Device", "--json"]
     done = subprocess.run(command, capture_output=True, text=True)
@@ -453,16 +459,20 @@ REFUSED = {
     "a larger operator to expect": (lambda: qd.evolve(DECAY, UP, [1.0], expect=local_device(1)[0].mode.n), ValueError, "expect must have"),
     "a mapping without a space": (lambda: qd.evolve(spaceless(), {"q": "up"}, [1.0]), ValueError, "initial can be a mapping only if"),
     "a state between, of a drive": (lambda: driven_between().at(0.5), ValueError, "for constant generators"),
-    "a propagator in time": (lambda: qd.evolve(turning, UP, [1.0], solver=qd.Propagator()), ValueError, "constant but for jumps"),
-    "an action in time": (lambda: qd.evolve(turning, UP, [1.0], solver=qd.Action()), ValueError, "constant but for jumps"),
+    "a propagator in time": (lambda: qd.evolve(turning, UP, [1.0], solver=qd.solvers.Propagator()), ValueError, "constant but for jumps"),
+    "an action in time": (lambda: qd.evolve(turning, UP, [1.0], solver=qd.solvers.Action()), ValueError, "constant but for jumps"),
     "a jump that is no number": (lambda: qd.evolve(DECAY, UP, [1.0], jumps=["noon"]), TypeError, "jumps must be real"),
-    "a longest step of nothing": (lambda: qd.Explicit(max_step=0), ValueError, "max_step must be a number above 0"),
-    "too few steps": (lambda: qd.evolve(DECAY, UP, [1e4], solver=qd.Explicit(max_steps=5)), qd.SolveError, "within max_steps"),
-    "too few steps of an action": (lambda: qd.evolve(DECAY, UP, [1e4], solver=qd.Action(max_steps=5)), qd.SolveError, "Action took more"),
+    "a longest step of nothing": (lambda: qd.solvers.Explicit(max_step=0), ValueError, "max_step must be a number above 0"),
+    "too few steps": (lambda: qd.evolve(DECAY, UP, [1e4], solver=qd.solvers.Explicit(max_steps=5)), qd.SolveError, "within max_steps"),
+    "too few steps of an action": (
+        lambda: qd.evolve(DECAY, UP, [1e4], solver=qd.solvers.Action(max_steps=5)),
+        qd.SolveError,
+        "Action took more",
+    ),
     "one of several times too long": (lambda: qd.evolve(DECAY, UP, [1.0, 2.0, 1e16]), qd.SolveError, "too long for a propagator"),
     "and only just": (lambda: qd.evolve(DECAY, UP, [1.0, 2.0, 3e13]), qd.SolveError, "too long for a propagator"),
-    "an unknown direction": (lambda: qd.Explicit(gradient="backward"), ValueError, "gradient of Explicit must be \"reverse\" or"),
-    "a direction an action lacks": (lambda: qd.Action(gradient="both"), ValueError, "gradient of Action must be"),
+    "an unknown direction": (lambda: qd.solvers.Explicit(gradient="backward"), ValueError, 'gradient of Explicit must be "reverse" or'),
+    "a direction an action lacks": (lambda: qd.solvers.Action(gradient="both"), ValueError, "gradient of Action must be"),
     "a rate that is infinite": (lambda: qd.evolve(qd.Lindblad(q2.z, {"b": (jnp.inf, q2.minus)}), UP, [1.0]), ValueError, "finite"),
 }
 
@@ -476,7 +486,7 @@ def test_refused_with_one_sentence(what):
 
 
 def test_secular_generators_in_time_are_refused():
-    bath = qd.BosonicBath(1.0, qd.Ohmic(0.1))
+    bath = qd.BosonicBath(1.0, qd.baths.Ohmic(0.1))
     with pytest.raises(ValueError, match="fixed basis"):
         qd.evolve(lambda t: qd.secular((1 + t) * q2.z, {"b": (q2.x, bath)}), UP, [1.0])
 
@@ -486,7 +496,7 @@ def test_a_constant_secular_generator():
     s = qd.Space(a=qd.Spin(), b=qd.Spin())
     generator = qd.secular(
         s.a.z + 0.7 * s.b.z + 0.3 * s.a.x @ s.b.x,
-        {"hot": (s.a.x, qd.BosonicBath(0.2, qd.Ohmic(0.1))), "cold": (s.b.x, qd.BosonicBath(1.5, qd.Ohmic(0.2)))},
+        {"hot": (s.a.x, qd.BosonicBath(0.2, qd.baths.Ohmic(0.1))), "cold": (s.b.x, qd.BosonicBath(1.5, qd.baths.Ohmic(0.2)))},
     )
     run = qd.evolve(generator, {"a": "up", "b": "down"}, [0.0, 1.0, 1e4], expect=s.a.z)
     assert float(run.expectations[0]) == pytest.approx(1.0, abs=1e-14)
@@ -509,7 +519,7 @@ def test_checks_inside_compiled_functions():
         jax.block_until_ready(jax.jit(lambda *a: f(*a))(1.5, good))
 
 
-@pytest.mark.parametrize("solver", [qd.Propagator(), qd.Action()])
+@pytest.mark.parametrize("solver", [qd.solvers.Propagator(), qd.solvers.Action()])
 def test_an_energy_that_is_no_number_is_an_error(solver):
     """Also where nothing is wrong with the steps themselves, and nothing to see in the populations."""
     plus = np.full((2, 2), 0.5)
@@ -523,11 +533,11 @@ def test_an_energy_that_is_no_number_is_an_error(solver):
 
 
 DIRECTIONS = [
-    (qd.Explicit(), jax.jacfwd, 'forward mode.*gradient="forward"'),
-    (qd.Action(), jax.jacfwd, "forward mode"),
-    (qd.Stiff(), jax.jacfwd, "forward mode"),
-    (qd.Explicit(gradient="forward"), jax.grad, 'reverse mode.*gradient="reverse"'),
-    (qd.Action(gradient="forward"), jax.grad, "reverse mode"),
+    (qd.solvers.Explicit(), jax.jacfwd, 'forward mode.*gradient="forward"'),
+    (qd.solvers.Action(), jax.jacfwd, "forward mode"),
+    (qd.solvers.Stiff(), jax.jacfwd, "forward mode"),
+    (qd.solvers.Explicit(gradient="forward"), jax.grad, 'reverse mode.*gradient="reverse"'),
+    (qd.solvers.Action(gradient="forward"), jax.grad, "reverse mode"),
 ]
 
 
@@ -568,7 +578,7 @@ def test_there_are_models_to_test():
 def test_late_times_meet_the_steady_state(name, model):
     """Long after the slowest decay the evolution of every model from its maximally mixed state is at its steady state."""
     state = jax.jit(lambda m: m.steady())(model)
-    if not isinstance(state, qd.State):
+    if not isinstance(state, qd.lindblad.State):
         pytest.skip("this model's stationary state is no density matrix")
     generator = state.generator
     relaxed = qd.relax(generator, tolerance=1e-6)

@@ -12,7 +12,7 @@ from qdiff.equations.lindblad.sector import reach
 from qdiff.equations.lindblad.solver import choose
 
 # Every solver there is; a new one joins by a line, and is held to what the others are.
-SOLVERS = {"dense": qd.Dense(), "block": qd.BlockTridiagonal(), "chosen": None}
+SOLVERS = {"dense": qd.solvers.Dense(), "block": qd.solvers.BlockTridiagonal(), "chosen": None}
 
 
 def chain(up, down):
@@ -156,6 +156,6 @@ def test_which_solver_is_chosen():
     space = qd.Space(atom=qd.Levels(12))
     jumps = [space.operator(rng.normal(size=(12, 12))) for _ in range(2)]
     mixed = qd.Lindblad(space.operator(np.diag(np.arange(12.0))), {"b": jumps})
-    for generator, kind, least in ((long, qd.BlockTridiagonal, 61), (short, qd.Dense, 0), (mixed, qd.Dense, 61)):
+    for generator, kind, least in ((long, qd.solvers.BlockTridiagonal, 61), (short, qd.solvers.Dense, 0), (mixed, qd.solvers.Dense, 61)):
         sector = reach(generator)
         assert isinstance(choose(sector), kind) and sector.size >= least, (kind, sector.size)

@@ -18,16 +18,16 @@ def inside(first, last, value):
 
 
 PULSES = {
-    "constant": (qd.PiecewiseConstant([1.0, 2.0, 4.0], [2.0, -1.0]), inside(1, 2, 2.0) + inside(2, 4, -1.0), (1.0, 4.0)),
-    "linear": (qd.PiecewiseLinear(KNOTS, HEIGHTS), inside(0.5, 7.0, np.interp(T, KNOTS, HEIGHTS)), (0.5, 7.0)),
+    "constant": (qd.pulses.PiecewiseConstant([1.0, 2.0, 4.0], [2.0, -1.0]), inside(1, 2, 2.0) + inside(2, 4, -1.0), (1.0, 4.0)),
+    "linear": (qd.pulses.PiecewiseLinear(KNOTS, HEIGHTS), inside(0.5, 7.0, np.interp(T, KNOTS, HEIGHTS)), (0.5, 7.0)),
     "spline": (
-        qd.CubicSpline(KNOTS, HEIGHTS),
+        qd.pulses.CubicSpline(KNOTS, HEIGHTS),
         inside(0.5, 7.0, CubicSpline(KNOTS, HEIGHTS, bc_type="natural")(T)),
         (0.5, 7.0),
     ),
-    "a line as a spline": (qd.CubicSpline([1.0, 3.0], [2.0, 4.0]), inside(1.0, 3.0, T + 1), (1.0, 3.0)),
-    "Gaussian": (qd.GaussianPulse(2.0, 5.0, 0.5), 2 * np.exp(-((T - 5) ** 2) / 0.5), (0.5, 9.5)),
-    "raised cosine": (qd.RaisedCosine(2.0, 1.0, 3.0), inside(1.0, 4.0, 1 - np.cos(2 * np.pi * (T - 1) / 3)), (1.0, 4.0)),
+    "a line as a spline": (qd.pulses.CubicSpline([1.0, 3.0], [2.0, 4.0]), inside(1.0, 3.0, T + 1), (1.0, 3.0)),
+    "Gaussian": (qd.pulses.GaussianPulse(2.0, 5.0, 0.5), 2 * np.exp(-((T - 5) ** 2) / 0.5), (0.5, 9.5)),
+    "raised cosine": (qd.pulses.RaisedCosine(2.0, 1.0, 3.0), inside(1.0, 4.0, 1 - np.cos(2 * np.pi * (T - 1) / 3)), (1.0, 4.0)),
 }
 PULSES["sum"] = (
     PULSES["linear"][0] - 2 * PULSES["constant"][0] + PULSES["raised cosine"][0] * 0.5,
@@ -48,7 +48,7 @@ def test_derivatives_in_knots_and_heights():
     """Of a spline at one time, against differences of SciPy's."""
 
     def f(x, y):
-        return qd.CubicSpline(x, y)(3.0)
+        return qd.pulses.CubicSpline(x, y)(3.0)
 
     slopes = jax.grad(f, argnums=(0, 1))(jnp.asarray(KNOTS), jnp.asarray(HEIGHTS))
     h = 1e-5
@@ -62,20 +62,20 @@ def test_derivatives_in_knots_and_heights():
             assert abs(float(slope[k]) - (moved[0] - moved[1]) / (2 * h)) < 1e-9
 
 
-ONE = qd.RaisedCosine(1.0, 0.0, 1.0)
+ONE = qd.pulses.RaisedCosine(1.0, 0.0, 1.0)
 REFUSED = {
     "a sum with a number": (lambda: ONE + 1.0, TypeError, "unsupported operand"),
     "a difference with a number": (lambda: ONE - 1.0, TypeError, "unsupported operand"),
     "a product with a pulse": (lambda: ONE * ONE, TypeError, "unsupported operand"),
-    "a part that is none": (lambda: qd.Pulses(ONE, 1.0), TypeError, "parts must be pulses"),
-    "no parts": (lambda: qd.Pulses(), ValueError, "parts must hold at least one"),
-    "too few times": (lambda: qd.PiecewiseConstant([0.0, 1.0], [1.0, 2.0]), ValueError, "times must hold one more than values"),
-    "unequal numbers": (lambda: qd.PiecewiseLinear([0.0, 1.0], [1.0]), ValueError, "times and values must be equally many"),
-    "one time": (lambda: qd.CubicSpline([0.0], [1.0]), ValueError, "times must hold at least two"),
-    "times in disorder": (lambda: qd.PiecewiseLinear([0.0, 0.0], [1.0, 2.0]), ValueError, "strictly ascending"),
-    "a width of zero": (lambda: qd.GaussianPulse(1.0, 0.0, 0.0), ValueError, "width must be"),
-    "a negative duration": (lambda: qd.RaisedCosine(1.0, 0.0, -1.0), ValueError, "duration must be"),
-    "a word": (lambda: qd.GaussianPulse("high", 0.0, 1.0), TypeError, "amplitude must be"),
+    "a part that is none": (lambda: qd.pulses.Pulses(ONE, 1.0), TypeError, "parts must be pulses"),
+    "no parts": (lambda: qd.pulses.Pulses(), ValueError, "parts must hold at least one"),
+    "too few times": (lambda: qd.pulses.PiecewiseConstant([0.0, 1.0], [1.0, 2.0]), ValueError, "times must hold one more than values"),
+    "unequal numbers": (lambda: qd.pulses.PiecewiseLinear([0.0, 1.0], [1.0]), ValueError, "times and values must be equally many"),
+    "one time": (lambda: qd.pulses.CubicSpline([0.0], [1.0]), ValueError, "times must hold at least two"),
+    "times in disorder": (lambda: qd.pulses.PiecewiseLinear([0.0, 0.0], [1.0, 2.0]), ValueError, "strictly ascending"),
+    "a width of zero": (lambda: qd.pulses.GaussianPulse(1.0, 0.0, 0.0), ValueError, "width must be"),
+    "a negative duration": (lambda: qd.pulses.RaisedCosine(1.0, 0.0, -1.0), ValueError, "duration must be"),
+    "a word": (lambda: qd.pulses.GaussianPulse("high", 0.0, 1.0), TypeError, "amplitude must be"),
 }
 
 

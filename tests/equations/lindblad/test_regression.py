@@ -138,7 +138,9 @@ def test_secular_generator_counts_in_the_original_basis():
     """Correlations and spectra of a global master equation, whose sector is that of the eigenbasis."""
     s = qd.Space(a=qd.Spin(), b=qd.Spin())
     H = 0.7 * s.a.z + 0.4 * s.b.z + 0.3 * s.a.x @ s.b.x
-    generator = qd.secular(H, {"hot": (s.a.x, qd.BosonicBath(0.3, qd.Ohmic(0.1))), "cold": (s.b.x, qd.BosonicBath(1.5, qd.Ohmic(0.2)))})
+    generator = qd.secular(
+        H, {"hot": (s.a.x, qd.BosonicBath(0.3, qd.baths.Ohmic(0.1))), "cold": (s.b.x, qd.BosonicBath(1.5, qd.baths.Ohmic(0.2)))}
+    )
     L = unitary(H.dense())
     for A, beta, strength in ((s.a.x, 0.3, 0.1), (s.b.x, 1.5, 0.2)):
         L = L + davies(H.dense(), A.dense(), rates(beta, lambda w, g=strength: g)[0])
@@ -202,7 +204,7 @@ def test_a_banded_sector():
     close(qd.zero_frequency_noise(state.state(L)), want[0], 1e-9)
 
 
-@pytest.mark.parametrize("solver", [qd.Action(), qd.Explicit(rtol=1e-9, atol=1e-11)], ids=["action", "explicit"])
+@pytest.mark.parametrize("solver", [qd.solvers.Action(), qd.solvers.Explicit(rtol=1e-9, atol=1e-11)], ids=["action", "explicit"])
 def test_other_solvers(solver):
     """Unsorted times and a complex correlation by step-wise solvers: ten times the tolerance of one step."""
     state, times = qd.steady_state(DAMPED), [3.0, 0.5, 0.0]
@@ -286,7 +288,7 @@ def test_what_is_refused():
     with pytest.raises(TypeError, match="omegas must be real numbers, but are of type complex128"):
         qd.spectrum(state.state(up), up, 1j)
     with pytest.raises(TypeError, match=r"solver must be one such as Explicit\(\), but was"):
-        qd.correlation(state.state(up), up, [1.0], solver=qd.Dense())
+        qd.correlation(state.state(up), up, [1.0], solver=qd.solvers.Dense())
     with pytest.raises(TypeError, match="A must be an Operator, but was float"):
         qd.correlation(state.state(1.0), up, [0.0])
     other = qd.Space(q=qd.Boson(3)).q

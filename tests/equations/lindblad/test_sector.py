@@ -63,6 +63,6 @@ def test_a_measurement_joins_only_what_it_joins():
     assert np.array_equal(image(PAIR.a.z, populations), populations)
     assert image(PAIR.a.minus, populations).sum() == 2
     assert np.array_equal(image(PAIR.a.x + PAIR.identity, populations), np.kron(np.ones((2, 2)), np.eye(2)) > 0)
-    exchange = qd.Measurement(HOP + HOP.dag)  # 1 and -1 of two of the states, 0 of the other two
-    assert _reached(exchange, populations).sum() == 6 and reached([qd.Free(qd.Lindblad(PAIR.a.z, BOTH), 1.0), exchange]).size == 6
+    exchange = qd.cycles.Measurement(HOP + HOP.dag)  # 1 and -1 of two of the states, 0 of the other two
+    assert _reached(exchange, populations).sum() == 6 and reached([qd.cycles.Free(qd.Lindblad(PAIR.a.z, BOTH), 1.0), exchange]).size == 6
     assert jnp.array_equal(image(PAIR.a.x, image(PAIR.a.x, populations)), populations)

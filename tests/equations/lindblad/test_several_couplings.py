@@ -10,7 +10,7 @@ import qdiff as qd
 
 S = qd.Space(a=qd.Spin(), b=qd.Levels(3))
 BETA, ETA = 0.7, 0.3
-BATH = qd.BosonicBath(BETA, qd.Ohmic(ETA, 4.0))
+BATH = qd.BosonicBath(BETA, qd.baths.Ohmic(ETA, 4.0))
 DOWN, UP = rates(BETA, ohmic(ETA, 4.0))
 RNG = np.random.default_rng(3)
 
@@ -109,11 +109,11 @@ def test_a_single_operator_in_a_list_is_that_operator():
 def pair(c, strength):
     """Two qubits in a common field; c = 0: a bath for each, c = 1: one that both share."""
     s = qd.Space(a=qd.Spin(), b=qd.Spin())
-    bath = qd.BosonicBath(0.8, qd.Ohmic(strength))
+    bath = qd.BosonicBath(0.8, qd.baths.Ohmic(strength))
     energy = 0.5 * s.a.z + 0.8 * s.b.z + 0.3 * s.a.x @ s.b.x
     return qd.secular(
         energy,
-        {"bath": ([s.a.x, s.b.x], bath, [[1.0, c], [c, 1.0]]), "cold": (s.a.x + 0.3 * s.b.z, qd.BosonicBath(3.0, qd.Ohmic(0.1)))},
+        {"bath": ([s.a.x, s.b.x], bath, [[1.0, c], [c, 1.0]]), "cold": (s.a.x + 0.3 * s.b.z, qd.BosonicBath(3.0, qd.baths.Ohmic(0.1)))},
     )
 
 

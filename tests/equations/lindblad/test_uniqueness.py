@@ -132,7 +132,10 @@ def hidden(n):
     return qd.Lindblad(0.0 * s.q.z, {"b": [(1.0, step), (1.0, step.dag)]})
 
 
-@pytest.mark.parametrize("n, solver", [(3, None), (20, qd.Dense()), (20, qd.BlockTridiagonal()), (150, None), (300, qd.BlockTridiagonal())])
+@pytest.mark.parametrize(
+    "n, solver",
+    [(3, None), (20, qd.solvers.Dense()), (20, qd.solvers.BlockTridiagonal()), (150, None), (300, qd.solvers.BlockTridiagonal())],
+)
 def test_a_hidden_conserved_quantity_is_found_at_run_time(n, solver):
     """No structure shows it, so that the numbers must: a SolveError that says so, at any size."""
     with pytest.raises(qd.SolveError, match="not unique"):

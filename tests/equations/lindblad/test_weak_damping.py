@@ -49,7 +49,7 @@ def first_attempt(generator):
 def all_ways(damping):
     """The first attempt, the chosen solver and the dense one, from the same rounded rates."""
     generator = ladder(damping)[1]
-    return first_attempt(generator), solved(generator), solved(generator, qd.Dense())
+    return first_attempt(generator), solved(generator), solved(generator, qd.solvers.Dense())
 
 
 def test_state():
@@ -138,10 +138,10 @@ def test_random_ladders(counted):
     for seed in range(12):
         generator = random_ladder(seed)
         sector = reach(generator)
-        (x, rcond, residual), (want, right, _) = solved(generator), solved(generator, qd.Dense())
+        (x, rcond, residual), (want, right, _) = solved(generator), solved(generator, qd.solvers.Dense())
         if right > 1e-11:
             counted("random systems")
-            different += not isinstance(choose(sector), qd.Dense)
+            different += not isinstance(choose(sector), qd.solvers.Dense)
             close(x, want, 1e-16 / right + 1e-14)
             assert residual < 1e-14 and 0.1 < rcond / right < 10, seed
     assert different >= 6
@@ -152,7 +152,7 @@ def test_at_a_frequency():
     _, generator = ladder(1e-4)
     sector = reach(generator)
     values = sector.values(generator)
-    x = null_vector(sector, values, qd.Dense())[0]
+    x = null_vector(sector, values, qd.solvers.Dense())[0]
     r = np.random.default_rng(0).normal(size=sector.size)
     r = r - np.asarray(x) * (sector.trace_weights @ r)
     G = np.asarray(matrix(sector, values))
@@ -178,13 +178,13 @@ def test_wide_levels(dots):
 
     s, one = generator(1e-4)
     assert block_tridiagonal.block_plan(reach(one)).width > 8
-    close(solved(one, BlockTridiagonal())[0], solved(one, qd.Dense())[0], 1e-13)
+    close(solved(one, BlockTridiagonal())[0], solved(one, qd.solvers.Dense())[0], 1e-13)
 
     def stage(damping, solver):
         return qd.steady_state(generator(damping)[1], solver).expect(s.stage.L)
 
     both = jax.jit(jax.value_and_grad(lambda damping: stage(damping, BlockTridiagonal())))
-    found, alone = jax.vmap(both)(jnp.array([1e-4, 3e-4])), jax.value_and_grad(lambda damping: stage(damping, qd.Dense()))(3e-4)
+    found, alone = jax.vmap(both)(jnp.array([1e-4, 3e-4])), jax.value_and_grad(lambda damping: stage(damping, qd.solvers.Dense()))(3e-4)
     for batch, single, want in zip(found, both(3e-4), alone, strict=True):
         close(batch[1], want, 1e-10)
         close(single, want, 1e-10)

@@ -8,8 +8,8 @@ import pytest
 from helpers import close
 
 import qdiff as qd
-from qdiff.equations.lindblad.terms import refusals
 from qdiff.equations.lindblad.sector import reach
+from qdiff.equations.lindblad.terms import refusals
 
 Q = qd.Space(q=qd.Spin()).q
 PAIR = qd.Space(a=qd.Spin(), b=qd.Spin())
@@ -25,7 +25,7 @@ def test_a_known_rate_is_refused_with_the_name_of_its_bath(rate):
     with pytest.raises(ValueError, match=f"the rates of bath 'hot' must be finite and not negative, but one is {float(rate):g}"):
         generator(rate)
     with pytest.raises(ValueError, match="the rates of bath 'leak' must be finite"):
-        qd.secular(Q.z, {"hot": (Q.x, qd.BosonicBath(1.0, qd.Ohmic(0.1)))}, {"leak": qd.Jump(rate, Q.minus)})
+        qd.secular(Q.z, {"hot": (Q.x, qd.BosonicBath(1.0, qd.baths.Ohmic(0.1)))}, {"leak": qd.Jump(rate, Q.minus)})
 
 
 def test_a_rate_of_zero_is_none():
@@ -55,7 +55,7 @@ def test_the_faulty_bath_is_named_at_run_time():
     """`refusals` finds it among several, also in a family of lines, and finds nothing where all is well."""
 
     def faults(r):
-        hot = qd.BosonicBath(1.0, qd.Ohmic(r))
+        hot = qd.BosonicBath(1.0, qd.baths.Ohmic(r))
         H = PAIR.a.z + 1.3 * PAIR.b.z + 0.2 * PAIR.a.x @ PAIR.b.x
         found = refusals(qd.secular(H, {"hot": (PAIR.a.x, hot)}, {"leak": (r + 1.0, PAIR.b.minus)}))
         return [f.there for f in found if "a rate of bath" in f.failure.sentence]
@@ -115,7 +115,7 @@ def test_a_model_with_a_rate_that_turns_negative():
 
 
 def ground(w, beta, strength, how):
-    bath = qd.BosonicBath(beta, qd.Ohmic(strength, 3.0))
+    bath = qd.BosonicBath(beta, qd.baths.Ohmic(strength, 3.0))
     if how == "local":
         return qd.steady_state(qd.Lindblad(w / 2 * Q.z, {"b": qd.thermal_jumps(Q.minus, w, bath)}))
     return qd.steady_state(qd.secular(w / 2 * Q.z, {"b": (Q.x, bath)}))
@@ -130,7 +130,7 @@ def test_a_damped_qubit_at_zero_temperature(how):
     told = state.diagnostics()
     assert int(told["stationary_states"]) == 1 and abs(float(told["smallest_eigenvalue"])) < 1e-15 and float(told["rcond"]) > 0.1
     close(jax.jit(lambda *x: ground(*x, how).dense())(*x), np.diag([0.0, 1.0]), 1e-15)
-    close(qd.entropy(state.rho), 0.0, 1e-15, 1.0)
+    close(qd.thermo.entropy(state.rho), 0.0, 1e-15, 1.0)
     f = jax.jit(lambda x: ground(*x, how).expect(Q.z))
     for slopes in (jax.jit(jax.grad(f))(jnp.array(x)), jax.jit(jax.jacfwd(f))(jnp.array(x)), jax.jit(jax.hessian(f))(jnp.array(x))):
         close(slopes, 0.0 * slopes, 1e-15, 1.0)
@@ -140,7 +140,7 @@ def test_a_cold_bath_at_zero_temperature_between_others():
     """Heat into a bath at beta = inf, and its derivatives in the rest, are the limits of large beta."""
 
     def build(beta, B, strength):
-        hot, cold = qd.BosonicBath(0.5, qd.Ohmic(0.2)), qd.BosonicBath(beta, qd.Ohmic(strength))
+        hot, cold = qd.BosonicBath(0.5, qd.baths.Ohmic(0.2)), qd.BosonicBath(beta, qd.baths.Ohmic(strength))
         H = PAIR.a.z + B * PAIR.b.z + 0.3 * PAIR.a.x @ PAIR.b.x
         return qd.secular(H, {"hot": (PAIR.a.x, hot), "cold": (PAIR.b.x + 0.2 * PAIR.b.z, cold)})
 

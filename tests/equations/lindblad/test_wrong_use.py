@@ -14,7 +14,7 @@ from qdiff.linalg.expm import _Trace
 Q = qd.Space(q=qd.Spin()).q
 OTHER = qd.Space(mode=qd.Boson(2)).mode
 PAIR = qd.Space(a=qd.Spin(), b=qd.Spin())
-BATH = qd.BosonicBath(1.0, qd.Ohmic(0.1))
+BATH = qd.BosonicBath(1.0, qd.baths.Ohmic(0.1))
 
 
 def family(rate=(0.1, 0.2), groups=(0, 1)):
@@ -22,7 +22,7 @@ def family(rate=(0.1, 0.2), groups=(0, 1)):
 
 
 def bloch(generator):
-    return qd.BlochModel(lambda k, p: generator).steady_state(jnp.linspace(-1, 1, 3))
+    return qd.bloch.BlochModel(lambda k, p: generator).steady_state(jnp.linspace(-1, 1, 3))
 
 
 WRONG = {
@@ -75,9 +75,9 @@ def test_a_bloch_model_may_be_an_equation_of_operators():
     """The same as from bare arrays."""
     k = jnp.linspace(-1, 1, 3)
     jumps = {"down": [(0.3, Q.minus), (0.1, Q.plus)], "noise": (0.2, Q.x)}
-    whole = qd.BlochModel(lambda k, p: qd.Lindblad(jnp.cos(k) * Q.z + 0.3 * Q.x, jumps))
+    whole = qd.bloch.BlochModel(lambda k, p: qd.Lindblad(jnp.cos(k) * Q.z + 0.3 * Q.x, jumps))
     bare = [(0.3, Q.minus.dense()), (0.1, Q.plus.dense()), (0.2, Q.x.dense())]
-    arrays = qd.BlochModel(lambda k, p: (jnp.cos(k) * Q.z.dense() + 0.3 * Q.x.dense(), bare))
+    arrays = qd.bloch.BlochModel(lambda k, p: (jnp.cos(k) * Q.z.dense() + 0.3 * Q.x.dense(), bare))
     assert np.array_equal(whole.steady_state(k), arrays.steady_state(k))
 
 

@@ -13,7 +13,7 @@ import qdiff as qd
 
 def tilted(force, depth=1.5, D=0.3):
     """Overdamped motion in a cosine with a constant force: v = D (depth sin k - force)."""
-    return qd.DriftDiffusion(lambda k: depth * jnp.sin(k) - force + 0 * k, lambda k: jnp.full_like(k, 1 / D))
+    return qd.momentum.DriftDiffusion(lambda k: depth * jnp.sin(k) - force + 0 * k, lambda k: jnp.full_like(k, 1 / D))
 
 
 def test_without_force():
@@ -46,7 +46,7 @@ def test_finite_volumes(force):
     mean = exact.weight @ jnp.sin(exact.k + 0.3)
     off = []
     for cells in (200, 400):
-        volumes = qd.finite_volumes(tilted(force), cells)
+        volumes = qd.momentum.finite_volumes(tilted(force), cells)
         p = volumes.steady_state()
         assert np.abs(volumes.act(p)).max() < 1e-13 * np.max(volumes.up)
         off.append(abs(float(p @ jnp.sin(volumes.momenta + 0.3) - mean)))
@@ -59,9 +59,9 @@ def test_kinks():
     def slope(k):
         return jnp.where(jnp.sin(k - 0.2) > 0, 1.0, -0.7)
 
-    known = qd.DriftDiffusion(slope, lambda k: jnp.ones_like(k), (lambda k: jnp.sin(k - 0.2),))
+    known = qd.momentum.DriftDiffusion(slope, lambda k: jnp.ones_like(k), (lambda k: jnp.sin(k - 0.2),))
     r = known.steady_state(256)
-    fine = qd.finite_volumes(qd.DriftDiffusion(slope, lambda k: jnp.ones_like(k)), 400_000)
+    fine = qd.momentum.finite_volumes(qd.momentum.DriftDiffusion(slope, lambda k: jnp.ones_like(k)), 400_000)
     p = fine.steady_state()
     close(r.weight @ jnp.cos(r.k), p @ jnp.cos(fine.momenta), 1e-5)
     other = known.steady_state(4096)
@@ -75,11 +75,11 @@ def test_derivatives():
         return r.weight @ jnp.cos(r.k) + r.current
 
     def cells(x):
-        volumes = qd.finite_volumes(tilted(x[0], x[1]), 300)
+        volumes = qd.momentum.finite_volumes(tilted(x[0], x[1]), 300)
         return volumes.steady_state() @ jnp.cos(volumes.momenta)
 
     def later(x):
-        volumes = qd.finite_volumes(tilted(x[0], x[1]), 60)
+        volumes = qd.momentum.finite_volumes(tilted(x[0], x[1]), 60)
         p = volumes.evolve(jnp.full(60, 1 / 60), jnp.array([0.5, x[0]]))
         return jnp.sum(p @ jnp.cos(volumes.momenta))
 
@@ -92,7 +92,7 @@ def test_derivatives():
 
 
 def test_evolution():
-    volumes = qd.finite_volumes(tilted(0.4), 40)
+    volumes = qd.momentum.finite_volumes(tilted(0.4), 40)
     W = np.stack([np.asarray(volumes.act(e)) for e in np.eye(40)], axis=1)
     x = np.random.default_rng(0).normal(size=40)
     times = jnp.array([0.0, 0.1, 3.0, 1e5])
@@ -107,8 +107,8 @@ def test_refused():
 
 def test_by_the_verbs():
     """Without drift everything ends up uniform."""
-    flat = qd.DriftDiffusion(lambda k: 0 * k, lambda k: 1 + 0 * k)
-    volumes = qd.finite_volumes(flat, 8)
+    flat = qd.momentum.DriftDiffusion(lambda k: 0 * k, lambda k: 1 + 0 * k)
+    volumes = qd.momentum.finite_volumes(flat, 8)
     r = qd.steady_state(flat, 256, current=False)
     close(r.density, np.full(r.k.size, 1 / (2 * np.pi)), 1e-13)
     close(qd.steady_state(volumes), np.full(8, 1 / 8), 1e-14)

@@ -19,7 +19,7 @@ def random_rates(n, reach, bands, seed=0, decades=3.0):
     return jnp.asarray(10 ** rng.uniform(-decades, 0, (2 * reach + 1, bands, bands, n)))
 
 
-stationary = jax.jit(qd.Scattering.steady_state)
+stationary = jax.jit(qd.momentum.Scattering.steady_state)
 
 SHAPES = [(40, 4, 2), (41, 5, 1), (9, 4, 2), (33, 11, 1), (70, 9, 3), (8, 1, 1), (3, 1, 1)]
 
@@ -27,7 +27,7 @@ SHAPES = [(40, 4, 2), (41, 5, 1), (9, 4, 2), (33, 11, 1), (70, 9, 3), (8, 1, 1),
 @pytest.mark.parametrize(("n", "reach", "bands"), SHAPES)
 def test_stationary(n, reach, bands):
     """Against the dense matrix; every population to relative accuracy, where rates span many decades."""
-    scattering = qd.Scattering(random_rates(n, reach, bands, decades=12.0))
+    scattering = qd.momentum.Scattering(random_rates(n, reach, bands, decades=12.0))
     W = np.asarray(scattering.matrix(), np.longdouble)
     p = np.asarray(stationary(scattering)).ravel()
     assert abs(p.sum() - 1) < 1e-14 and p.min() > 0
@@ -39,8 +39,8 @@ def test_stationary(n, reach, bands):
 
 
 def test_comparison_can_fail():
-    scattering = qd.Scattering(random_rates(40, 4, 2))
-    other = qd.Scattering(scattering.rate.at[0, 0, 1, 5].mul(1.01))
+    scattering = qd.momentum.Scattering(random_rates(40, 4, 2))
+    other = qd.momentum.Scattering(scattering.rate.at[0, 0, 1, 5].mul(1.01))
     with pytest.raises(AssertionError):
         close(stationary(other), stationary(scattering), 1e-9)
 
@@ -72,12 +72,12 @@ def test_derivatives(n, reach, bands):
     @jax.vmap
     def program(size):
         def mean(s):
-            return jnp.sum(f * qd.Scattering(size * rate * jnp.exp(s * direction / rate)).steady_state())
+            return jnp.sum(f * qd.momentum.Scattering(size * rate * jnp.exp(s * direction / rate)).steady_state())
 
         return jax.jvp(jax.value_and_grad(mean), (0.0,), (1.0,))
 
     (value, reverse), (forward, second) = program(jnp.array([1.0, 2.0]))
-    W, dW, ddW = (np.asarray(qd.Scattering(x).matrix()) for x in (rate, direction, direction**2 / rate))
+    W, dW, ddW = (np.asarray(qd.momentum.Scattering(x).matrix()) for x in (rate, direction, direction**2 / rate))
     p = np.linalg.lstsq(np.vstack([W, np.ones(n * bands)]), np.append(np.zeros(n * bands), 1.0))[0]
 
     def response(x):
@@ -98,7 +98,7 @@ def test_difference_beside_fast_exchange():
     rate = 10 ** rng.uniform(-1, 0, (3, 2, 2, 12))
     rate[1] = 1e9 * rng.uniform(0.5, 1, (2, 2, 12))
     source = rng.normal(size=12) * np.array([[1.0], [-1.0]])
-    _, x = qd.Scattering(jnp.asarray(rate)).driven(jnp.asarray(source))
+    _, x = qd.momentum.Scattering(jnp.asarray(rate)).driven(jnp.asarray(source))
     with mpmath.workdps(40):
         W = mpmath.zeros(24)
         for m, a, b, k in np.ndindex(*rate.shape):
@@ -118,8 +118,8 @@ def test_difference_to_a_known_state():
 
     @jax.jit
     def program(rate, change):
-        p0, exact = jax.jvp(lambda r: qd.Scattering(r).steady_state(), (rate,), (change,))
-        return p0, exact, *qd.Scattering(rate + change).driven(qd.Scattering(change).act(p0))
+        p0, exact = jax.jvp(lambda r: qd.momentum.Scattering(r).steady_state(), (rate,), (change,))
+        return p0, exact, *qd.momentum.Scattering(rate + change).driven(qd.momentum.Scattering(change).act(p0))
 
     p0, exact, p, x = program(rate, change)
     close(x, exact, 1e-7)
@@ -134,10 +134,10 @@ def test_slowest_decay(points):
     change = rate * jnp.asarray(np.random.default_rng(3).normal(size=rate.shape))
 
     def slowest(s):
-        return qd.Scattering(rate + s * change).relax()
+        return qd.momentum.Scattering(rate + s * change).relax()
 
     (value, reverse), (forward, second) = jax.jit(lambda: jax.jvp(jax.value_and_grad(slowest), (0.0,), (1.0,)))()
-    W, dW = (np.asarray(qd.Scattering(r).matrix()) for r in (rate, change))
+    W, dW = (np.asarray(qd.momentum.Scattering(r).matrix()) for r in (rate, change))
     values, right = np.linalg.eig(W)
     order = np.argsort(-values.real)
     moved = (np.linalg.inv(right) @ dW @ right)[order][:, order]
@@ -179,7 +179,7 @@ def test_evolution_both_ways():
     want = np.stack([(scipy.linalg.expm(W * t) @ np.asarray(x).ravel()).reshape(2, 48) for t in times])
 
     def seen(s, method):
-        found = qd.Scattering(scattering.rate * s).evolve(x, times, method=method)
+        found = qd.momentum.Scattering(scattering.rate * s).evolve(x, times, method=method)
         return jnp.sum(jnp.cos(found[1:3])), found
 
     forward, dense = jax.jit(jax.jacfwd(lambda s: seen(s, "dense"), has_aux=True))(1.0)
@@ -213,12 +213,12 @@ def test_ahead_and_reach():
 )
 def test_refused(rate, message):
     with pytest.raises(ValueError, match=message):
-        qd.Scattering(jnp.asarray(rate))
+        qd.momentum.Scattering(jnp.asarray(rate))
 
 
 def test_negative_rates():
     with pytest.raises(qd.SolveError, match="a rate is negative"):
-        qd.Scattering(random_rates(20, 2, 1).at[0, 0, 0, 3].set(-1.0)).steady_state()
+        qd.momentum.Scattering(random_rates(20, 2, 1).at[0, 0, 0, 3].set(-1.0)).steady_state()
 
 
 def test_driven_forward_is_reverse():
@@ -227,7 +227,7 @@ def test_driven_forward_is_reverse():
     source = jnp.zeros((2, 9)).at[0, 0].set(1.0).at[1, 4].set(-1.0)
 
     def driven(source):
-        return qd.Scattering(rate).driven(source)[1]
+        return qd.momentum.Scattering(rate).driven(source)[1]
 
     forward, reverse = jax.jit(lambda: (jax.jacfwd(driven)(source), jax.jacrev(driven)(source)))()
     close(forward, reverse, 1e-11)
@@ -236,12 +236,12 @@ def test_driven_forward_is_reverse():
 @pytest.mark.parametrize("wrong", [np.nan, np.inf, -np.inf])
 def test_times_that_are_none(wrong):
     with pytest.raises(ValueError, match=f"times must be finite, but has {wrong:g}$"):
-        qd.Scattering(np.ones((3, 1, 1, 8))).evolve(np.ones((1, 8)) / 8, [0.0, wrong])
+        qd.momentum.Scattering(np.ones((3, 1, 1, 8))).evolve(np.ones((1, 8)) / 8, [0.0, wrong])
 
 
 def test_by_the_verbs():
     """Hops to either side of a ring of eight at rate 2: uniform at rest, and a wave decays at 4 (1 - cos(pi/4))."""
-    hops = qd.Scattering(jnp.stack([jnp.full(8, 2.0), jnp.zeros(8), jnp.full(8, 2.0)])[:, None, None, :])
+    hops = qd.momentum.Scattering(jnp.stack([jnp.full(8, 2.0), jnp.zeros(8), jnp.full(8, 2.0)])[:, None, None, :])
     wave = 1 + jnp.cos(2 * jnp.pi * jnp.arange(8) / 8)[None]
     gap = 4 * (1 - np.cos(np.pi / 4))
     close(qd.steady_state(hops), np.full((1, 8), 1 / 8), 1e-14)

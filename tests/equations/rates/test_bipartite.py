@@ -106,7 +106,7 @@ def lattice(N, h, g, T, waves):
     if waves:
         down, up, right, scale, _ = separable_rates(E, T)
         return Exchange(StandingWaves(up, right * scale), StandingWaves(down, right), size, E, sign)
-    bath, w = qd.BosonicBath(1 / T, qd.Ohmic(1.0)), open_chain.shares(N)
+    bath, w = qd.BosonicBath(1 / T, qd.baths.Ohmic(1.0)), open_chain.shares(N)
     return Exchange(Dense(w * bath.absorption(E[:, None])), Dense(w * bath.emission(E[:, None])), size, E, sign)
 
 

@@ -51,7 +51,7 @@ def test_the_whole_secular_equation_has_these_populations(N):
 def test_the_secular_builder_makes_this_generator(N):
     """`secular` of the lattice, seen by `pauli`: the same rates, bath by bath, up to the order of the levels."""
     model = lattice(N)
-    made, own = qd.pauli(model.generator()), model.rates()
+    made, own = qd.rates.pauli(model.generator()), model.rates()
     assert made.labels == own.labels
     order = np.r_[np.arange(N), N + np.argsort(np.asarray(own.energies[N:]))]
     back = np.r_[np.arange(N), N + np.argsort(np.asarray(made.energies[N:]))]
@@ -85,7 +85,7 @@ def test_any_basis_of_the_ground_states(N):
         couplings[f"site {k + 1}"] = (qd.Operator.from_dense(Q.T @ A @ Q, space), bath)
     turned = qd.secular(qd.Operator.from_dense(H, space), couplings)
     with pytest.raises(ValueError, match="generator must not couple populations to coherences"):
-        qd.pauli(turned)
+        qd.rates.pauli(turned)
     rho = Q @ np.asarray(qd.steady_state(turned).dense()) @ Q.T
     state = model.steady()
     want = np.zeros((2 * N, 2 * N))
@@ -150,8 +150,8 @@ def test_equal_temperatures_are_gibbs():
 
 def test_currents_by_bath():
     """Two baths and one pair of levels: what one brings the other takes, and any observable can be followed."""
-    pair = [qd.thermal_transitions(0, 1, 2.0, qd.BosonicBath(b, 0.1)) for b in (0.5, 1.0)]
-    rates = qd.Rates([0.0, 2.0], dict(zip(("hot", "cold"), pair, strict=True)))
+    pair = [qd.rates.thermal_transitions(0, 1, 2.0, qd.BosonicBath(b, 0.1)) for b in (0.5, 1.0)]
+    rates = qd.rates.Rates([0.0, 2.0], dict(zip(("hot", "cold"), pair, strict=True)))
     p = rates.steady_state()
     hot, cold = 1 / np.expm1(1.0), 1 / np.expm1(2.0)
     want = 2 * 0.1 * (hot - cold) / (2 * (1 + hot + cold))
@@ -164,7 +164,7 @@ def test_currents_by_bath():
 
 def test_rates_are_linear_in_traced_values():
     def first(rate):
-        return qd.Rates([0.0, 1.0, 2.0], {"a": [([0, 1], [1, 2], rate), ([1, 2], [0, 1], 1.0)]}).steady_state()[0]
+        return qd.rates.Rates([0.0, 1.0, 2.0], {"a": [([0, 1], [1, 2], rate), ([1, 2], [0, 1], 1.0)]}).steady_state()[0]
 
     assert float(jax.jit(first)(2.0)) == pytest.approx(1 / 7, rel=1e-15)
     assert float(jax.grad(first)(2.0)) == pytest.approx(-5 / 49, rel=1e-14)
@@ -186,7 +186,7 @@ def test_rates_are_linear_in_traced_values():
 )
 def test_bad_input(energies, jumps, error, message):
     with pytest.raises(error, match=message):
-        qd.Rates(energies, jumps)
+        qd.rates.Rates(energies, jumps)
 
 
 def test_the_comparisons_can_fail():
@@ -198,7 +198,7 @@ def test_the_comparisons_can_fail():
 
 def test_by_the_verbs():
     """Two states, up at rate 1 and down at rate 3."""
-    rates = qd.Rates([0.0, 1.0], {"a": [(0, 1, 1.0), (1, 0, 3.0)]})
+    rates = qd.rates.Rates([0.0, 1.0], {"a": [(0, 1, 1.0), (1, 0, 3.0)]})
     close(qd.steady_state(rates), np.array([0.75, 0.25]), 1e-15)
     close(qd.steady_state(rates, solver="lu"), np.array([0.75, 0.25]), 1e-15)
     close(qd.relax(rates), 4.0, 1e-14)

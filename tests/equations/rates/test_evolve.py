@@ -43,7 +43,7 @@ def test_every_probability_to_relative_accuracy(decades, t):
 
 def test_a_chain_of_rare_jumps():
     """From one end of a ladder to the other within a time far too short for it: t^5/5! times the rates."""
-    rates = qd.Rates(np.zeros(6), {"up": [(np.arange(5), np.arange(1, 6), 1e-3)]})
+    rates = qd.rates.Rates(np.zeros(6), {"up": [(np.arange(5), np.arange(1, 6), 1e-3)]})
     p = rates.evolve(np.eye(6)[0], [1e-2])
     close(p[0, 5], 1e-25 / 120 * (1 - 5e-5 / 6), 1e-9)  # the next term of the series is 1e-10
     assert 0 < p[0, 5] < 1e-26
@@ -52,7 +52,7 @@ def test_a_chain_of_rare_jumps():
 def test_long_times_end_in_the_stationary_state():
     R = chain(4, 6, 3)
     target, source = np.nonzero(R)
-    rates = qd.Rates(np.zeros(6), {"all": (source, target, R[target, source])})
+    rates = qd.rates.Rates(np.zeros(6), {"all": (source, target, R[target, source])})
     p = rates.evolve(np.eye(6)[2], [0.0, 1e4, 1e12])
     assert np.array_equal(p[0], np.eye(6)[2])
     for late in p[1:]:
@@ -85,7 +85,7 @@ def test_derivatives():
 
 def test_infinite_speed_in_the_limit():
     """Rates of 1e30, as beside a level crossing: what they join stays equal, exactly."""
-    rates = qd.Rates(np.zeros(3), {"fast": [(0, 1, 1e30), (1, 0, 1e30)], "slow": [(1, 2, 1.0), (2, 0, 1.0)]})
+    rates = qd.rates.Rates(np.zeros(3), {"fast": [(0, 1, 1e30), (1, 0, 1e30)], "slow": [(1, 2, 1.0), (2, 0, 1.0)]})
     p = rates.evolve([1.0, 0.0, 0.0], [0.5])[0]
     late = (1 - np.exp(-1.5 * 0.5)) / 3  # half of what is in the pair leaves at rate one
     close(p, np.array([(1 - late) / 2, (1 - late) / 2, late]), 1e-14)
@@ -104,11 +104,11 @@ def test_infinite_speed_in_the_limit():
 )
 def test_bad_input(initial, times, message):
     with pytest.raises(ValueError, match=message):
-        qd.Rates([0.0, 1.0], {"a": (0, 1, 1.0)}).evolve(initial, times)
+        qd.rates.Rates([0.0, 1.0], {"a": (0, 1, 1.0)}).evolve(initial, times)
 
 
 def test_failures():
     with pytest.raises(qd.SolveError, match="the populations are not finite: a rate is infinite"):
-        qd.Rates([0.0, 1.0], {"a": (0, 1, np.inf)}).evolve([1.0, 0.0], [1.0])
+        qd.rates.Rates([0.0, 1.0], {"a": (0, 1, np.inf)}).evolve([1.0, 0.0], [1.0])
     with pytest.raises(qd.SolveError, match="the populations are not finite: a time is not finite"):
-        qd.Rates([0.0, 1.0], {"a": (0, 1, 1.0)}).evolve([1.0, 0.0], [np.inf])
+        qd.rates.Rates([0.0, 1.0], {"a": (0, 1, 1.0)}).evolve([1.0, 0.0], [np.inf])

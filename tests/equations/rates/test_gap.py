@@ -12,7 +12,7 @@ import qdiff as qd
 
 def rates_of(R):
     target, source = np.nonzero(np.asarray(R))
-    return qd.Rates(np.zeros(len(R)), {"all": (source, target, jnp.asarray(R)[target, source])})
+    return qd.rates.Rates(np.zeros(len(R)), {"all": (source, target, jnp.asarray(R)[target, source])})
 
 
 def test_against_all_eigenvalues_in_fifty_digits():
@@ -38,7 +38,7 @@ def test_derivatives():
     target, source = np.nonzero(1 - np.eye(4))
 
     def gap(x):
-        return qd.Rates(np.zeros(4), {"all": (source, target, x)}).relax()
+        return qd.rates.Rates(np.zeros(4), {"all": (source, target, x)}).relax()
 
     quick = {"xla_backend_optimization_level": 0}
     f, slope, forward, second = (jax.jit(g, compiler_options=quick) for g in (gap, jax.grad(gap), jax.jacfwd(gap), jax.hessian(gap)))
@@ -55,8 +55,8 @@ def test_a_damped_qubit_by_both_descriptions():
     bath = qd.BosonicBath(1.0, 0.1)
     generator = qd.Lindblad(qubit.z, {"bath": qd.thermal_jumps(qubit.minus, 2.0, bath)})
     want = float(bath.emission(2.0) + bath.absorption(2.0))
-    close(qd.slowest_decay(generator), want, 1e-14)
-    close(qd.slowest_decay(qd.pauli(generator)), want, 1e-14)
+    close(qd.rates.slowest_decay(generator), want, 1e-14)
+    close(qd.rates.slowest_decay(qd.rates.pauli(generator)), want, 1e-14)
 
 
 def test_the_local_lattice():
@@ -81,8 +81,8 @@ def test_the_local_lattice():
 
 def test_failures():
     with pytest.raises(qd.NotUnique, match="there are 2 stationary states"):
-        qd.Rates(np.zeros(3), {"a": [(1, 0, 1.0), (1, 2, 1.0)]}).relax()
+        qd.rates.Rates(np.zeros(3), {"a": [(1, 0, 1.0), (1, 2, 1.0)]}).relax()
     with pytest.raises(qd.SolveError, match="the slowest decay is not defined"):
-        qd.slowest_decay(qd.Rates(np.zeros(2), {"a": [(0, 1, 0.0), (1, 0, 0.0)]}))
+        qd.rates.slowest_decay(qd.rates.Rates(np.zeros(2), {"a": [(0, 1, 0.0), (1, 0, 0.0)]}))
     with pytest.raises(TypeError, match="generator must be Rates or a Lindblad, but was float"):
-        qd.slowest_decay(1.0)  # pyright: ignore[reportArgumentType]
+        qd.rates.slowest_decay(1.0)  # pyright: ignore[reportArgumentType]

@@ -22,7 +22,7 @@ def test_accuracy(low, high, accuracy):
     E = jnp.linspace(-1.6, 3.6, 53)
     T = jnp.asarray(np.random.default_rng(0).uniform(low, high, 200)).at[:2].set(jnp.array([low, high]))
     down, up, error = joined(E, T)
-    bath = qd.BosonicBath(1 / T, qd.Ohmic(1.0))
+    bath = qd.BosonicBath(1 / T, qd.baths.Ohmic(1.0))
     worst = max(float(jnp.abs(a - b).max() / b.max()) for a, b in ((down, bath.emission(E[:, None])), (up, bath.absorption(E[:, None]))))
     assert worst < accuracy and error < 10 * accuracy
     assert worst < 10 * error + 1e-14
@@ -30,7 +30,7 @@ def test_accuracy(low, high, accuracy):
 
 def test_a_range_that_is_too_wide_is_seen():
     down, _, error = joined(jnp.linspace(0.5, 1.5, 20), jnp.geomspace(1e-3, 1.0, 50))
-    want = qd.BosonicBath(1 / jnp.geomspace(1e-3, 1.0, 50), qd.Ohmic(1.0)).emission(jnp.linspace(0.5, 1.5, 20)[:, None])
+    want = qd.BosonicBath(1 / jnp.geomspace(1e-3, 1.0, 50), qd.baths.Ohmic(1.0)).emission(jnp.linspace(0.5, 1.5, 20)[:, None])
     assert error > 1e-7 and jnp.abs(down - want).max() > 1e-8
 
 
@@ -38,7 +38,7 @@ def test_cold_absorption_keeps_its_digits():
     """All energies positive: e^-60 at the coldest site, relative to itself."""
     E, T = jnp.linspace(1.2, 1.3, 9), jnp.linspace(0.02, 0.05, 11)
     up = joined(E, T)[1]
-    want = qd.BosonicBath(1 / T, qd.Ohmic(1.0)).absorption(E[:, None])
+    want = qd.BosonicBath(1 / T, qd.baths.Ohmic(1.0)).absorption(E[:, None])
     assert float(want.min()) < 1e-26
     close(up / want, np.ones((9, 11)), 2e-13)
 
@@ -55,7 +55,7 @@ def test_derivatives():
     """In energies and temperatures, against those of the rates themselves; equal temperatures included."""
 
     def exact(E, T):
-        bath = qd.BosonicBath(1 / T, qd.Ohmic(1.0))
+        bath = qd.BosonicBath(1 / T, qd.baths.Ohmic(1.0))
         return bath.emission(E[:, None]), bath.absorption(E[:, None])
 
     slopes = jax.jit(lambda E, T: tuple(jax.jacfwd(f, argnums=(0, 1))(E, T) for f in (lambda E, T: joined(E, T)[:2], exact)))
