@@ -2,6 +2,7 @@
 from . import baths as baths
 from . import figures as figures
 from . import models as models
+from . import solvers as solvers
 from . import studies as studies
 from . import thermo as thermo
 from .baths.lead import FermionicLead as FermionicLead
@@ -12,7 +13,6 @@ from .equations import cycles as cycles
 from .equations import lindblad as lindblad
 from .equations import momentum as momentum
 from .equations import rates as rates
-from .equations import solvers as solvers
 from .equations.lindblad import pulses as pulses
 from .equations.lindblad.equation import Lindblad as Lindblad
 from .equations.lindblad.jumps import Jump as Jump

@@ -20,7 +20,7 @@ from qdiff.results import told
 ROOT = Path(qdiff.__file__).parent
 # In the order in which data passes through them; a module beside the folders is a room of its own.
 ROOMS = [
-    "results", "generator", "progress_bar", "linalg", "operators", "baths", "equations", "thermo", "models", "studies", "figures", "cli",
+    "front_door", "results", "generator", "progress_bar", "linalg", "operators", "baths", "equations", "solvers", "thermo", "models", "studies", "figures", "cli",
 ]  # fmt: skip
 
 # Equations that import another one, and why.

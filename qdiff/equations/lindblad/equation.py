@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from .terms import AbstractLindblad
+from ...operators.operator import Operator
+from ...operators.structure import align
+from .jumps import as_jumps, member
+from .terms import AbstractLindblad, baths, hermitian, refuse_infinite, refuse_rate
 
 if TYPE_CHECKING:
     from .evolution import Evolution
@@ -44,6 +47,26 @@ class Lindblad(AbstractLindblad):
         >>> float(state.expect(qubit.z)) - float(-jnp.tanh(1.0)) < 1e-15
         True
     """
+
+    def __init__(self, H: Operator, jumps: Mapping, frame: Operator | None = None, splitting=None):
+        if not isinstance(H, Operator):
+            raise TypeError(f"H must be an Operator, but was {type(H).__name__}")
+        if H.size < 2:
+            raise ValueError(f"H must act on at least two states, but its space {H.space!r} has dimension {H.size}")
+        jumps = {label: as_jumps(label, given, H) for label, given in baths("jumps", jumps).items()}
+        if frame is None:  # a frame comes from `secular`, which has aligned its own ingredients
+            each = [j for label in jumps for j in jumps[label]]
+            H, *rest = align([H, *(j.operator for j in each), *(j.rate for j in each)])
+            aligned = map(member, each, rest, rest[len(each) :])
+            jumps = {label: tuple(next(aligned) for _ in jumps[label]) for label in jumps}
+        for label in jumps:
+            for j in jumps[label]:
+                refuse_infinite(f"the operator of a jump of bath {label!r}", j.operator.values)
+                refuse_rate(label, j.rate)
+        self.H = hermitian(H)
+        self.jumps = jumps
+        self.frame = frame
+        self.splitting = splitting
 
     def steady_state(self, solver: AbstractSolver | None = None, *, initial: Any = None) -> State:
         """The stationary state of a generator: L[rho] = 0 with Tr rho = 1.

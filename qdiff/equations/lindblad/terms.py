@@ -12,10 +12,10 @@ import numpy as np
 from ...generator import AbstractGenerator
 from ...operators.checks import known
 from ...operators.operator import Operator
-from ...operators.structure import align, is_constant
+from ...operators.structure import is_constant
 from ...results import Failure, Found, check
 from .eigenbasis import turned
-from .jumps import Jump, as_jumps, member, same_space
+from .jumps import Jump, same_space
 
 
 class AbstractLindblad(AbstractGenerator):
@@ -25,26 +25,6 @@ class AbstractLindblad(AbstractGenerator):
     jumps: dict[str, tuple[Jump, ...]]
     frame: Operator | None = None
     splitting: jax.Array | None = None
-
-    def __init__(self, H: Operator, jumps: Mapping, frame: Operator | None = None, splitting=None):
-        if not isinstance(H, Operator):
-            raise TypeError(f"H must be an Operator, but was {type(H).__name__}")
-        if H.size < 2:
-            raise ValueError(f"H must act on at least two states, but its space {H.space!r} has dimension {H.size}")
-        jumps = {label: as_jumps(label, given, H) for label, given in baths("jumps", jumps).items()}
-        if frame is None:  # a frame comes from `secular`, which has aligned its own ingredients
-            each = [j for label in jumps for j in jumps[label]]
-            H, *rest = align([H, *(j.operator for j in each), *(j.rate for j in each)])
-            aligned = map(member, each, rest, rest[len(each) :])
-            jumps = {label: tuple(next(aligned) for _ in jumps[label]) for label in jumps}
-        for label in jumps:
-            for j in jumps[label]:
-                _finite(f"the operator of a jump of bath {label!r}", j.operator.values)
-                _refuse_rate(label, j.rate)
-        self.H = hermitian(H)
-        self.jumps = jumps
-        self.frame = frame
-        self.splitting = splitting
 
     @property
     def space(self):
@@ -74,7 +54,7 @@ class AbstractLindblad(AbstractGenerator):
 
 def hermitian(H: Operator, name: str = "H") -> Operator:
     """H, if it is Hermitian; a traced one whose structure does not show it is checked when its numbers are known."""
-    _finite(name, H.values)
+    refuse_infinite(name, H.values)
     if H.is_hermitian:
         return H if H.dag.pattern == H.pattern else (H + H.dag) * 0.5  # rounding may leave entries without a partner
     if is_constant(H.values):
@@ -99,12 +79,12 @@ def baths(name: str, given) -> dict:
     return out
 
 
-def _finite(name: str, values):
+def refuse_infinite(name: str, values):
     if known(values) and not np.all(np.isfinite(np.asarray(values))):
         raise ValueError(f"{name} must be finite, but has an entry that is infinite or NaN")
 
 
-def _refuse_rate(label: str, rate):
+def refuse_rate(label: str, rate):
     if not known(rate):
         return
     wrong = [r for r in np.atleast_1d(np.asarray(rate, float)) if not 0 <= r < np.inf]
