@@ -20,7 +20,8 @@ from qdiff.results import told
 ROOT = Path(qdiff.__file__).parent
 # In the order in which data passes through them; a module beside the folders is a room of its own.
 ROOMS = [
-    "front_door", "results", "generator", "progress_bar", "linalg", "operators", "baths", "equations", "solvers", "thermo", "models", "studies", "figures", "cli",
+    "front_door", "results", "generator", "progress_bar", "linalg", "operators", "baths", "equations", "solvers",
+    "thermo", "models", "studies", "figures", "cli",
 ]  # fmt: skip
 
 # Equations that import another one, and why.
@@ -38,7 +39,6 @@ TYPES_UPWARD = {
 
 # Files that need each other; of each group one import at most is made when a module is loaded.
 CIRCLES = [
-    {"equations.lindblad.integrators", "equations.lindblad.pieces"},
     {"studies.optimize", "studies.store.optimum_files"},
     {"studies.rerun", "studies.sweep"},
     {"studies.tradeoff", "studies.store.tradeoff_files"},

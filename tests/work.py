@@ -15,7 +15,7 @@ import jax
 import jax.monitoring
 
 import qdiff as qd
-from qdiff.equations.lindblad.sector import reach
+from qdiff.equations.lindblad.reach import reach
 from qdiff.models import compiling
 
 RECORD = pathlib.Path(__file__).parent / "data" / "work.json"

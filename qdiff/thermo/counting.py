@@ -11,8 +11,8 @@ from jax import lax
 
 from ..equations.lindblad.evolution import Snapshot
 from ..equations.lindblad.null_vector import response
+from ..equations.lindblad.reach import reach
 from ..equations.lindblad.regression import finite
-from ..equations.lindblad.sector import reach
 from ..equations.lindblad.solver import AbstractSolver, choose
 from ..equations.lindblad.steady import State, a_state, steady_state
 from ..linalg.gather import sum_into, take

@@ -12,7 +12,7 @@ import scipy.linalg
 from helpers import close, derivative, dissipator, random_density, random_hermitian, unitary
 
 import qdiff as qd
-from qdiff.equations.lindblad.sector import reach
+from qdiff.equations.lindblad.reach import reach
 
 SPACE = qd.Space(q=qd.Spin())
 Q = SPACE.q

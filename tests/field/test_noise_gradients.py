@@ -13,8 +13,8 @@ from helpers import close, derivative, dissipator, unitary
 
 import qdiff as qd
 from qdiff.equations.lindblad.null_vector import null_vector, response
+from qdiff.equations.lindblad.reach import reach
 from qdiff.equations.lindblad.resolvent import resolvent
-from qdiff.equations.lindblad.sector import reach
 from qdiff.equations.lindblad.solver import choose
 from qdiff.equations.rates.bipartite_steady import _neumann
 from qdiff.linalg.right_side import sized, solvable

@@ -10,7 +10,7 @@ from helpers import close
 
 import qdiff as qd
 from qdiff.equations.lindblad import null_vector
-from qdiff.equations.lindblad.sector import reach
+from qdiff.equations.lindblad.reach import reach
 from qdiff.equations.lindblad.solver import BlockTridiagonal
 from qdiff.linalg import batched_blocks, block_tridiagonal, twisted
 

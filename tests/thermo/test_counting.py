@@ -9,7 +9,7 @@ import qutip as qt
 from helpers import close, dissipator, null_state, random_hermitian, unitary
 
 import qdiff as qd
-from qdiff.equations.lindblad.sector import reach
+from qdiff.equations.lindblad.reach import reach
 from qdiff.thermo.counting_charges import carried
 
 QUBIT = qd.Space(q=qd.Spin()).q

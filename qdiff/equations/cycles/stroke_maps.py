@@ -17,7 +17,8 @@ from ...linalg.phi_functions import Passage, passage
 from ...operators.operator import Operator
 from ...operators.pattern import Pattern
 from ..lindblad.coordinates import Coordinates, congruence
-from ..lindblad.sector import Sector, reach
+from ..lindblad.reach import reach
+from ..lindblad.sector import Sector
 from ..lindblad.solver import matrix
 from .strokes import Free, Instant, Stroke, Unitary
 

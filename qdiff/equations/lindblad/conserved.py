@@ -5,8 +5,12 @@ from __future__ import annotations
 import numpy as np
 
 from ...operators.pattern import Pattern
-from .sector import MOST, Sector, nullity, reach
+from .reach import reach
+from .sector import Sector, nullity
 from .terms import AbstractLindblad
+
+# Looked for up to this dimension; an inverse of dimension 256 takes milliseconds.
+MOST = 16
 
 
 def hidden(generator: AbstractLindblad, sector: Sector) -> int:

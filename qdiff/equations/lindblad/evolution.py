@@ -15,7 +15,8 @@ from ...operators.checks import real_number
 from ...operators.operator import Operator
 from ...operators.structure import is_constant
 from .eigenbasis import eigenvalues
-from .sector import Sector, reach
+from .reach import reach
+from .sector import Sector
 from .solver import matrix
 from .states import density_matrix
 from .steady import State

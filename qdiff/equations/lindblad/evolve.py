@@ -19,7 +19,8 @@ from ...results import Failure, Found, check, require_float64
 from .corners import TOO_MANY, rooms
 from .evolution import Evolution
 from .integrators import AbstractIntegrator, Flow, Solution, choose
-from .sector import Sector, reach
+from .reach import reach
+from .sector import Sector
 from .states import examined
 from .switches import Inputs, Program
 from .terms import AbstractLindblad, refusals

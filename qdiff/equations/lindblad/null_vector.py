@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from ...linalg.batched_blocks import again, in_lanes, one_by_one
+from ...linalg.batching import again, in_lanes, one_by_one
 from ...linalg.double_double import Conserving
 from ...linalg.gather import sum_into, take
 from ...linalg.right_side import sized, solvable

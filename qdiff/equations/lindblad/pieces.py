@@ -7,7 +7,7 @@ to both ends and beyond. The ends move with the parameters that they depend on, 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import equinox.internal as eqxi
 import jax
@@ -16,10 +16,8 @@ from jax import lax
 
 from . import resolution
 from .corners import corners
+from .flow import Flow
 from .switches import CURVE
-
-if TYPE_CHECKING:
-    from .integrators import Flow
 
 
 class Cut(NamedTuple):
@@ -40,6 +38,10 @@ class Cut(NamedTuple):
         ends, missed = _corners(flow, start, times, jumps)
         edges = jnp.sort(jnp.concatenate([ends, times]))
         return cls(edges, jnp.searchsorted(edges, times, side="right") - 1, missed)
+
+    def asked(self, kept):
+        """What was kept at the times that are asked for."""
+        return jax.tree.map(lambda a: a[self.at], kept)
 
 
 def _corners(flow: Flow, start, times, jumps):

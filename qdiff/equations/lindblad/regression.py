@@ -9,14 +9,14 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from ...operators.checks import instance, kind_of
+from ...operators.checks import checked_times, instance, real_array
 from ...operators.operator import Operator
-from ...operators.structure import is_constant
-from ...results import Failure, NotUnique, check, failure_mode
+from ...results import Failure, NotUnique, check
 from .evolution import Snapshot
 from .integrators import AbstractIntegrator, Flow, choose
+from .reach import reach
 from .resolvent import resolvent
-from .sector import Sector, reach
+from .sector import Sector
 from .steady import State, a_state, steady_state
 from .terms import AbstractLindblad
 
@@ -25,7 +25,6 @@ _SPECTRUM = Failure(
     "the spectrum is not finite: an oscillation at one of the frequencies is not damped (a delta peak), a second "
     "state is stationary, or a rate is infinite or NaN"
 )
-_NEGATIVE = Failure("times must be non-negative", ValueError)
 
 
 def correlation(
@@ -78,7 +77,7 @@ def correlation(
     Source:
         Lax, Phys. Rev. 129, 2342 (1963); Gardiner and Zoller, Quantum Noise (2004), Sec. 5.2.
     """
-    generator, times = a_state(state).generator, _times(times)
+    generator, times = a_state(state).generator, checked_times(times)
     rho = _density(state)
     kicked = _within(generator, B, "B") @ rho
     if left is not None:
@@ -133,7 +132,7 @@ def spectrum(state: State, A: Operator, B: Operator, omegas):
         >>> s.round(12).tolist()  # Lorentzian of half width 0.2 at omega = 1, area 2 pi <plus minus>
         [2.5, 1.25]
     """
-    omegas = _real("omegas", omegas)
+    omegas = real_array("omegas", omegas)
     generator = a_state(state).generator
     first, second = _halves(state, A, B)
     s = _at_frequencies(generator, first, omegas)
@@ -175,25 +174,6 @@ def zero_frequency_noise(state: State, A: Operator, B: Operator | None = None):
 def finite(values, failure: Failure):
     """The values, if all are finite."""
     return check(values, (~jnp.isfinite(values), failure))
-
-
-def _real(name: str, given):
-    if kind_of(given) not in "biufc":
-        raise TypeError(f"{name} must be real numbers, but were {given!r}")
-    given = jnp.asarray(given)
-    if not (jnp.issubdtype(given.dtype, jnp.floating) or jnp.issubdtype(given.dtype, jnp.integer)):
-        raise TypeError(f"{name} must be real numbers, but are of type {given.dtype}")
-    return given.astype(float)
-
-
-def _times(times):
-    times = _real("times", times)
-    if times.ndim != 1 or not times.size:
-        raise ValueError(f"times must be one-dimensional and hold at least one, but have shape {times.shape}")
-    negative = ~jnp.all(times >= 0)
-    if failure_mode() == "raise" and is_constant(negative) and negative:
-        raise ValueError(f"{_NEGATIVE.sentence}, but the lowest is {float(jnp.min(times))}")
-    return check(times, (negative, _NEGATIVE))
 
 
 def _within(generator: AbstractLindblad, op: Operator, name: str) -> Operator:

@@ -14,7 +14,8 @@ from ...operators.operator import Operator
 from ...operators.pattern import diagonal
 from .eigenbasis import eigenvalues
 from .integrators import Flow
-from .sector import Sector, reach
+from .reach import reach
+from .sector import Sector
 from .states import density_matrix
 from .steady import State, steady_state
 from .terms import AbstractLindblad

@@ -16,7 +16,8 @@ from ...results import Failure, NotUnique, check, require_float64
 from .conserved import hidden
 from .eigenbasis import eigenvalues
 from .null_vector import RESIDUAL, UNIQUE, null_vector
-from .sector import Sector, reach
+from .reach import reach
+from .sector import Sector
 from .selected import averaged, energies_apart, selected, unchanged
 from .solver import AbstractSolver, choose, matrix
 from .states import density_matrix

@@ -16,7 +16,7 @@ from ...generator import AbstractGenerator
 from ...linalg.gather import sum_into
 from ...operators.checks import instance, kind_of, real_array, real_number
 from ..lindblad.equation import Lindblad
-from ..lindblad.sector import reach
+from ..lindblad.reach import reach
 from .transitions import Transitions
 
 

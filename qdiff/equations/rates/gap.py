@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..lindblad.equation import Lindblad
-from ..lindblad.sector import reach
+from ..lindblad.reach import reach
 from ..lindblad.solver import matrix
 from .equation import Rates
 from .slowest import slowest_of_matrix

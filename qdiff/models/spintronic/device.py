@@ -23,7 +23,7 @@ from ...equations.cycles.strokes import Free, Measurement
 from ...equations.cycles.trajectory import Trajectories, replay, trajectories
 from ...equations.lindblad.equation import Lindblad
 from ...equations.lindblad.jumps import lead_jumps
-from ...equations.lindblad.sector import reach
+from ...equations.lindblad.reach import reach
 from ...generator import steady_state
 from ...operators.fermions import Fermions
 from ...operators.operator import Operator

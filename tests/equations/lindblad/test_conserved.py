@@ -5,8 +5,8 @@ import pytest
 from helpers import close, dissipator, random_hermitian, unitary
 
 import qdiff as qd
-from qdiff.equations.lindblad.conserved import hidden
-from qdiff.equations.lindblad.sector import MOST, reach
+from qdiff.equations.lindblad.conserved import MOST, hidden
+from qdiff.equations.lindblad.reach import reach
 
 Q = qd.Space(q=qd.Spin()).q
 PAIR = qd.Space(a=qd.Spin(), b=qd.Spin())

@@ -8,7 +8,7 @@ import pytest
 from helpers import close, derivative
 
 import qdiff as qd
-from qdiff.equations.lindblad.sector import reach
+from qdiff.equations.lindblad.reach import reach
 from qdiff.equations.lindblad.solver import choose
 
 # Every solver there is; a new one joins by a line, and is held to what the others are.

@@ -126,7 +126,7 @@ def test_the_sector_of_a_correlation_is_the_one_it_reaches():
     s, generator, *_ = parts()
     state = qd.steady_state(generator)
     rho = state.sector.operator(state.x, generator.space)
-    from qdiff.equations.lindblad.sector import reach
+    from qdiff.equations.lindblad.reach import reach
 
     sector = reach(generator, (s.mode.a @ rho).pattern)
     assert not sector.is_population.any() and 3 * sector.size < s.dim**2
@@ -279,7 +279,7 @@ def test_operators_that_do_nothing():
 def test_what_is_refused():
     """One sentence for each wrong argument: which, what it must be, what it was."""
     state, up = qd.steady_state(DAMPED), QUBIT.up
-    with pytest.raises(ValueError, match="times must be non-negative, but the lowest is -1"):
+    with pytest.raises(ValueError, match="times must not be negative, but one was -1"):
         qd.correlation(state.state(up), up, [0.0, -1.0])
     with pytest.raises(ValueError, match=r"times must be one-dimensional and hold at least one, but have shape \(\)"):
         qd.correlation(state.state(up), up, 1.0)
@@ -340,5 +340,5 @@ def test_inside_jit_a_failure_is_an_error():
 
     program = eqx.filter_jit(lambda t: qd.correlation(qd.steady_state(DAMPED).state(QUBIT.up), QUBIT.up, t))
     close(program(jnp.array([0.0])), [0.25], 1e-14)
-    with pytest.raises(eqx.EquinoxRuntimeError, match="times must be non-negative"):
+    with pytest.raises(eqx.EquinoxRuntimeError, match="times must not be negative"):
         program(jnp.array([-1.0]))

@@ -9,7 +9,7 @@ from helpers import random_hermitian
 import qdiff as qd
 from qdiff.equations.cycles.stroke_maps import _reached, image, reached
 from qdiff.equations.lindblad.eigenbasis import _blocks
-from qdiff.equations.lindblad.sector import reach
+from qdiff.equations.lindblad.reach import reach
 
 Q = qd.Space(q=qd.Spin()).q
 PAIR = qd.Space(a=qd.Spin(), b=qd.Spin())

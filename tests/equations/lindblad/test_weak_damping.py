@@ -14,8 +14,8 @@ from helpers import close, derivative
 
 import qdiff as qd
 from qdiff.equations.lindblad.null_vector import _by_iteration, null_vector
+from qdiff.equations.lindblad.reach import reach
 from qdiff.equations.lindblad.resolvent import resolvent
-from qdiff.equations.lindblad.sector import reach
 from qdiff.equations.lindblad.solver import BlockTridiagonal, choose, matrix
 from qdiff.linalg import block_tridiagonal
 

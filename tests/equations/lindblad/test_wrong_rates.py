@@ -8,7 +8,7 @@ import pytest
 from helpers import close
 
 import qdiff as qd
-from qdiff.equations.lindblad.sector import reach
+from qdiff.equations.lindblad.reach import reach
 from qdiff.equations.lindblad.terms import refusals
 
 Q = qd.Space(q=qd.Spin()).q

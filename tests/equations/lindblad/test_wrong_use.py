@@ -6,8 +6,8 @@ import pytest
 
 import qdiff as qd
 from qdiff.equations.lindblad.eigenbasis import _Mask
+from qdiff.equations.lindblad.reach import reach
 from qdiff.equations.lindblad.resolvent import _Rotating
-from qdiff.equations.lindblad.sector import reach
 from qdiff.equations.rates.equation import Transitions
 from qdiff.linalg.expm import _Trace
 
