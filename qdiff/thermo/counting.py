@@ -19,6 +19,7 @@ from ..linalg.gather import sum_into, take
 from ..operators.checks import real_array
 from ..results import Failure, NotUnique
 from .counting_charges import Of, carried
+from .flows import known_bath
 
 
 def cumulants(state: State, bath: str, of: Of = "energy", *, order: int = 4, solver: AbstractSolver | None = None):
@@ -77,8 +78,7 @@ def cumulants(state: State, bath: str, of: Of = "energy", *, order: int = 4, sol
         Flindt, Novotny, Braggio, Jauho, Phys. Rev. B 82, 155407 (2010), for the recursion.
     """
     generator = a_state(state).generator
-    if bath not in generator.jumps:
-        raise ValueError(f"bath must be one of {list(generator.jumps)}, but was {bath!r}")
+    known_bath(state, bath)
     if isinstance(order, bool) or not isinstance(order, int) or order < 1:
         raise ValueError(f"order must be a positive integer, but was {order!r}")
     if solver is not None and not isinstance(solver, AbstractSolver):

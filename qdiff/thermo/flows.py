@@ -44,7 +44,7 @@ def currents(state: State | Evolution, observable: Operator) -> dict[str, jax.Ar
 
 def current(state: State | Evolution, observable: Operator, bath: str):
     """Tr[O L_b rho] of one bath, a scalar; see `currents`."""
-    return currents(state, observable)[_bath(state, bath)]
+    return currents(state, observable)[known_bath(state, bath)]
 
 
 def heat_current(state: State | Evolution, bath: str, H: Operator | None = None):
@@ -59,7 +59,7 @@ def heat_current(state: State | Evolution, bath: str, H: Operator | None = None)
     Raises:
         ValueError: there is no such bath; H is not Hermitian or acts on another space.
     """
-    return _at_each(state, lambda state: moved(state, _hamiltonian(state, H, "H"), True))[_bath(state, bath)]
+    return _at_each(state, lambda state: moved(state, _hamiltonian(state, H, "H"), True))[known_bath(state, bath)]
 
 
 class Ledger(eqx.Module):
@@ -125,7 +125,8 @@ def _hamiltonian(state: State, H: Operator | None, name: str) -> Operator:
     return state.generator.into_frame(hermitian(H, name))
 
 
-def _bath(state: State | Evolution, bath: str) -> str:
+def known_bath(state: State | Evolution, bath: str) -> str:
+    """The name of a bath, if it is one of the state's generator."""
     jumps = state.generator.jumps
     if not isinstance(bath, str) or bath not in jumps:
         known = f"one of {list(jumps)}" if jumps else "that of a generator with baths, which this one is not"

@@ -53,11 +53,11 @@ TAKES = {
     "relax": (lambda s: qd.relax(DECAY, s, tolerance=1e-2).final.dense(), np.diag([0.0, 1.0])),
     "evolve": (lambda s: qd.evolve(DECAY, s, [1.5]).dense()[0], LATER),
     "correlation": (
-        lambda s: qd.correlation(s.state(Q.x), Q.z, [1.5])[0],
+        lambda s: qd.correlation(s, Q.x, Q.z, [1.5])[0],
         np.trace(X @ (scipy.linalg.expm(1.5 * L) @ (Z @ RHO).ravel()).reshape(2, 2)),
     ),
     "currents": (
-        lambda s: qd.current(s.state(FIELD), "v"),
+        lambda s: qd.current(s, FIELD, "v"),
         np.trace(H @ (0.3 * dissipator([[0, 0], [1, 0]]) @ RHO.ravel()).reshape(2, 2)).real,
     ),
     "ledger": (lambda s: qd.ledger(s).heat["v"], -0.3 * RHO[0, 0].real * 2),
@@ -67,7 +67,7 @@ TAKES = {
     "Cycle.evolve": (lambda s: CYCLE.evolve(s).rho(0).dense(), RHO),
     "trajectories": (lambda s: qd.cycles.trajectories(CYCLE, 0, 1, 64, s).given[0, 0] + 1.0, 1.0),
     "entropy_production": (
-        lambda s: qd.entropy_production(s.state({"v": np.diag([0.2, 0.8])})),
+        lambda s: qd.entropy_production(s, {"v": np.diag([0.2, 0.8])}),
         0.3 * RHO[0, 0].real * (np.log(0.8) - np.log(0.2)),
     ),
 }

@@ -32,10 +32,10 @@ def chain(x, level, beta, mu):
     generator = qd.Lindblad(H, {b: qd.lead_jumps(c[i], level[k], leads[b]) for k, (b, i) in enumerate(at.items())})
     state = qd.steady_state(generator)
     fixed = {b: (beta[k], (level[k] - mu[k]) * n[i]) for k, (b, i) in enumerate(at.items())}
-    flow = qd.currents(state.state(s.chain.n))
-    counted = jnp.stack([qd.cumulants(state.state(b), "quanta", order=1)[0] for b in at])
-    bare = jnp.stack([qd.current(state.state(n[i]), b) for b, i in at.items()])
-    return state.dense(), jnp.stack([flow[b] for b in at]), counted, bare, qd.entropy_production(state.state(fixed))
+    flow = qd.currents(state, s.chain.n)
+    counted = jnp.stack([qd.cumulants(state, b, "quanta", order=1)[0] for b in at])
+    bare = jnp.stack([qd.current(state, n[i], b) for b, i in at.items()])
+    return state.dense(), jnp.stack([flow[b] for b in at]), counted, bare, qd.entropy_production(state, fixed)
 
 
 def test_grand_canonical_state_of_local_leads(counted):
@@ -89,13 +89,13 @@ def qubits(gaps, g, betas, rates):
     local = qd.Lindblad(H, {b: qd.thermal_jumps(getattr(s, b).minus, gaps[k], baths[b]) for k, b in enumerate(parts)})
     globally = qd.secular(H, {b: (getattr(s, b).x, baths[b]) for b in parts})
     state, other = qd.steady_state(local), qd.steady_state(globally)
-    whole, bare = qd.ledger(state), qd.ledger(state.state(parts["left"] + parts["right"]))
-    quanta = qd.current(state.state(s.left.up), "left")
+    whole, bare = qd.ledger(state), qd.ledger(state, parts["left"] + parts["right"])
+    quanta = qd.current(state, s.left.up, "left")
 
     def clausius(heat):
         return -betas[0] * heat["left"] - betas[1] * heat["right"]
 
-    spohn = qd.entropy_production(state.state({b: (betas[k], parts[b]) for k, b in enumerate(parts)}))
+    spohn = qd.entropy_production(state, {b: (betas[k], parts[b]) for k, b in enumerate(parts)})
     sums = [clausius(whole.heat), clausius(bare.heat), spohn, clausius(qd.ledger(globally.state(other)).heat)]
     books = jnp.stack([whole.imbalance, bare.imbalance, sum(bare.work.values())])
     return whole.heat["left"], quanta, jnp.stack(sums), books

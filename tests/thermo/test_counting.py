@@ -169,7 +169,7 @@ def test_what_enters_at_one_bath_leaves_at_the_others():
     def counts(device):
         state = device.steady()
         ways = {"hot": "quanta", "cold": "quanta", "load": device.space.wheel.L}
-        return [qd.cumulants(state.state(bath), of) for bath, of in ways.items()]
+        return [qd.cumulants(state, bath, of) for bath, of in ways.items()]
 
     hot, cold, load = counts(device)
     sign = (-1.0) ** np.arange(1, 5)
@@ -199,10 +199,10 @@ def test_global_equation_exchanges_bohr_frequencies():
         L0 = L0 + sum(r * dissipator(p) for r, p, _ in counted[name])
     L0 = L0 + 0.05 * dissipator(s.b.z.dense())
     for name, jumps in counted.items():
-        got = qd.cumulants(state.state(name), order=4)
-        close(got[0], qd.heat_current(state.state(name)), 1e-11)
+        got = qd.cumulants(state, name, order=4)
+        close(got[0], qd.heat_current(state, name), 1e-11)
         close(got, by_contour(L0, [(r, p) for r, p, _ in jumps], [w for *_, w in jumps], 4), 1e-9)
-        quanta = qd.cumulants(state.state(name), "quanta", order=4)
+        quanta = qd.cumulants(state, name, "quanta", order=4)
         close(quanta, by_contour(L0, [(r, p) for r, p, _ in jumps], [np.sign(w) for *_, w in jumps], 4), 1e-9)
 
 
@@ -232,8 +232,8 @@ def test_particles_of_a_global_equation():
 
     generator = build(0.2, -0.4, 0.5, 0.3)
     state, N = qd.steady_state(generator), s.dots.n
-    left, right = (qd.cumulants(state.state(bath), N, order=4) for bath in leads)
-    close(left[0], qd.current(state.state(N), "left"), 1e-12)
+    left, right = (qd.cumulants(state, bath, N, order=4) for bath in leads)
+    close(left[0], qd.current(state, N, "left"), 1e-12)
     close(right, left * np.array([-1, 1, -1, 1]), 1e-10)
     assert left[0] > 1e-3
     with pytest.raises(ValueError, match="does not change the given operator by a definite amount"):
@@ -283,7 +283,7 @@ def test_uncertainty_ratio():
         state = qd.steady_state(generator)
         mean, noise = qd.cumulants(state, "hot", order=2)
         fixed = {"hot": 1.0, "cold": cold}
-        ratios.append(float(qd.thermo.uncertainty_ratio(mean, noise, qd.entropy_production(state.state(fixed)))))
+        ratios.append(float(qd.thermo.uncertainty_ratio(mean, noise, qd.entropy_production(state, fixed))))
     close(ratios[0], 2.0, 1e-4)
     assert 2 < ratios[0] < ratios[1] < ratios[2]
     assert np.isposinf(qd.thermo.fano_factor(0.0, 0.3)) and np.isnan(qd.thermo.fano_factor(0.0, 0.0))

@@ -78,6 +78,8 @@ def correlation(
         Lax, Phys. Rev. 129, 2342 (1963); Gardiner and Zoller, Quantum Noise (2004), Sec. 5.2.
     """
     generator, times = a_state(state).generator, checked_times(times)
+    if not times.size:
+        raise ValueError("times must hold at least one, but is empty")
     rho = _density(state)
     kicked = _within(generator, B, "B") @ rho
     if left is not None:

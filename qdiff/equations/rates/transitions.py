@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import hashlib
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -36,11 +35,11 @@ class Transitions:
         """The closed sets of states, each of which holds one stationary distribution."""
         return closed_classes(self.size, self.source, self.target, np.ones(self.size, bool))
 
-    def jumps(self, rate) -> jax.Array:
+    def jumps(self, rate):
         """R (n, n) of the rates (n_jumps,): from state j to state i in row i and column j, zero on the diagonal [rate]."""
         return sum_into(rate, self.target * self.size + self.source, self.size**2).reshape(self.size, self.size)
 
-    def matrix(self, rate) -> jax.Array:
+    def matrix(self, rate):
         """The generator W (n, n) of the rates (n_jumps,), dp/dt = W p: R, and minus its column sums on the diagonal [rate]."""
         R = self.jumps(rate)
         return R - jnp.diag(jnp.sum(R, axis=0))

@@ -61,7 +61,7 @@ def test_correlation_of_a_random_system(dense, steady):
     state = qd.steady_state(generator) if steady else s.operator(rho)
     rho = full.rho if steady else rho
     for first, left in ((B, None), (np.eye(6), B), (B, C)):
-        got = qd.correlation(state.state(s.operator(A)), s.operator(first), times, left=None if left is None else s.operator(left))
+        got = qd.correlation(state, s.operator(A), s.operator(first), times, left=None if left is None else s.operator(left))
         close(got, [full.correlation(rho, A, first, t, left) for t in times], 1e-12)
 
 
@@ -73,11 +73,11 @@ def test_spectrum_of_a_random_system(dense, steady):
     rho = full.rho if steady else rho
     omegas = np.array([-3.0, 0.0, 0.7])
     for first in (A, B.conj().T):
-        got = qd.spectrum(state.state(s.operator(first)), s.operator(B), omegas)
+        got = qd.spectrum(state, s.operator(first), s.operator(B), omegas)
         want = np.array([full.spectrum(rho, first, B, w) for w in omegas])
         assert np.isrealobj(got) == (first is not A)
         close(got, want if first is A else want.real, 1e-12)
-        close(qd.zero_frequency_noise(state.state(s.operator(first)), s.operator(B)), got[1], 1e-12)
+        close(qd.zero_frequency_noise(state, s.operator(first), s.operator(B)), got[1], 1e-12)
 
 
 def test_noise_of_a_hermitian_operator(dense):
@@ -85,8 +85,8 @@ def test_noise_of_a_hermitian_operator(dense):
     s, generator, full, (A, _, _), _ = dense
     state = qd.steady_state(generator)
     X = A + A.conj().T
-    close(qd.zero_frequency_noise(state.state(s.operator(X))), full.spectrum(full.rho, X, X, 0.0).real, 1e-12)
-    close(qd.zero_frequency_noise(state.state(s.operator(A))), full.spectrum(full.rho, A, A.conj().T, 0.0).real, 1e-12)
+    close(qd.zero_frequency_noise(state, s.operator(X)), full.spectrum(full.rho, X, X, 0.0).real, 1e-12)
+    close(qd.zero_frequency_noise(state, s.operator(A)), full.spectrum(full.rho, A, A.conj().T, 0.0).real, 1e-12)
 
 
 def parts(levels=6):
@@ -115,10 +115,10 @@ def test_two_qubits_and_an_oscillator_against_qutip():
     times = np.linspace(0, 20, 11)
     for A, B in ((s.mode.a, s.left.plus), (s.mode.n, s.left.z)):
         want = qt.correlation_2op_1t(H, rho, times, c_ops, sparse(A), sparse(B), options={"atol": 1e-13, "rtol": 1e-11})
-        close(qd.correlation(state.state(A), B, times), want, 1e-9)
+        close(qd.correlation(state, A, B, times), want, 1e-9)
     omegas = np.array([0.3, 0.9, 1.3])
     want = qt.spectrum(H, omegas, c_ops, sparse(s.mode.a.dag), sparse(s.mode.a), solver="solve")
-    close(qd.spectrum(state.state(s.mode.a.dag), s.mode.a, omegas), want, 1e-9)
+    close(qd.spectrum(state, s.mode.a.dag, s.mode.a, omegas), want, 1e-9)
 
 
 def test_the_sector_of_a_correlation_is_the_one_it_reaches():
@@ -147,10 +147,10 @@ def test_secular_generator_counts_in_the_original_basis():
     full, state = Full(L), qd.steady_state(generator)
     A, B = s.a.x, s.b.plus
     close(
-        qd.correlation(state.state(A), B, [0.0, 3.0]), [full.correlation(full.rho, A.dense(), B.dense(), t) for t in (0.0, 3.0)], 1e-11
+        qd.correlation(state, A, B, [0.0, 3.0]), [full.correlation(full.rho, A.dense(), B.dense(), t) for t in (0.0, 3.0)], 1e-11
     )
     want = [full.spectrum(full.rho, A.dense(), A.dense(), w).real for w in (0.0, 1.1)]
-    close(qd.spectrum(state.state(A), A, [0.0, 1.1]), want, 1e-11)
+    close(qd.spectrum(state, A, A, [0.0, 1.1]), want, 1e-11)
 
 
 def test_thermal_oscillator():
@@ -159,25 +159,25 @@ def test_thermal_oscillator():
     mode = qd.Space(mode=qd.Boson(40)).mode  # truncated at a population of (n/(n+1))^40 = 2e-22
     generator = qd.Lindblad(omega * mode.n, {"bath": [(kappa * (n + 1), mode.a), (kappa * n, mode.a.dag)]})
     state, times = qd.steady_state(generator), np.array([0.0, 1.0, 30.0])
-    close(qd.correlation(state.state(mode.a.dag), mode.a, times), n * np.exp((1j * omega - kappa / 2) * times), 1e-13)
-    g2 = qd.correlation(state.state(mode.n), mode.a, times, left=mode.a.dag) / n**2
+    close(qd.correlation(state, mode.a.dag, mode.a, times), n * np.exp((1j * omega - kappa / 2) * times), 1e-13)
+    g2 = qd.correlation(state, mode.n, mode.a, times, left=mode.a.dag) / n**2
     close(g2, 1 + np.exp(-kappa * times), 1e-12)
     omegas = np.array([1.3, 1.4, 0.0])
-    close(qd.spectrum(state.state(mode.a.dag), mode.a, omegas), n * kappa / ((omegas - omega) ** 2 + kappa**2 / 4), 1e-12)
+    close(qd.spectrum(state, mode.a.dag, mode.a, omegas), n * kappa / ((omegas - omega) ** 2 + kappa**2 / 4), 1e-12)
     # Bose enhanced noise of the energy: n (n + 1) decays at kappa.
-    close(qd.zero_frequency_noise(state.state(mode.n)), 2 * n * (n + 1) / kappa, 1e-12)
+    close(qd.zero_frequency_noise(state, mode.n), 2 * n * (n + 1) / kappa, 1e-12)
 
 
 def test_the_driven_qubit_is_antibunched_and_its_delta_peak_is_apart():
     """<sigma^+(0) sigma^+(t) sigma^-(t) sigma^-(0)> starts at zero; the coherent peak |<sigma^->|^2 is not in the spectrum."""
     generator = qd.Lindblad(0.2 * QUBIT.z + 0.6 * QUBIT.x, {"bath": (1.0, QUBIT.minus)})
     state = qd.steady_state(generator)
-    g2 = qd.correlation(state.state(QUBIT.up), QUBIT.minus, [0.0, 60.0], left=QUBIT.plus)
+    g2 = qd.correlation(state, QUBIT.up, QUBIT.minus, [0.0, 60.0], left=QUBIT.plus)
     up = float(state.expect(QUBIT.up))
     close(g2, [0.0, up**2], 1e-12)
     # What is left in the spectrum integrates to <plus minus> - |<minus>|^2: trapezoidal rule and the 1/omega^2 tails.
     omegas = np.linspace(-200, 200, 16001)
-    s = qd.spectrum(state.state(QUBIT.plus), QUBIT.minus, omegas)
+    s = qd.spectrum(state, QUBIT.plus, QUBIT.minus, omegas)
     area = np.sum((s[1:] + s[:-1]) / 2) * (omegas[1] - omegas[0])
     mean = complex(state.expect(QUBIT.minus))
     assert abs(mean) > 0.1
@@ -200,16 +200,16 @@ def test_a_banded_sector():
     pull = sp.csc_matrix(([1.0], ([0], [0])), shape=(n * n, 1)) @ trace  # makes it invertible, as above
     omegas = np.array([0.0, 0.05, 17.0])
     want = [-2 * np.trace(A @ splu(big - 1j * w * sp.eye(n * n) - pull).solve(rest).reshape(n, n, order="F")).real for w in omegas]
-    close(qd.spectrum(state.state(L), L, omegas), want, 1e-9)
-    close(qd.zero_frequency_noise(state.state(L)), want[0], 1e-9)
+    close(qd.spectrum(state, L, L, omegas), want, 1e-9)
+    close(qd.zero_frequency_noise(state, L), want[0], 1e-9)
 
 
 @pytest.mark.parametrize("solver", [qd.solvers.Action(), qd.solvers.Explicit(rtol=1e-9, atol=1e-11)], ids=["action", "explicit"])
 def test_other_solvers(solver):
     """Unsorted times and a complex correlation by step-wise solvers: ten times the tolerance of one step."""
     state, times = qd.steady_state(DAMPED), [3.0, 0.5, 0.0]
-    want = qd.correlation(state.state(QUBIT.plus), QUBIT.minus, times)
-    got = qd.correlation(state.state(QUBIT.plus), QUBIT.minus, times, solver=solver)
+    want = qd.correlation(state, QUBIT.plus, QUBIT.minus, times)
+    got = qd.correlation(state, QUBIT.plus, QUBIT.minus, times, solver=solver)
     close(got, want, 1e-8, 1.0)  # tolerances are of the largest population's order, one
 
 
@@ -255,10 +255,10 @@ def test_rates_over_nine_decades():
                 M[0, k] += 1  # adds the trace, zero, to the first equation
             z = mpmath.lu_solve(M, mpmath.matrix([(k - mean) * x / total for k, x in enumerate(p)]))
             want.append(float(-2 * mpmath.re(mpmath.fsum(k * z[k] for k in range(n)))))
-    got = qd.spectrum(state.state(s.w.L), s.w.L, omegas)
+    got = qd.spectrum(state, s.w.L, s.w.L, omegas)
     for g, w in zip(got, want, strict=True):
         close(g, w, 1e-9)
-    close(qd.zero_frequency_noise(state.state(s.w.L)), want[0], 1e-9)
+    close(qd.zero_frequency_noise(state, s.w.L), want[0], 1e-9)
 
 
 def test_operators_that_do_nothing():
@@ -266,34 +266,34 @@ def test_operators_that_do_nothing():
     empty = qd.Lindblad(0.5 * QUBIT.z, {"bath": (0.3, QUBIT.minus)})
     state = qd.steady_state(empty)
     one = QUBIT.space.identity
-    close(qd.spectrum(state.state(QUBIT.plus), QUBIT.minus, [0.0, 1.0]), [0.0, 0.0], 1e-15, 1.0)
-    close(qd.correlation(state.state(QUBIT.plus), QUBIT.minus, [0.0, 1.0]), [0.0, 0.0], 1e-15, 1.0)
-    close(qd.correlation(qd.steady_state(DAMPED).state(QUBIT.up), one, [0.0, 1.0]), [0.25, 0.25], 1e-14)
+    close(qd.spectrum(state, QUBIT.plus, QUBIT.minus, [0.0, 1.0]), [0.0, 0.0], 1e-15, 1.0)
+    close(qd.correlation(state, QUBIT.plus, QUBIT.minus, [0.0, 1.0]), [0.0, 0.0], 1e-15, 1.0)
+    close(qd.correlation(qd.steady_state(DAMPED), QUBIT.up, one, [0.0, 1.0]), [0.25, 0.25], 1e-14)
     # What can never be in B rho, by structure: no motion is solved for it.
     nothing = qd.correlation(DAMPED.state(QUBIT.down), QUBIT.up, QUBIT.minus @ QUBIT.minus, [0.0, 1.0])
     close(nothing, [0.0, 0.0], 0.0, 1.0)
     assert nothing.dtype == complex
-    close(qd.spectrum(qd.steady_state(DAMPED).state(one), one, [0.0, 1.0]), [0.0, 0.0], 1e-14, 1.0)
+    close(qd.spectrum(qd.steady_state(DAMPED), one, one, [0.0, 1.0]), [0.0, 0.0], 1e-14, 1.0)
 
 
 def test_what_is_refused():
     """One sentence for each wrong argument: which, what it must be, what it was."""
     state, up = qd.steady_state(DAMPED), QUBIT.up
     with pytest.raises(ValueError, match="times must not be negative, but one was -1"):
-        qd.correlation(state.state(up), up, [0.0, -1.0])
-    with pytest.raises(ValueError, match=r"times must be one-dimensional and hold at least one, but have shape \(\)"):
-        qd.correlation(state.state(up), up, 1.0)
-    with pytest.raises(TypeError, match="times must be real numbers, but are of type complex128"):
-        qd.correlation(state.state(up), up, [1j])
-    with pytest.raises(TypeError, match="omegas must be real numbers, but are of type complex128"):
-        qd.spectrum(state.state(up), up, 1j)
+        qd.correlation(state, up, up, [0.0, -1.0])
+    with pytest.raises(ValueError, match=r"times must have shape \(k,\), but has shape \(\)"):
+        qd.correlation(state, up, up, 1.0)
+    with pytest.raises(TypeError, match="times must be a real number"):
+        qd.correlation(state, up, up, [1j])
+    with pytest.raises(TypeError, match="omegas must be a real number"):
+        qd.spectrum(state, up, up, 1j)
     with pytest.raises(TypeError, match=r"solver must be one such as Explicit\(\), but was"):
-        qd.correlation(state.state(up), up, [1.0], solver=qd.solvers.Dense())
+        qd.correlation(state, up, up, [1.0], solver=qd.solvers.Dense())
     with pytest.raises(TypeError, match="A must be an Operator, but was float"):
-        qd.correlation(state.state(1.0), up, [0.0])
+        qd.correlation(state, 1.0, up, [0.0])
     other = qd.Space(q=qd.Boson(3)).q
     with pytest.raises(ValueError, match="B must act on the generator's space .* but acts on .*dimension 3"):
-        qd.correlation(state.state(up), other.n, [0.0])
+        qd.correlation(state, up, other.n, [0.0])
     with pytest.raises(ValueError, match="state must act on Space.* but acts on .*dimension 3"):
         qd.correlation(DAMPED.state(other.n), up, up, [0.0])
     with pytest.raises(ValueError, match=r"state must have shape \(2, 2\) for a density matrix or \(2,\) for a ket, but has shape \(3,\)"):
@@ -302,9 +302,9 @@ def test_what_is_refused():
         with pytest.raises(ValueError, match="state must " + said):
             qd.zero_frequency_noise(DAMPED.state(wrong), up)
     with pytest.raises(ValueError, match="state must be a state of this generator"):
-        qd.spectrum(state.state(up), up, 0.0)
+        qd.spectrum(state, up, up, 0.0)
     with pytest.raises(qd.SolveError, match="a time is too long for the solver"):
-        qd.correlation(state.state(up), up, [1e16])
+        qd.correlation(state, up, up, [1e16])
 
 
 def test_a_negative_time_in_a_batch_is_nan():
@@ -312,7 +312,7 @@ def test_a_negative_time_in_a_batch_is_nan():
 
     def one(t):
         with qd.failures("nan"):
-            return qd.correlation(qd.steady_state(DAMPED).state(QUBIT.plus), QUBIT.minus, t[None])[0]
+            return qd.correlation(qd.steady_state(DAMPED), QUBIT.plus, QUBIT.minus, t[None])[0]
 
     got = jax.jit(jax.vmap(one))(jnp.array([1.0, -1.0, 2.0]))
     assert np.isnan(got[1])
@@ -325,20 +325,20 @@ def test_undamped_oscillations_are_refused_at_their_frequency_only():
     s = qd.Space(free=qd.Spin(), damped=qd.Spin())
     generator = qd.Lindblad(s.free.z + s.damped.z, {"bath": [(0.3, s.damped.minus), (0.1, s.damped.plus)]})
     state = qd.steady_state(generator, initial=s.operator(np.diag([0.1, 0.2, 0.3, 0.4])))
-    close(qd.spectrum(state.state(s.free.plus), s.free.minus, [1.0]), [0.0], 1e-12, 1.0)
+    close(qd.spectrum(state, s.free.plus, s.free.minus, [1.0]), [0.0], 1e-12, 1.0)
     with pytest.raises(qd.SolveError, match="is not damped"):
-        qd.spectrum(state.state(s.free.plus), s.free.minus, [1.0, 2.0])
+        qd.spectrum(state, s.free.plus, s.free.minus, [1.0, 2.0])
     with qd.failures("nan"):
-        assert np.isnan(qd.spectrum(state.state(s.free.plus), s.free.minus, [1.0, 2.0])).tolist() == [False, True]
+        assert np.isnan(qd.spectrum(state, s.free.plus, s.free.minus, [1.0, 2.0])).tolist() == [False, True]
     with pytest.raises(qd.NotUnique, match="a spectrum needs one stationary state"):
-        qd.spectrum(state.state(s.free.z), s.free.z, [1.0])
+        qd.spectrum(state, s.free.z, s.free.z, [1.0])
 
 
 def test_inside_jit_a_failure_is_an_error():
     """A negative time that is known at run time only."""
     import equinox as eqx
 
-    program = eqx.filter_jit(lambda t: qd.correlation(qd.steady_state(DAMPED).state(QUBIT.up), QUBIT.up, t))
+    program = eqx.filter_jit(lambda t: qd.correlation(qd.steady_state(DAMPED), QUBIT.up, QUBIT.up, t))
     close(program(jnp.array([0.0])), [0.25], 1e-14)
     with pytest.raises(eqx.EquinoxRuntimeError, match="times must not be negative"):
         program(jnp.array([-1.0]))
