@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
 
 import jax
+import jax.numpy as jnp
+import numpy as np
 
+from ...operators.checks import kind_of, known, real_number
 from .mean_field import AbstractChannels
 
 if TYPE_CHECKING:
@@ -37,6 +41,20 @@ class Channels(AbstractChannels):
         >>> float(abs(channels.right_hand_side(n)).max()) < 1e-15
         True
     """
+
+    def __init__(self, rates: Mapping[str, Any], weights: Callable, modes, parameters=None, speed=1.0, sample=None):
+        if not isinstance(rates, Mapping) or not rates:
+            raise ValueError(f"rates must hold at least one channel, name -> rate, but was {rates!r}")
+        if not callable(weights):
+            raise TypeError(f"weights must be a function (parameters, modes) -> channels, but was {weights!r}")
+        for leaf in jax.tree.leaves(modes):
+            if kind_of(leaf) not in "iuf" or not np.ndim(leaf) or (known(leaf) and not np.isfinite(np.asarray(leaf)).all()):
+                raise ValueError(f"modes must be arrays of finite numbers, one for each site, but has {leaf!r}")
+        if not jax.tree.leaves(modes):
+            raise ValueError(f"modes must hold an array, but was {modes!r}")
+        checked = [real_number(f"the rate of channel {name!r}", rate, low=0) for name, rate in rates.items()]
+        self.names, self.rates = tuple(rates), jnp.stack([jnp.asarray(rate, float) for rate in checked])
+        self.weights, self.modes, self.parameters, self.speed, self.sample = weights, modes, parameters, speed, sample
 
     def steady_state(self, filling) -> Ensemble:
         """The steady state of particles moved by channels, as a generalised Gibbs ensemble.

@@ -10,7 +10,7 @@ with <f> the sum over all modes per site. The number of particles is conserved. 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 import equinox as eqx
@@ -19,7 +19,6 @@ import jax.numpy as jnp
 import numpy as np
 
 from ...generator import AbstractGenerator
-from ...operators.checks import kind_of, known, real_number
 
 
 class Channel(eqx.Module):
@@ -55,20 +54,6 @@ class AbstractChannels(AbstractGenerator):
     parameters: Any
     speed: Any
     sample: Any
-
-    def __init__(self, rates: Mapping[str, Any], weights: Callable, modes, parameters=None, speed=1.0, sample=None):
-        if not isinstance(rates, Mapping) or not rates:
-            raise ValueError(f"rates must hold at least one channel, name -> rate, but was {rates!r}")
-        if not callable(weights):
-            raise TypeError(f"weights must be a function (parameters, modes) -> channels, but was {weights!r}")
-        for leaf in jax.tree.leaves(modes):
-            if kind_of(leaf) not in "iuf" or not np.ndim(leaf) or (known(leaf) and not np.isfinite(np.asarray(leaf)).all()):
-                raise ValueError(f"modes must be arrays of finite numbers, one for each site, but has {leaf!r}")
-        if not jax.tree.leaves(modes):
-            raise ValueError(f"modes must hold an array, but was {modes!r}")
-        checked = [real_number(f"the rate of channel {name!r}", rate, low=0) for name, rate in rates.items()]
-        self.names, self.rates = tuple(rates), jnp.stack([jnp.asarray(rate, float) for rate in checked])
-        self.weights, self.modes, self.parameters, self.speed, self.sample = weights, modes, parameters, speed, sample
 
     @property
     def sites(self) -> int:

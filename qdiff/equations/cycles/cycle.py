@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from ...operators.operator import Operator
+from ..lindblad.states import density_matrix
 from .sequence import AbstractCycle
+from .strokes import Free, Instant, Stroke, SwapBaths
 
 if TYPE_CHECKING:
     from .limit_cycle import LimitCycle
@@ -40,6 +44,28 @@ class Cycle(AbstractCycle):
         >>> abs(float(end.measured + sum(end.heat.values()))) < 1e-15, round(float(end.exchanged(space.b.up)["b"]), 6)
         (True, 0.052787)
     """
+
+    def __init__(self, strokes: Sequence[Stroke], *, reference: Operator | None = None, disturbing: Sequence[str] = ()):
+        if not isinstance(strokes, Sequence):
+            raise TypeError(f"strokes must be a sequence of Free, Measurement, Unitary or SwapBaths, but was {strokes!r}")
+        strokes = tuple(strokes)
+        for stroke in strokes:
+            if not isinstance(stroke, Stroke):
+                raise TypeError(f"strokes must be Free, Measurement, Unitary or SwapBaths, but one was {type(stroke).__name__}")
+        self.strokes = _resolved(strokes)
+        if not any(isinstance(s, Free) for s in self.strokes):
+            raise ValueError("strokes must hold at least one Free stroke, but there is none")
+        space, size = self._generator.space, self._generator.H.size
+        for stroke in self.strokes:
+            for op in [stroke.generator.H] if isinstance(stroke, Free) else stroke.operators() if isinstance(stroke, Instant) else []:
+                if op.size != size or (op.space and space and op.space != space):
+                    raise ValueError(
+                        f"all strokes must act on {space!r} (dimension {size}), but one acts on {op.space!r} (dimension {op.size})"
+                    )
+        self.disturbing = tuple(disturbing)
+        if unknown := [b for b in self.disturbing if b not in self.labels]:
+            raise ValueError(f"disturbing must name baths of {list(self.labels)}, but names {unknown[0]!r}")
+        self.reference = None if reference is None else density_matrix("reference", reference, space, size)
 
     def steady_state(self) -> LimitCycle:
         """The limit cycle: the state that one cycle gives back, M x* = x*, and what is exchanged in it.
@@ -100,3 +126,20 @@ class Cycle(AbstractCycle):
         from .run import started
 
         return started(self, initial)
+
+
+def _resolved(strokes) -> tuple[Stroke, ...]:
+    """The strokes with the baths swapped in the generators, instead of swaps."""
+    swaps: list[SwapBaths] = []
+    out: list[Stroke] = []
+    for stroke in strokes:
+        if isinstance(stroke, SwapBaths):
+            swaps.append(stroke)
+        elif isinstance(stroke, Free) and swaps:
+            generator = stroke.generator
+            for swap in swaps:
+                generator = swap.swapped(generator)
+            out.append(Free(generator, stroke.time))
+        else:
+            out.append(stroke)
+    return tuple(out)
