@@ -58,7 +58,7 @@ def test_correlation_of_a_random_system(dense, steady):
     """<A(t) B(0)>, <B(0) A(t)> and <C(0) A(t) B(0)> for non-Hermitian operators: 1e-12 of the largest value."""
     s, generator, full, (A, B, C), rho = dense
     times = np.array([2.0, 0.0, 0.3, 5.0])  # in no order
-    state = qd.steady_state(generator) if steady else s.operator(rho)
+    state = qd.steady_state(generator) if steady else generator.state(s.operator(rho))
     rho = full.rho if steady else rho
     for first, left in ((B, None), (np.eye(6), B), (B, C)):
         got = qd.correlation(state, s.operator(A), s.operator(first), times, left=None if left is None else s.operator(left))
@@ -69,7 +69,7 @@ def test_correlation_of_a_random_system(dense, steady):
 def test_spectrum_of_a_random_system(dense, steady):
     """The two-sided transform for A unlike B^dag, through zero frequency, and the real one for A = B^dag: 1e-12."""
     s, generator, full, (A, B, _), rho = dense
-    state = qd.steady_state(generator) if steady else s.operator(rho)
+    state = qd.steady_state(generator) if steady else generator.state(s.operator(rho))
     rho = full.rho if steady else rho
     omegas = np.array([-3.0, 0.0, 0.7])
     for first in (A, B.conj().T):
@@ -302,7 +302,9 @@ def test_what_is_refused():
         with pytest.raises(ValueError, match="state must " + said):
             qd.zero_frequency_noise(DAMPED.state(wrong), up)
     with pytest.raises(ValueError, match="state must be a state of this generator"):
-        qd.spectrum(state, up, up, 0.0)
+        qd.Lindblad(QUBIT.z, {"other": QUBIT.minus}).state(state)
+    with pytest.raises(TypeError, match="state must come from `steady_state`, `evolve` or `generator.state"):
+        qd.spectrum(DAMPED, up, up, 0.0)
     with pytest.raises(qd.SolveError, match="a time is too long for the solver"):
         qd.correlation(state, up, up, [1e16])
 
