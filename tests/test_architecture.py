@@ -32,18 +32,6 @@ ACROSS = {
     ("channels", "lindblad"): "Explicit and Stiff are how a user asks for steps, of whatever equation",
 }
 
-# Types that annotations name in a room further down: nothing is imported when the code runs.
-TYPES_UPWARD = {
-    ("linalg.expm_multiply", "equations.lindblad.sector"),
-}
-
-# Files that need each other; of each group one import at most is made when a module is loaded.
-CIRCLES = [
-    {"studies.optimize", "studies.store.optimum_files"},
-    {"studies.rerun", "studies.sweep"},
-    {"studies.tradeoff", "studies.store.tradeoff_files"},
-]
-
 LONGEST = 500  # lines of a file
 
 
@@ -172,8 +160,8 @@ def test_imports_point_one_way():
 
 
 def test_annotations_point_one_way():
-    """So they do where only annotations need the names, but for those that are listed."""
-    assert upward(imports("ever")) == TYPES_UPWARD
+    """So they do where only annotations need the names."""
+    assert upward(imports("ever")) == set()
 
 
 def test_equations_stay_apart():
@@ -186,8 +174,8 @@ def test_modules_are_loaded_without_circles():
 
 
 def test_no_other_circles():
-    """No files need each other, but for those that are listed: not in functions and not for types either."""
-    assert circles(imports("ever")) == CIRCLES
+    """No files need each other: not in functions and not for types either."""
+    assert circles(imports("ever")) == []
 
 
 def test_no_file_is_too_long():

@@ -79,7 +79,8 @@ def rerun_command(
 ):
     """Repeat the study of an output file and compare. Nothing in the file is executed: --model names a model of your own."""
     with contextlib.redirect_stdout(sys.stderr):
-        from ..studies.rerun import rerun, study_of
+        from ..studies.rerun import rerun
+        from ..studies.store.recorded import study_of
 
         study = study_of(file)
         if model is None and ":" in (name := str(study.get("model"))):

@@ -10,6 +10,7 @@ to one, exp(G h) - 1 is carried instead, because the distance from one is what c
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from math import factorial
 
@@ -79,8 +80,12 @@ def _series(G, x: Float[Array, "n k"], time: Float[Array, "k"]):
 
 
 def _short(A: Float[Array, "n n"]) -> Float[Array, "n n"]:
-    """exp(A) - 1 for a short A: the series of degree 16 in six products."""
-    c = [0.0, *(1 / factorial(k) for k in range(1, _DEGREE + 1))]
+    """exp(A) - 1 for a short A, by its series."""
+    return polynomial(A, [0.0, *(1 / factorial(k) for k in range(1, _DEGREE + 1))])
+
+
+def polynomial(A: Float[Array, "n n"], c: Sequence[float]) -> Float[Array, "n n"]:
+    """sum_j c_j A^j of degree 16, in six products (Paterson and Stockmeyer)."""
     power = [jnp.eye(len(A)), A, A @ A]
     power += [power[2] @ A, power[2] @ power[2]]
     out = c[16] * power[4]

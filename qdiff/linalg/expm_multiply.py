@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import equinox.internal as eqxi
 import jax.numpy as jnp
@@ -11,21 +11,28 @@ from jax import lax
 
 from .gather import sum_into, take
 
-if TYPE_CHECKING:
-    from ..equations.lindblad.sector import Sector
-
 # The norm of G h of one step, and the degree of its series: the remainder, 4^31/31!, is 6e-16, and the terms are at
 # most 11 times the result, so that cancellation costs one digit.
 _STEP = 4.0
 _DEGREE = 30
 
 
-def steps_of(sector: Sector, values, time):
+class Places(Protocol):
+    """Where the entries of a sparse matrix (size, size) stand: rows `target` and columns `source` (nnz,), static."""
+
+    target: np.ndarray
+    source: np.ndarray
+
+    @property
+    def size(self) -> int: ...
+
+
+def steps_of(places: Places, values, time):
     """How many steps `act` takes for a time."""
-    return jnp.ceil(lax.stop_gradient(_scale(sector, values)[1] * time / _STEP))
+    return jnp.ceil(lax.stop_gradient(_scale(places, values)[1] * time / _STEP))
 
 
-def act(sector: Sector, values, x, time, kind: str, most: int, tick):
+def act(places: Places, values, x, time, kind: str, most: int, tick):
     """exp(G time) x (n,), and the state of `tick`.
 
     Args:
@@ -33,8 +40,8 @@ def act(sector: Sector, values, x, time, kind: str, most: int, tick):
         most: bound on the number of steps.
         tick: (state, advance) with advance(state) -> state called in every step.
     """
-    shift, _ = _scale(sector, values)
-    count = jnp.maximum(steps_of(sector, values, time), 1.0)
+    shift, _ = _scale(places, values)
+    count = jnp.maximum(steps_of(places, values, time), 1.0)
     h = time / count
     state, advance = tick
 
@@ -43,7 +50,7 @@ def act(sector: Sector, values, x, time, kind: str, most: int, tick):
 
         def add(j, sums):
             out, term = sums
-            term = (moved(sector, values, term) + shift * term) * (h / (j + 1))
+            term = (moved(places, values, term) + shift * term) * (h / (j + 1))
             return out + term, term
 
         out, _ = lax.fori_loop(0, _DEGREE, add, (x, x))
@@ -56,21 +63,21 @@ def act(sector: Sector, values, x, time, kind: str, most: int, tick):
     return x, state
 
 
-def moved(sector: Sector, values, x):
+def moved(places: Places, values, x):
     """G x (n,)."""
-    return sum_into(values * take(x, sector.source), sector.target, sector.size)
+    return sum_into(values * take(x, places.source), places.target, places.size)
 
 
-def norm(sector: Sector, values):
+def norm(places: Places, values):
     """The largest absolute sum of a column of G."""
-    return lax.stop_gradient(jnp.max(sum_into(jnp.abs(values), sector.source, sector.size)))
+    return lax.stop_gradient(jnp.max(sum_into(jnp.abs(values), places.source, places.size)))
 
 
-def _scale(sector: Sector, values):
+def _scale(places: Places, values):
     """The shift s that halves the fastest decay, and the norm of G + s."""
-    on = np.flatnonzero(sector.target == sector.source)
+    on = np.flatnonzero(places.target == places.source)
     shift = lax.stop_gradient(-jnp.min(values[on], initial=0.0) / 2)
-    off = np.flatnonzero(sector.target != sector.source)
-    diagonal = jnp.zeros(sector.size).at[sector.source[on]].set(values[on]) + shift
-    columns = jnp.abs(diagonal) + sum_into(jnp.abs(values[off]), sector.source[off], sector.size)
+    off = np.flatnonzero(places.target != places.source)
+    diagonal = jnp.zeros(places.size).at[places.source[on]].set(values[on]) + shift
+    columns = jnp.abs(diagonal) + sum_into(jnp.abs(values[off]), places.source[off], places.size)
     return shift, lax.stop_gradient(jnp.max(columns))

@@ -15,7 +15,7 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Float
 
-from .expm import conserving
+from .expm import conserving, polynomial
 
 # The norm of G h; the remainder of the series, 0.5^17/17!, is far below rounding.
 _SHORT, _DEGREE = 0.5, 16
@@ -59,15 +59,8 @@ def passage(G: Float[Array, "n n"], trace: Float[np.ndarray, "n"], time) -> Pass
 
 
 def _series(A):
-    """sum_j A^j / (j + 2)! to the degree 16, in six products."""
-    c = [1 / factorial(j + 2) for j in range(_DEGREE + 1)]
-    power = [jnp.eye(len(A)), A, A @ A]
-    power += [power[2] @ A, power[2] @ power[2]]
-    out = c[16] * power[4]
-    for k in (12, 8, 4, 0):
-        out = out + sum(c[k + j] * power[j] for j in range(4))
-        out = out @ power[4] if k else out
-    return out
+    """sum_j A^j / (j + 2)! to the degree 16."""
+    return polynomial(A, [1 / factorial(j + 2) for j in range(_DEGREE + 1)])
 
 
 def _doubled(now: Passage, t, trace) -> Passage:

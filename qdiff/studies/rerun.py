@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
-import json
 import os
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
 from ..models.base import Model
 from ..models.parameters import place_of
-from .store.netcdf import broken, versions
+from .store.netcdf import versions
 from .store.provenance import numbers, recorded_model
+from .store.recorded import DAMAGED, reading, study_of
+from .sweep import sweep
 
 # Other versions, chunks and devices round differently; what they change is below this part of the largest value.
 _SAME = 1e-10
@@ -34,54 +33,6 @@ class Comparison:
     versions: dict[str, str]
 
 
-def study_of(path: str | os.PathLike) -> dict[str, Any]:
-    """What an output file says that it is.
-
-    Raises:
-        ValueError: it is no NetCDF file, or not one that qdiff wrote.
-        FileNotFoundError: there is no such file.
-    """
-    import h5netcdf
-
-    if not isinstance(path, (str, os.PathLike)):
-        raise TypeError(f"path must be the name of a file, but was {path!r}")
-    if not os.path.exists(path):
-        raise FileNotFoundError(f"there is no file {os.fspath(path)!r}")
-    if not os.path.isfile(path):
-        raise ValueError(f"path must be a file, but {os.fspath(path)} is none")
-    if os.fspath(path).lower().endswith(".csv"):
-        raise ValueError(f"path must be a NetCDF file (.nc) of a study, but {os.fspath(path)} is a CSV, which does not say what it is of")
-    with _whole(path):
-        damaged = broken(path)
-    if damaged:
-        raise ValueError(_not_whole(path, "is damaged: its content is not what was written"))
-    with _whole(path), h5netcdf.File(path, "r") as file:
-        study = json.loads(str(file.attrs["study"]))
-    if not isinstance(study, dict):
-        raise ValueError(_not_whole(path, _DAMAGED))
-    return study
-
-
-_DAMAGED = "the record of its study is damaged"
-
-
-def _not_whole(path: str | os.PathLike, why: str) -> str:
-    return f"{os.fspath(path)} must be a whole output file of qdiff, but {why}"
-
-
-@contextlib.contextmanager
-def _whole(path: str | os.PathLike) -> Iterator[None]:
-    """Within this context, where the file is read, what goes wrong is said of it."""
-    try:
-        yield
-    except json.JSONDecodeError:
-        raise ValueError(_not_whole(path, _DAMAGED)) from None
-    except KeyError:
-        raise ValueError(_not_whole(path, "it has no record of its study")) from None
-    except (OSError, RuntimeError, ValueError) as error:  # RuntimeError: HDF5's own, and of JSON that is nested too deeply
-        raise ValueError(_not_whole(path, f"cannot be read ({str(error).splitlines()[0]})")) from None
-
-
 def _recorded(study: dict, model: type[Model] | None, path: str | os.PathLike) -> tuple[Model, dict[str, Any]]:
     """The model of a sweep's record, and the arguments of `sweep` in it, all of them names and numbers.
 
@@ -97,7 +48,7 @@ def _recorded(study: dict, model: type[Model] | None, path: str | os.PathLike) -
     groups = together if isinstance(together, list) and all(isinstance(group, list) for group in together) else [None]
     words = [names, *groups] if isinstance(names, list) else [None]
     if not isinstance(grids, dict) or not all(isinstance(name, str) for some in words for name in some or [None]):
-        raise ValueError(_DAMAGED)
+        raise ValueError(DAMAGED)
     for name in grids:  # before they are passed on as arguments
         place_of(type(device), name)
     grids = {name: _coordinate(path, name, values) if isinstance(values, dict) else values for name, values in grids.items()}
@@ -108,7 +59,7 @@ def _coordinate(path: str | os.PathLike, name: str, about: dict) -> np.ndarray:
     """The grid of a parameter in a file. Raises ValueError if it is not the one of the record."""
     import h5netcdf
 
-    with _whole(path), h5netcdf.File(path, "r") as file:
+    with reading(path), h5netcdf.File(path, "r") as file:
         values = np.asarray(file.variables[name][...]) if name in file.variables else np.zeros(0)
     if values.dtype.kind != "f" or values.ndim != 1 or numbers(values) != about:
         raise ValueError(f"its coordinate {name} is not the grid of its record")
@@ -138,15 +89,13 @@ def rerun(path: str | os.PathLike, model: type[Model] | None = None, *, progress
     """
     import xarray
 
-    from .sweep import sweep
-
     study = study_of(path)
     try:
         device, given = _recorded(study, model, path)
     except ValueError as error:
         raise ValueError(f"{os.fspath(path)} must be the whole file of a sweep, but {error}") from None
     again = sweep(device, progress=progress, **given)
-    with _whole(path), xarray.open_dataset(path, engine="h5netcdf", phony_dims="sort", decode_cf=False) as old:
+    with reading(path), xarray.open_dataset(path, engine="h5netcdf", phony_dims="sort", decode_cf=False) as old:
         read = {name: old[name].values if name in old else np.zeros(0) for name in again.data_vars}
         differences = {str(name): _difference(read[name], again[name].values) for name in again.data_vars}
         changed = {k: found for k, v in versions().items() if k in old.attrs and (found := str(old.attrs[k])) != v}

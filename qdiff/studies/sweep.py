@@ -22,6 +22,7 @@ from .store import csv_files
 from .store.netcdf import Layout, coded
 from .store.paths import disk, folder_to_be
 from .store.provenance import differing, model_record, numbers
+from .store.recorded import study_of
 from .store.shards import Shards, finished, keeping, kept_points, unfinished
 
 if TYPE_CHECKING:
@@ -272,8 +273,6 @@ def _target(path: pathlib.Path, record: dict, resume: bool) -> pathlib.Path:
             raise ValueError(f"out must be a new file, but {path} exists: give another name, or move it away")
         if csv_files.is_csv(path):
             raise ValueError(f"out must be a new file, but {path} exists, and a CSV does not say which study it is of: move it away")
-        from .rerun import study_of
-
         if found := differing(study_of(path), record):
             raise ValueError(f"out must be a new file or one of the same study, but {path} is of another one: it differs in {found}")
     elif path.suffix.lower() not in (".nc", ".csv"):

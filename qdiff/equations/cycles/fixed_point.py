@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from ...linalg import gth
+from ...linalg import eigenpair, gth
 
 # Coherences whose equation is worse conditioned than this are conserved to all that can be told.
 _CONDITION = 1e14
@@ -104,11 +104,5 @@ def slowest(K):
     simple = apart > 1e-10 * jnp.max(size)
     w = jnp.linalg.solve(V.T, (jnp.arange(n) == at).astype(complex))
     linear = w @ (K @ x)
-    c = x.conj() / (x.conj() @ x)
-    # A Newton step changes nothing at its own solution, yet has the solution's first derivative; two have its first three.
-    for _ in range(2):
-        J = jnp.block([[K - y * jnp.eye(n), -x[:, None]], [c[None], jnp.zeros((1, 1))]])
-        J = jnp.where(simple, J, jnp.eye(n + 1))
-        step = jnp.linalg.solve(J, jnp.concatenate([K @ x - y * x, (c @ x - 1)[None]]))
-        x, y = x - jnp.where(simple, step[:n], 0.0), y - jnp.where(simple, step[n], 0.0)
+    y, _ = eigenpair.refined(K, y, x, regular=simple)
     return 1 / jnp.where(simple, y, linear)

@@ -9,13 +9,14 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from ...linalg import double_double, expm
+from ...linalg import double_double, eigenpair, expm
 from ...operators.operator import Operator
 from ...operators.pattern import diagonal
 from .eigenbasis import eigenvalues
 from .integrators import Flow
 from .reach import reach
 from .sector import Sector
+from .solver import matrix
 from .states import density_matrix
 from .steady import State, steady_state
 from .terms import AbstractLindblad
@@ -101,13 +102,7 @@ def _relaxation(flow: Flow, x, end, count: int, tolerance: float, nullity: int):
 def _mode(sector, values, eigenvalue, vector, simple):
     """A simple eigenvalue of G and its vector, from approximate ones: (G - l) v = 0 and c^H v = 1 by Newton's method."""
     G = double_double.Conserving(sector, values)
-    c = vector.conj() / (vector.conj() @ vector)
-    lam, v = eigenvalue, vector
-    for _ in range(2):
-        rest = G(jnp.real(v)) + 1j * G(jnp.imag(v)) - lam * v
-        change = jnp.linalg.solve(_bordered(sector, values, lam, v, c), -jnp.append(rest, c @ v - 1))
-        v, lam = v + change[:-1], lam + change[-1]
-    return jnp.where(simple, lam, eigenvalue), jnp.where(simple, v, vector)
+    return eigenpair.refined(matrix(sector, values), eigenvalue, vector, lambda v: G(jnp.real(v)) + 1j * G(jnp.imag(v)), simple)
 
 
 @_mode.defjvp
@@ -116,17 +111,9 @@ def _mode_jvp(sector, primals, tangents):
     lam, v = _mode(sector, *primals)
     c = vector.conj() / (vector.conj() @ vector)
     moved = jnp.zeros(sector.size, complex).at[sector.target].add(tangents[0] * v[sector.source])
-    change = jnp.linalg.solve(_bordered(sector, values, lam, v, c), -jnp.append(moved, 0.0))
+    change = jnp.linalg.solve(eigenpair.bordered(matrix(sector, values), lam, v, c), -jnp.append(moved, 0.0))
     change = change * jnp.where(simple, 1.0, jnp.nan)
     return (lam, v), (change[-1], change[:-1])
-
-
-def _bordered(sector, values, eigenvalue, vector, c):
-    """The derivative of (G v - l v, c v - 1) in (v, l); regular where l is simple."""
-    n = sector.size
-    out = jnp.zeros((n + 1, n + 1), complex).at[sector.target, sector.source].set(values, unique_indices=True)
-    at = jnp.arange(n)
-    return out.at[at, at].add(-eigenvalue).at[:n, n].set(-vector).at[n, :n].set(c)
 
 
 # ---- time -----------------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from ...linalg import gth
+from ...linalg import eigenpair, gth
 from ...results import Failure, check, require_float64
 from .steady import elimination_order
 from .transitions import Transitions
@@ -62,22 +62,12 @@ def slowest(K):
     Returns:
         min Re 1/mu over the non-zero eigenvalues mu of K, a scalar [rate].
     """
-    n = K.shape[0]
     mu, vectors = jnp.linalg.eig(lax.stop_gradient(K))
     size = jnp.abs(mu)
     # The stationary state has mu = 0 up to rounding; the decays that count have a mu near the largest.
     decays = size > 1e-12 * jnp.max(size)
     at = jnp.argmin(jnp.where(decays, jnp.real(mu) / jnp.where(decays, size, 1.0) ** 2, jnp.inf))
-    y, x = mu[at], vectors[:, at]
-    c = x.conj()  # x is normalised: c . x = 1
-
-    # A Newton step for (K - mu) x = 0, c . x = 1 changes nothing at its own solution, yet has the solution's first
-    # derivative; two of them have its first three.
-    for _ in range(2):
-        J = jnp.block([[K - y * jnp.eye(n), -x[:, None]], [c[None], jnp.zeros((1, 1))]])
-        step = jnp.linalg.solve(J, jnp.concatenate([K @ x - y * x, (c @ x - 1)[None]]))
-        x, y = x - step[:n], y - step[n]
-    return jnp.real(1 / y)
+    return jnp.real(1 / eigenpair.refined(K, mu[at], vectors[:, at])[0])
 
 
 _NOT_FINITE = Failure("the decay rates are not finite: a rate is infinite or NaN, as of a bath with a flat spectrum at frequency zero")

@@ -8,7 +8,7 @@ import math
 import os
 import pathlib
 import re
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -16,13 +16,10 @@ from ...models.parameters import entries, place_of
 from .journal import kept_evaluations
 from .paths import disk, made, results_folder, whole
 
-if TYPE_CHECKING:
-    from ..optimize import Optimum
-
 FILES = ("result.json", "trace.csv", "picture.png")
 
 
-def save(optimum: Optimum, folder: str | os.PathLike):
+def save(optimum: Any, folder: str | os.PathLike):
     """Write the three files into a folder, which is made if need be; files of the same names are replaced.
 
     result.json: `Optimum.record` and the starts. trace.csv: a row for each step, its columns step, best and the value
@@ -33,7 +30,7 @@ def save(optimum: Optimum, folder: str | os.PathLike):
         _write(optimum, *paths)
 
 
-def _write(optimum: Optimum, result: pathlib.Path, trace: pathlib.Path, drawing: pathlib.Path):
+def _write(optimum: Any, result: pathlib.Path, trace: pathlib.Path, drawing: pathlib.Path):
     values = optimum.trace["values"]
     with open(trace, "w", newline="") as file:
         write = csv.writer(file)
@@ -58,7 +55,7 @@ def _plain(x) -> Any:
     return None if isinstance(x, float) and not math.isfinite(x) else x
 
 
-def picture(optimum: Optimum, path: str | os.PathLike):
+def picture(optimum: Any, path: str | os.PathLike):
     """Draw value against step for every start, and, for each parameter, where the starts ended."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -142,11 +139,11 @@ def _star(axis, x, y, size, label):
     star.set_in_layout(False)  # it may hang over the edge
 
 
-def _legend(optimum: Optimum) -> str:
+def _legend(optimum: Any) -> str:
     return f"{optimum.value:.8g}" + ("" if optimum.converged else " (not converged)")
 
 
-def _range(optimum: Optimum, values, wildest: float = 2) -> tuple[float, float]:
+def _range(optimum: Any, values, wildest: float = 2) -> tuple[float, float]:
     """Limits that show the best value and all others but the `wildest` at either end [percent].
 
     Where the others would vanish beside the best value, as near a pole, it is left outside.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import os
 import pathlib
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
 
@@ -14,13 +14,10 @@ from .journal import kept_evaluations
 from .optimum_files import symbol, unit_text, write_json
 from .paths import disk, made, results_folder, whole
 
-if TYPE_CHECKING:
-    from ..tradeoff import Tradeoff
-
 FILES = ("result.json", "curve.csv", "picture.png")
 
 
-def save(curve: Tradeoff, folder: str | os.PathLike):
+def save(curve: Any, folder: str | os.PathLike):
     """Write the three files into a folder, which is made if need be; files of the same names are replaced.
 
     result.json: `Tradeoff.record`. curve.csv: a row for each alpha: alpha, the two figures of merit, every parameter, converged.
@@ -31,7 +28,7 @@ def save(curve: Tradeoff, folder: str | os.PathLike):
         _write(curve, *paths)
 
 
-def _write(curve: Tradeoff, result: pathlib.Path, table: pathlib.Path, drawing: pathlib.Path):
+def _write(curve: Any, result: pathlib.Path, table: pathlib.Path, drawing: pathlib.Path):
     columns = columns_of(curve)
     with open(table, "w", newline="") as file:
         write = csv.writer(file)
@@ -44,7 +41,7 @@ def _write(curve: Tradeoff, result: pathlib.Path, table: pathlib.Path, drawing: 
     write_json(curve.record(), result)
 
 
-def columns_of(curve: Tradeoff) -> dict[str, np.ndarray]:
+def columns_of(curve: Any) -> dict[str, np.ndarray]:
     """Every searched number along the curve, (weights,), by its name, which for an entry of an array is such as "J[1]"."""
     out: dict[str, np.ndarray] = {}
     for name, values in curve.parameters.items():
@@ -52,7 +49,7 @@ def columns_of(curve: Tradeoff) -> dict[str, np.ndarray]:
     return out
 
 
-def picture(curve: Tradeoff, columns: dict[str, np.ndarray], path: str | os.PathLike):
+def picture(curve: Any, columns: dict[str, np.ndarray], path: str | os.PathLike):
     """Draw the curve, coloured by alpha, and below one another the parameters against alpha."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
