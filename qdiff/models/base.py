@@ -183,12 +183,23 @@ class Model(eqx.Module):
 
     def __check_init__(self):
         for name, about in type(self).parameters().items():
+            self._choose_between(name, about)
+        for name, about in type(self).parameters().items():
             object.__setattr__(self, name, about.check(getattr(self, name)))
         values, _ = within_bounds(self)
         for name, value in values.items():
             object.__setattr__(self, name, value)
         if values and failure_mode() == "raise":
             object.__setattr__(self, "_inspected", True)
+
+    def _choose_between(self, name: str, about: Parameter):
+        """Give those that a parameter can take the place of their defaults, unless it does."""
+        given = getattr(self, name) is not None
+        for other in about.instead_of:
+            if given and getattr(self, other) is not None:
+                raise ValueError(f"{name} must be given instead of {' and '.join(about.instead_of)}, but was given together with {other}")
+            if not given and getattr(self, other) is None:
+                object.__setattr__(self, other, type(self).parameters()[other].default)
 
     @classmethod
     def parameters(cls) -> dict[str, Parameter]:
@@ -241,8 +252,17 @@ class Model(eqx.Module):
         return self.remarks(_checks(self))
 
     def replace(self, **changes):
-        """A copy with some parameters changed, or entries of arrays (`**{"J[1]": 2.0}`), checked like a new model."""
-        return dataclasses.replace(self, **whole(self, changes))
+        """A copy with some parameters changed, or entries of arrays (`**{"J[1]": 2.0}`), checked like a new model.
+
+        Of parameters that can only be given instead of each other, the new one replaces the old.
+        """
+        changes = whole(self, changes)
+        for name, about in type(self).parameters().items():
+            if changes.get(name) is not None:
+                changes = dict.fromkeys(about.instead_of) | changes
+            elif any(changes.get(other) is not None for other in about.instead_of):
+                changes = {name: None} | changes
+        return dataclasses.replace(self, **changes)
 
 
 @eqx.filter_jit

@@ -35,7 +35,8 @@ class Parameter:
     choices: tuple[str, ...] | None = None
     static: bool = False
     array: str | None = None  # for an array that is None by default: the method that gives the one which None stands for
-    optional: bool = False  # whether it may be None, because another parameter has taken its place
+    optional: bool = False  # whether it is None where another parameter has taken its place
+    instead_of: tuple[str, ...] = ()  # the parameters whose place it takes where it is given
     scale: str = "linear"  # how a search divides its range: evenly, or "log" evenly in its logarithm
     shape: tuple[int, ...] | None = None  # of an array by default; None of a number, and of an array that may have any length
 
@@ -70,7 +71,7 @@ class Parameter:
         Raises:
             ValueError: it is not what it must be, which the sentence says after the parameter's name.
         """
-        if (self.optional or self.array) and value is None:
+        if (self.optional or self.instead_of or self.array) and value is None:
             return None
         if self.choices:
             if value not in self.choices:
@@ -147,6 +148,7 @@ def parameter(
     search=None,
     array=None,
     optional: bool = False,
+    instead_of: str | tuple[str, ...] = (),
     scale: str = "linear",
 ):
     """A float field of a model, or an array of floats.
@@ -157,9 +159,11 @@ def parameter(
         unit, text: shown by help, tables and plots.
         low, high: bounds of what is physical, inclusive; with `open`, they themselves are excluded.
         search: (low, high) of the default search of `optimize`, for the parameters that take part in it.
-        array: for an array (n,) that replaces simpler parameters and is None by default: the name of the method that
-            gives the array these simpler ones stand for.
-        optional: whether the parameter is one of those, and None where an array has taken its place.
+        instead_of: the parameter or parameters in whose place this one, None by default, can be given. It is an error to give
+            both; `replace` with one takes the other away.
+        optional: whether the parameter is one of those: None where another one has taken its place.
+        array: for an array (n,) that is None by default: the name of the method that gives the array for which those that it
+            takes the place of stand.
         scale: "log" for what `optimize` should search evenly in its logarithm (from zero, in that of its distance from a negative
             number a thousandth of the range away), as a time that may be of any order of magnitude.
 
@@ -182,7 +186,9 @@ def parameter(
     """
     _bounds(low, high)
     about = {"unit": unit, "text": text, "low": low, "high": high, "open": open, "search": search, "array": array, "optional": optional}
-    about["scale"] = scale
+    about |= {"scale": scale, "instead_of": (instead_of,) if isinstance(instead_of, str) else tuple(instead_of)}
+    if optional:
+        return eqx.field(default=None, metadata={"qdiff": about | {"default": default}})
     if not isinstance(default, (list, tuple)) and not hasattr(default, "shape"):
         return eqx.field(default=default, metadata={"qdiff": about})
     try:

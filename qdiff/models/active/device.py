@@ -74,43 +74,13 @@ class ActiveParticle(Model):
     phonon_coupling: float = parameter(2.0, unit="rate", text="lambda_0, in units in which phonons have density 1", low=0, open=True)
     phonon_range: float = parameter(0.02, unit="1", text="momentum q_0 beyond which phonons decouple", low=0, open=True)
     phonon_cutoff: float = parameter(0.01, unit="energy", text="omega_c below which phonons are missing, for exponent 1", low=0, open=True)
-    bias_ratio: Any = parameter(None, unit="1", text="dT/T, instead of dT", low=-2, high=2, optional=True)
+    bias_ratio: Any = parameter(None, unit="1", text="dT/T, instead of dT", low=-2, high=2, instead_of="dT")
     phonon_exponent: int = setting(3, text="p, of the phonons' density of states", low=1, high=4)
     points: int = setting(1024, text="momenta N", low=8)
     spin_flips: bool = setting(True, text="whether phonons flip the spin", choices=(True, False))
     cells: int = setting(4096, text="finite volumes, and quadrature nodes, of the drift-diffusion equation", low=256)
     # How many momenta phonons can transfer: of the given range, because a traced one decides no shape.
-    _reach: int = eqx.field(static=True, init=False)
-
-    def __init__(
-        self,
-        epsilon: float = 1.0,
-        theta: float = 3 * np.pi / 4 - 0.01,
-        d_x: float = 0.6 / np.sqrt(2),
-        d_z: float = 0.6 / np.sqrt(2),
-        hopping: float = 2.0,
-        gamma_hot: float = 0.2,
-        gamma_cold: float = 0.2,
-        T: float = 1.0,
-        dT: Any = None,
-        phonon_coupling: float = 2.0,
-        phonon_range: float = 0.02,
-        phonon_cutoff: float = 0.01,
-        bias_ratio: Any = None,
-        phonon_exponent: int = 3,
-        points: int = 1024,
-        spin_flips: bool = True,
-        cells: int = 4096,
-    ):
-        if dT is None and bias_ratio is None:
-            dT = 0.01
-        elif dT is not None and bias_ratio is not None:
-            raise ValueError("bias_ratio must be given instead of dT, but was given together with it")
-        self.epsilon, self.theta, self.d_x, self.d_z, self.hopping = epsilon, theta, d_x, d_z, hopping
-        self.gamma_hot, self.gamma_cold, self.T, self.dT, self.bias_ratio = gamma_hot, gamma_cold, T, dT, bias_ratio
-        self.phonon_coupling, self.phonon_range, self.phonon_cutoff = phonon_coupling, phonon_range, phonon_cutoff
-        self.phonon_exponent, self.points, self.spin_flips, self.cells = phonon_exponent, points, spin_flips, cells
-        self._reach = -1
+    _reach: int = eqx.field(static=True, init=False, default=-1)
 
     def __check_init__(self):
         Model.__check_init__(self)
@@ -123,11 +93,7 @@ class ActiveParticle(Model):
         object.__setattr__(self, "_reach", reach_of(self.points, min(longest, 2 * np.pi)))
 
     def replace(self, **changes):
-        """A copy with some parameters changed; a new dT replaces bias_ratio, and a new bias_ratio dT."""
-        if changes.get("dT") is not None:
-            changes = {"bias_ratio": None} | changes
-        elif changes.get("bias_ratio") is not None:
-            changes = {"dT": None} | changes
+        """A copy with some parameters changed; it has as many phonon momenta, unless their range or the points change."""
         out = super().replace(**changes)
         if not changes.keys() & {"phonon_range", "points"}:
             object.__setattr__(out, "_reach", self._reach)

@@ -98,31 +98,17 @@ class ThermophoreticLattice(Model):
     T_right: Any = parameter(0.4, unit="energy", text="temperature at the last site", low=0, open=True, optional=True)
     rate: float = parameter(1.0, unit="rate", text="Gamma, or the Ohmic strength", low=0, open=True)
     temperatures: Any = parameter(
-        None, unit="energy", text="of each site, instead of T_left and T_right", low=0, open=True, array="profile"
+        None,
+        unit="energy",
+        text="of each site, instead of T_left and T_right",
+        low=0,
+        open=True,
+        array="profile",
+        instead_of=("T_left", "T_right"),
     )
     sites: int = setting(10, text="number of sites", low=2)
     spectrum: str = setting("flat", text="spectral density of the baths", choices=("flat", "ohmic"))
     master_equation: str = setting("global", text="jumps between eigenstates or within sites", choices=("global", "local"))
-
-    def __init__(
-        self,
-        h: float = 1.0,
-        g: float = 0.5,
-        T_left: Any = None,
-        T_right: Any = None,
-        rate: float = 1.0,
-        temperatures: Any = None,
-        sites: int = 10,
-        spectrum: str = "flat",
-        master_equation: str = "global",
-    ):
-        if temperatures is None:
-            T_left, T_right = 0.8 if T_left is None else T_left, 0.4 if T_right is None else T_right
-        elif T_left is not None or T_right is not None:
-            given = "T_left" if T_left is not None else "T_right"
-            raise ValueError(f"temperatures must be given instead of T_left and T_right, but was given together with {given}")
-        self.h, self.g, self.T_left, self.T_right, self.rate = h, g, T_left, T_right, rate
-        self.temperatures, self.sites, self.spectrum, self.master_equation = temperatures, sites, spectrum, master_equation
 
     def __check_init__(self):
         Model.__check_init__(self)
@@ -130,14 +116,6 @@ class ThermophoreticLattice(Model):
             raise ValueError(f"temperatures must be one for each site, shape ({self.sites},), but has shape {np.shape(self.temperatures)}")
         if not isinstance(self.g, Tracer) and float(self.g) == 0:
             raise ValueError(f"g must not be 0: without hopping the sites are separate, and there are {self.sites} stationary states")
-
-    def replace(self, **changes):
-        """A copy with some parameters changed; a new profile replaces T_left and T_right, and these a profile."""
-        if changes.get("temperatures") is not None:
-            changes = {"T_left": None, "T_right": None} | changes
-        elif changes.keys() & {"T_left", "T_right"}:
-            changes = {"temperatures": None} | changes
-        return super().replace(**changes)
 
     # ---- what there is ----------------------------------------------------------------------------------
 
