@@ -39,7 +39,7 @@ class Lindblad(AbstractLindblad):
     Differentiable in every value of H, of the rates and of the jump operators.
 
     Example:
-        >>> import qdiff as qd
+        >>> import jax.numpy as jnp, qdiff as qd
         >>> qubit = qd.Space(qubit=qd.Spin()).qubit
         >>> bath = qd.BosonicBath(1.0, 0.1)
         >>> generator = qd.Lindblad(qubit.z, {"bath": qd.thermal_jumps(qubit.minus, 2.0, bath)})
