@@ -11,6 +11,7 @@ from jax import lax
 from jaxtyping import Array, Float, Int
 
 from .gather import take
+from .places import Places
 from .split_lu import lu, solve_triangular
 
 
@@ -143,5 +144,5 @@ def _unit_lower(L, r):
 
 
 @functools.lru_cache(maxsize=256)
-def block_plan(sector) -> BlockPlan:
-    return BlockPlan(sector.bands, sector.target, sector.source)
+def block_plan(places: Places) -> BlockPlan:
+    return BlockPlan(places.bands, places.target, places.source)

@@ -13,6 +13,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 from .gather import take
+from .places import ConservingPlaces
 
 _SPLIT = 2.0**27 + 1
 
@@ -54,20 +55,20 @@ def _rows(index: Int[np.ndarray, "nnz"], size: int) -> Int[np.ndarray, "size lon
 
 
 class Conserving:
-    """The sector's generator G with the diagonal that conserves probability exactly, applied in doubled precision.
+    """A generator G with the diagonal that conserves probability exactly, applied in doubled precision.
 
     Args:
-        sector: the sector. values: G's entries (nnz,) [rate], or (nnz, lanes) for one generator in each lane.
+        places: where its entries stand. values: G's entries (nnz,) [rate], or (nnz, lanes) for one generator in each lane.
         transposed: whether it is G^T that is applied.
     """
 
-    def __init__(self, sector, values: Float[Array, "nnz *lanes"], transposed: bool = False):
-        on = np.flatnonzero(sector.is_population[sector.target])
-        column = _gathered(_padded(take(values, on)), _rows(sector.source[on], sector.size))
+    def __init__(self, places: ConservingPlaces, values: Float[Array, "nnz *lanes"], transposed: bool = False):
+        on = np.flatnonzero(places.is_population[places.target])
+        column = _gathered(_padded(take(values, on)), _rows(places.source[on], places.size))
         defect = total(column, jnp.zeros_like(column))
-        self.correction = jnp.where(_along(sector.is_population, defect), -defect, 0.0)
-        out, into = (sector.source, sector.target) if transposed else (sector.target, sector.source)
-        table = _rows(out, sector.size)
+        self.correction = jnp.where(_along(places.is_population, defect), -defect, 0.0)
+        out, into = (places.source, places.target) if transposed else (places.target, places.source)
+        table = _rows(out, places.size)
         self._into = np.append(into, 0)[table]
         self._entries = jnp.concatenate([_gathered(_padded(values), table), self.correction[:, None]], axis=1)
 

@@ -2,29 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Protocol
-
 import equinox.internal as eqxi
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
 from .gather import sum_into, take
+from .places import Places
 
 # The norm of G h of one step, and the degree of its series: the remainder, 4^31/31!, is 6e-16, and the terms are at
 # most 11 times the result, so that cancellation costs one digit.
 _STEP = 4.0
 _DEGREE = 30
-
-
-class Places(Protocol):
-    """Where the entries of a sparse matrix (size, size) stand: rows `target` and columns `source` (nnz,), static."""
-
-    target: np.ndarray
-    source: np.ndarray
-
-    @property
-    def size(self) -> int: ...
 
 
 def steps_of(places: Places, values, time):

@@ -14,6 +14,7 @@ import numpy as np
 from . import batched_blocks
 from .block_tridiagonal import BlockPlan, block_plan
 from .gather import take
+from .places import Places
 
 
 class Twisted:
@@ -116,5 +117,5 @@ def _added(x):
 
 
 @functools.lru_cache(maxsize=256)
-def twisted(sector) -> Twisted:
-    return Twisted(block_plan(sector))
+def twisted(places: Places) -> Twisted:
+    return Twisted(block_plan(places))

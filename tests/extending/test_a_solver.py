@@ -12,14 +12,14 @@ import qdiff as qd
 class ByInverse(qd.solvers.AbstractSolver):
     """The whole inverse, which nobody should want: it is what ten lines can do."""
 
-    def factor(self, sector, values):
-        G = jnp.zeros((sector.size, sector.size)).at[sector.target, sector.source].set(values)
-        return jnp.linalg.inv(G - 2e-14 * jnp.max(jnp.abs(values)) * jnp.eye(sector.size))
+    def factor(self, places, values):
+        G = jnp.zeros((places.size, places.size)).at[places.target, places.source].set(values)
+        return jnp.linalg.inv(G - 2e-14 * jnp.max(jnp.abs(values)) * jnp.eye(places.size))
 
-    def solve(self, sector, factors, r):
+    def solve(self, places, factors, r):
         return factors @ r
 
-    def solve_T(self, sector, factors, r):
+    def solve_T(self, places, factors, r):
         return factors.T @ r
 
 
@@ -69,8 +69,8 @@ def test_a_solver_that_solves_nothing_is_refused():
     """What it returns is refined, and its residual is looked at: a wrong inverse is an error, not a wrong state."""
 
     class Wrong(ByInverse):
-        def factor(self, sector, values):
-            return jnp.eye(sector.size)
+        def factor(self, places, values):
+            return jnp.eye(places.size)
 
     with pytest.raises(qd.SolveError, match="the steady state"):
         qd.steady_state(generator(jnp.array([0.5, 0.3, 0.1])), Wrong())

@@ -8,9 +8,9 @@ import equinox as eqx
 import jax.numpy as jnp
 
 from ...linalg import block_tridiagonal
+from ...linalg.places import Places
 from ...linalg.split_lu import lu, solve_triangular
 from ...linalg.twisted import Twisted, twisted
-from .sector import Sector
 
 # The generator is factorised with this fraction of its largest entry taken off the diagonal: a little above
 # rounding, so that no pivot vanishes. Its effect, shift/gap, is removed by refinement.
@@ -18,29 +18,29 @@ _SHIFT = 2e-14
 
 
 class AbstractSolver(eqx.Module):
-    """How G x = r is solved, G the generator in the coordinates of a sector; `Dense` and `BlockTridiagonal` are two.
+    """How G x = r is solved, G a generator in the coordinates of its sector; `Dense` and `BlockTridiagonal` are two.
 
     G is singular: what is factorised is G minus a shift of 2e-14 of its largest entry. Solutions need not be accurate, for
     they are refined with residuals in doubled precision, and derivatives come from the refined equation.
     """
 
     @abc.abstractmethod
-    def factor(self, sector: Sector, values):
+    def factor(self, places: Places, values):
         """Factorise G minus a small shift; a pytree of arrays that the two others use.
 
         Args:
-            sector: its `size`, and the static places `target`, `source` (nnz,) of the entries. values: the entries (nnz,).
+            places: the `size` of G, and the static places `target`, `source` (nnz,) of its entries. values: the entries (nnz,).
         """
 
     @abc.abstractmethod
-    def solve(self, sector: Sector, factors, r):
+    def solve(self, places: Places, factors, r):
         """The inverse applied to the columns of r (size, columns)."""
 
     @abc.abstractmethod
-    def solve_T(self, sector: Sector, factors, r):
+    def solve_T(self, places: Places, factors, r):
         """The inverse transposed applied to the columns of r (size, columns)."""
 
-    def many(self, sector: Sector) -> ManySolver | None:
+    def many(self, places: Places) -> ManySolver | None:
         """An optional faster solver of batches. The three methods above remain the fallback where it is not accurate enough."""
         return None
 
@@ -64,14 +64,14 @@ class ManySolver(abc.ABC):
 class Dense(AbstractSolver):
     """LU factorisation of the full matrix of the sector, O(n^3): best below some hundred coordinates."""
 
-    def factor(self, sector, values):
-        return lu(matrix(sector, values) - _shift(values) * jnp.eye(sector.size))
+    def factor(self, places, values):
+        return lu(matrix(places, values) - _shift(values) * jnp.eye(places.size))
 
-    def solve(self, sector, factors, r):
+    def solve(self, places, factors, r):
         packed, order = factors
         return solve_triangular(packed, solve_triangular(packed, r[order], lower=True, unit=True))
 
-    def solve_T(self, sector, factors, r):
+    def solve_T(self, places, factors, r):
         packed, order = factors
         x = solve_triangular(packed, solve_triangular(packed, r, trans=True), lower=True, trans=True, unit=True)
         return jnp.zeros_like(x).at[order].set(x, unique_indices=True)
@@ -88,19 +88,19 @@ class BlockTridiagonal(AbstractSolver):
     the residual shows that this was not good, and for wider ones, rows are exchanged, in the level and the next one.
     """
 
-    def factor(self, sector, values):
-        return block_tridiagonal.factor(*block_tridiagonal.block_plan(sector).blocks(values, _shift(values)))
+    def factor(self, places, values):
+        return block_tridiagonal.factor(*block_tridiagonal.block_plan(places).blocks(values, _shift(values)))
 
-    def solve(self, sector, factors, r):
-        plan = block_tridiagonal.block_plan(sector)
+    def solve(self, places, factors, r):
+        plan = block_tridiagonal.block_plan(places)
         return plan.unpack(block_tridiagonal.solve(factors, plan.pack(r)))
 
-    def solve_T(self, sector, factors, r):
-        plan = block_tridiagonal.block_plan(sector)
+    def solve_T(self, places, factors, r):
+        plan = block_tridiagonal.block_plan(places)
         return plan.unpack(block_tridiagonal.solve_T(factors, plan.pack(r)))
 
-    def many(self, sector):
-        return _Lanes(twisted(sector)) if block_tridiagonal.block_plan(sector).width <= _WRITTEN_OUT else None
+    def many(self, places):
+        return _Lanes(twisted(places)) if block_tridiagonal.block_plan(places).width <= _WRITTEN_OUT else None
 
 
 class _Lanes(ManySolver):
@@ -121,17 +121,17 @@ def _shift(values):
     return _SHIFT * jnp.max(jnp.abs(values), axis=0)
 
 
-def matrix(sector: Sector, values):
+def matrix(places: Places, values):
     """The generator as a dense matrix (size, size)."""
-    return jnp.zeros((sector.size, sector.size)).at[sector.target, sector.source].set(values, unique_indices=True)
+    return jnp.zeros((places.size, places.size)).at[places.target, places.source].set(values, unique_indices=True)
 
 
-def choose(sector: Sector) -> AbstractSolver:
+def choose(places: Places) -> AbstractSolver:
     """The solver for a sector's shape: a level of w coordinates is counted as a dense factorisation of 2 w.
 
     Small sectors go to one dense factorisation, which has fewer steps.
     """
-    if sector.size <= 60:
+    if places.size <= 60:
         return Dense()
-    plan = block_tridiagonal.block_plan(sector)
-    return BlockTridiagonal() if plan.count * plan.width**3 * 8 < sector.size**3 else Dense()
+    plan = block_tridiagonal.block_plan(places)
+    return BlockTridiagonal() if plan.count * plan.width**3 * 8 < places.size**3 else Dense()
