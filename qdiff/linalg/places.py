@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
 
+@runtime_checkable
 class Places(Protocol):
     """The static structure of a sparse matrix (size, size); the `Sector` of a Lindblad equation is one, with more to it.
 
@@ -25,6 +26,7 @@ class Places(Protocol):
     bands: Any
 
 
+@runtime_checkable
 class ConservingPlaces(Places, Protocol):
     """The same of a generator that conserves the sum of some coordinates, the populations, whose places (size,) it knows."""
 
