@@ -1,7 +1,8 @@
 """The Lindblad equation, the core: generators local and secular, the reachable sector, stationary states, evolution, correlations.
 
-`equation` is the generator and `sector` the coordinates that it reaches; `steady`, `evolve`, `relaxation` and `regression` solve in these.
-`pulses`, `switches`, `corners`, `pieces` and `stepping` serve generators that depend on time.
+`equation` is the generator, of `terms` and `jumps`; `reach` finds the `sector` of coordinates that it moves, in which `steady`, `evolve`,
+`relaxation` and `regression` solve. `flow` is the equation in time, `propagators` and `runge_kutta` follow it; `pulses`, `switches`,
+`corners`, `pieces` and `stepping` serve generators that depend on time.
 This folder imports no other equation. To add a way of solving, write a subclass of `AbstractSolver` in `solver`, or of `AbstractIntegrator`
 in `integrators`, and a line in the lists of solvers of `tests/equations/lindblad`.
 """
