@@ -1,7 +1,7 @@
 """Differentiable open quantum systems and quantum thermodynamics.
 
 What is used daily has a name here; the rest is in `qd.baths`, `qd.pulses`, `qd.solvers`, `qd.thermo`, `qd.models`,
-`qd.figures`, and for each equation of motion in `qd.lindblad`, `qd.rates`, `qd.bloch`, `qd.momentum`, `qd.channels`
+`qd.studies`, `qd.figures`, and for each equation of motion in `qd.lindblad`, `qd.rates`, `qd.bloch`, `qd.momentum`, `qd.channels`
 and `qd.cycles`. Names are loaded when they are first used, because JAX takes a second to import.
 
 Importing qdiff asks JAX for 64-bit numbers, unless the environment variable JAX_ENABLE_X64 says otherwise, and gives its

@@ -36,7 +36,8 @@ def attach(package: str, file: str) -> tuple[Callable[[str], Any], Callable[[], 
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
         home = None if where[name] == "." else importlib.import_module(where[name], package)
         # A submodule is no attribute before it is loaded.
-        value = getattr(home, name, None) or importlib.import_module(f"{where[name].rstrip('.')}.{name}", package)
+        known = home is not None and hasattr(home, name)
+        value = getattr(home, name) if known else importlib.import_module(f"{where[name].rstrip('.')}.{name}", package)
         setattr(sys.modules[package], name, value)
         return value
 

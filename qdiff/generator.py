@@ -135,7 +135,7 @@ def relax(generator: Relax[Given, Out], *args: Given.args, **options: Given.kwar
 
 _CANNOT = {
     "steady_state": "has no steady state to solve for",
-    "evolve": "has no state that moves in time",
+    "evolve": "does not say how it moves in time",
     "evolve_varying": "cannot depend on time",
     "relax": "has no relaxation to solve for",
 }
@@ -166,5 +166,5 @@ def _at_some_time(function: Callable[[Any], Any]) -> AbstractGenerator:
             "for `math.cos`, `jnp.interp` for `np.interp`, or a pulse such as `qd.pulses.PiecewiseConstant(times, values)`"
         ) from error
     if not isinstance(found[0], AbstractGenerator):
-        raise TypeError(f"generator must return a Lindblad at each time, but returned {type(found[0]).__name__}")
+        raise TypeError(f"generator must return an equation such as Lindblad(...) at each time, but returned {type(found[0]).__name__}")
     return found[0]

@@ -124,7 +124,8 @@ def check(x, *found: Found | tuple[Any, Failure], causes: Callable[[], list[Foun
     if mode == "raise":
         return _raised(x, flags, seen, causes)
     if mode == "tell":
-        everything = [*causes(), *seen]
+        failed = jnp.any(_any(seen))
+        everything = [*(f._replace(there=f.there & failed) for f in causes()), *seen]
         _record(tuple(f.failure for f in everything), _any(everything), [f.time for f in everything])
     whole = [flag for flag in flags if flag.ndim == 0]
     x = unless(x, jnp.any(jnp.stack(whole))) if whole else x

@@ -2,6 +2,6 @@
 
 An equation imports from the rooms before this one, and not from another equation; `tests/test_architecture.py` lists the exceptions
 and their reasons. `lindblad` is the core.
-To add an equation, make a folder with `equation.py`, an `AbstractGenerator` whose methods are in `steady.py`, `evolve.py` and `gap.py` as
-far as it has them, and beside them what it alone needs.
+To add an equation, make a folder with `equation.py`, an `AbstractGenerator` whose methods call `steady.py`,
+`evolve.py` and so on, as far as it has them, and beside them what it alone needs.
 """

@@ -12,14 +12,14 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Float
 
-Places = tuple[tuple[int, int], ...]
+Pairs = tuple[tuple[int, int], ...]
 
 
 def factor(
     lower: Float[Array, "m k lanes"],
     diag: Float[Array, "m b b lanes"],
     upper: Float[Array, "m b b lanes"],
-    pattern: Places,
+    pattern: Pairs,
 ):
     """The block LU factors of M, no rows exchanged: O(m b^3) for each lane.
 
@@ -31,7 +31,7 @@ def factor(
     return eliminate(lower, diag, upper, pattern)[0]
 
 
-def eliminate(lower, diag, upper, pattern: Places):
+def eliminate(lower, diag, upper, pattern: Pairs):
     """The factors, and the last diagonal block's inverse times the last upper block, which leads on to a next level."""
     b, lanes = diag.shape[1], diag.shape[3]
 
@@ -67,12 +67,12 @@ def _eliminated(rows: Float[Array, "b c lanes"]):
     return jnp.stack([jnp.concatenate([*left[p], done[p]]) for p in range(b)])
 
 
-def solve(factors, pattern: Places, r: Float[Array, "m b *c lanes"]) -> Float[Array, "m b *c lanes"]:
+def solve(factors, pattern: Pairs, r: Float[Array, "m b *c lanes"]) -> Float[Array, "m b *c lanes"]:
     """x with M x = r."""
     return up(factors, jnp.zeros(r.shape[1:]), down(factors, pattern, r)[0])
 
 
-def down(factors, pattern: Places, r):
+def down(factors, pattern: Pairs, r):
     """What is left of r on the way from the first level to the last, and its last level."""
     lower, packed, _ = factors
 
@@ -96,7 +96,7 @@ def up(factors, x: Float[Array, "b *c lanes"], y):
     return lax.scan(step, x, (factors[-1], y), reverse=True)[1]
 
 
-def solve_T(factors, pattern: Places, r: Float[Array, "m b *c lanes"]) -> Float[Array, "m b *c lanes"]:
+def solve_T(factors, pattern: Pairs, r: Float[Array, "m b *c lanes"]) -> Float[Array, "m b *c lanes"]:
     """x with M^T x = r."""
     return up_T(factors, pattern, jnp.zeros(r.shape[1:]), down_T(factors, r)[0])
 
@@ -113,7 +113,7 @@ def down_T(factors, r):
     return z, pulled
 
 
-def up_T(factors, pattern: Places, pulled: Float[Array, "b *c lanes"], z):
+def up_T(factors, pattern: Pairs, pulled: Float[Array, "b *c lanes"], z):
     """The solution on the way back, if the level beyond the last takes `pulled` from it."""
     lower, packed, _ = factors
 

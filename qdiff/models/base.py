@@ -182,24 +182,22 @@ class Model(eqx.Module):
     _inspected: ClassVar[bool] = False
 
     def __check_init__(self):
-        for name, about in type(self).parameters().items():
-            self._choose_between(name, about)
-        for name, about in type(self).parameters().items():
+        declared = _declared(type(self))
+        for name, about in declared.items():
+            given = getattr(self, name) is not None
+            for other in about.instead_of:
+                if given and getattr(self, other) is not None:
+                    wanted = " and ".join(about.instead_of)
+                    raise ValueError(f"{name} must be given instead of {wanted}, but was given together with {other}")
+                if not given and getattr(self, other) is None:
+                    object.__setattr__(self, other, declared[other].default)
+        for name, about in declared.items():
             object.__setattr__(self, name, about.check(getattr(self, name)))
         values, _ = within_bounds(self)
         for name, value in values.items():
             object.__setattr__(self, name, value)
         if values and failure_mode() == "raise":
             object.__setattr__(self, "_inspected", True)
-
-    def _choose_between(self, name: str, about: Parameter):
-        """Give those that a parameter can take the place of their defaults, unless it does."""
-        given = getattr(self, name) is not None
-        for other in about.instead_of:
-            if given and getattr(self, other) is not None:
-                raise ValueError(f"{name} must be given instead of {' and '.join(about.instead_of)}, but was given together with {other}")
-            if not given and getattr(self, other) is None:
-                object.__setattr__(self, other, type(self).parameters()[other].default)
 
     @classmethod
     def parameters(cls) -> dict[str, Parameter]:
@@ -263,6 +261,20 @@ class Model(eqx.Module):
             elif any(changes.get(other) is not None for other in about.instead_of):
                 changes = {name: None} | changes
         return dataclasses.replace(self, **changes)
+
+
+@functools.cache
+def _declared(kind: type[Model]) -> dict[str, Parameter]:
+    """The parameters of a class of models, if those that take another one's place are declared as such."""
+    found = kind.parameters()
+    replaced = {other for about in found.values() for other in about.instead_of}
+    optional = {name for name, about in found.items() if about.optional}
+    if replaced != optional:
+        raise TypeError(
+            f"parameters of {kind.__name__} with optional=True must be those that others are declared instead_of, {sorted(replaced)}, "
+            f"but are {sorted(optional)}"
+        )
+    return found
 
 
 @eqx.filter_jit

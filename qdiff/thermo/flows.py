@@ -63,12 +63,13 @@ def heat_current(state: State | Evolution, bath: str, H: Operator | None = None)
 
 
 class Ledger(eqx.Module):
-    """The energy balance of a stationary state.
+    """The energy balance of a state; of an evolution, of its states at all times.
 
     Attributes:
         heat: per bath, Tr[H0 L_b rho] [energy times rate].
         work: per bath, Tr[(H - H0) L_b rho], the work of a local bath on the coupling [energy times rate].
-        imbalance: the sum of everything, dU/dt, which is zero in a stationary state.
+        imbalance: the sum of everything, which is zero in a stationary state; of a state that moves it is the rate at which
+            its energy grows, but for what a Hamiltonian that depends on time does to it.
     """
 
     heat: dict[str, jax.Array]
@@ -82,6 +83,8 @@ def ledger(state: State | Evolution, H0: Operator | None = None) -> Ledger:
     Args:
         state: as in `currents`.
         H0: the part of the Hamiltonian whose changes count as heat (local equations); by default all of it.
+
+    Work that is done by changing the Hamiltonian in time, Tr[dH/dt rho], is no bath's and is not counted.
 
     Raises:
         ValueError: H0 is not Hermitian or acts on another space.

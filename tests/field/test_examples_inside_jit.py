@@ -17,7 +17,7 @@ import qdiff as qd
 
 def examples():
     """Examples with numbers; studies and the command line run compiled functions themselves."""
-    rooms = ("results", "progress_bar", "linalg", "operators", "baths", "equations", "thermo")
+    rooms = ("results", "generator", "progress_bar", "linalg", "operators", "baths", "equations", "thermo")
     names = [m.name for m in pkgutil.walk_packages(qd.__path__, "qdiff.") if m.name.split(".")[1] in rooms]
     finder = doctest.DocTestFinder(exclude_empty=True)
     found = [test for name in names for test in finder.find(importlib.import_module(name)) if test.examples]

@@ -53,21 +53,21 @@ TAKES = {
     "relax": (lambda s: qd.relax(DECAY, s, tolerance=1e-2).final.dense(), np.diag([0.0, 1.0])),
     "evolve": (lambda s: qd.evolve(DECAY, s, [1.5]).dense()[0], LATER),
     "correlation": (
-        lambda s: qd.correlation(s, Q.x, Q.z, [1.5])[0],
+        lambda s: qd.correlation(DECAY.state(s), Q.x, Q.z, [1.5])[0],
         np.trace(X @ (scipy.linalg.expm(1.5 * L) @ (Z @ RHO).ravel()).reshape(2, 2)),
     ),
     "currents": (
-        lambda s: qd.current(s, FIELD, "v"),
+        lambda s: qd.current(DECAY.state(s), FIELD, "v"),
         np.trace(H @ (0.3 * dissipator([[0, 0], [1, 0]]) @ RHO.ravel()).reshape(2, 2)).real,
     ),
-    "ledger": (lambda s: qd.ledger(s).heat["v"], -0.3 * RHO[0, 0].real * 2),
-    "cumulants": (lambda s: qd.cumulants(s, "v", [1.0], order=2)[0] + 1.0, 1.0),
+    "ledger": (lambda s: qd.ledger(DECAY.state(s)).heat["v"], -0.3 * RHO[0, 0].real * 2),
+    "cumulants": (lambda s: qd.cumulants(DECAY.state(s), "v", [1.0], order=2)[0] + 1.0, 1.0),
     "ergotropy": (lambda s: qd.thermo.ergotropy(s, FIELD), lowered(H, RHO)),
     "free_energy": (lambda s: qd.thermo.free_energy(s, FIELD, 0.3), np.trace(H @ RHO).real),
     "Cycle.evolve": (lambda s: CYCLE.evolve(s).rho(0).dense(), RHO),
     "trajectories": (lambda s: qd.cycles.trajectories(CYCLE, 0, 1, 64, s).given[0, 0] + 1.0, 1.0),
     "entropy_production": (
-        lambda s: qd.entropy_production(s, {"v": np.diag([0.2, 0.8])}),
+        lambda s: qd.entropy_production(DECAY.state(s), {"v": np.diag([0.2, 0.8])}),
         0.3 * RHO[0, 0].real * (np.log(0.8) - np.log(0.2)),
     ),
 }

@@ -14,15 +14,8 @@ class Comb(qd.Model):
     """Teeth whose heights are one number, or an array."""
 
     height: float | None = qd.parameter(0.5, unit="length", low=0, high=2, optional=True)
-    heights: jnp.ndarray | None = qd.parameter(None, unit="length", low=0, high=2, array="all_heights")
+    heights: jnp.ndarray | None = qd.parameter(None, unit="length", low=0, high=2, array="all_heights", instead_of="height")
     slope: float = qd.parameter(0.1)
-
-    def __init__(self, height=None, heights=None, slope=0.1):
-        self.height = 0.5 if height is None and heights is None else height
-        self.heights, self.slope = heights, slope
-
-    def replace(self, **changes):
-        return super().replace(**({"height": None} | changes if "heights" in changes else changes))
 
     def all_heights(self):
         return jnp.full(3, self.height) if self.heights is None else self.heights
@@ -91,3 +84,22 @@ def test_a_tie_of_unequal_shapes():
     with pytest.raises(ValueError) as error:
         qd.optimize(Comb(), "fit", {"heights": (0, 1)}, ties={"slope": "heights"})
     assert str(error.value) == "ties['slope'] must be of the shape of heights, (3,), but slope is not"
+
+
+def test_parameters_in_each_other_s_place():
+    """One of the two, with its default where neither is given; `replace` takes the other away, and declarations are held to each other."""
+    assert Comb().height == 0.5 and Comb(heights=[0.1, 0.2]).height is None and Comb.parameters()["height"].default == 0.5
+    assert Comb(0.7).replace(heights=[0.1]).height is None and Comb(heights=[0.1]).replace(height=0.3).heights is None
+    with pytest.raises(ValueError, match="heights must be given instead of height, but was given together with height"):
+        Comb(0.5, [0.1])
+
+    class Alone(qd.Model):
+        height: float | None = qd.parameter(0.5, optional=True)
+
+    class Misspelt(qd.Model):
+        height: float | None = qd.parameter(0.5, optional=True)
+        heights: jnp.ndarray | None = qd.parameter(None, instead_of="hieght")
+
+    for kind, said in ((Alone, r"\[\], but are \['height'\]"), (Misspelt, r"\['hieght'\], but are \['height'\]")):
+        with pytest.raises(TypeError, match=f"parameters of {kind.__name__} with optional=True must be .*{said}"):
+            kind()

@@ -9,7 +9,7 @@ from .reach import reach
 from .sector import Sector, nullity
 from .terms import AbstractLindblad
 
-# Looked for up to this dimension; an inverse of dimension 256 takes milliseconds.
+# Conserved coherences are looked for up to this dimension; an inverse of dimension 256 takes milliseconds.
 MOST = 16
 
 

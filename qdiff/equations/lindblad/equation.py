@@ -248,7 +248,9 @@ class Lindblad(AbstractLindblad):
             given: a state in the forms that `evolve` takes, or a `State` of a generator with the same baths.
 
         Returns:
-            `State` with this generator; its `residual` says how far it is from stationary.
+            `Snapshot`, a state with this generator: its `residual` says how far it is from stationary, and its `rcond` is NaN,
+            because nothing was solved for. `cumulants` and `spectrum` solve for the stationary state that it relaxes to. A
+            stationary state of this very generator is returned as it is.
 
         Raises:
             TypeError, ValueError: it is no density matrix, or acts on another space, or is a `State` with other baths.

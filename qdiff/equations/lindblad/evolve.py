@@ -65,7 +65,7 @@ def evolve(
     done = _solve(solver, flow, x, start, times, jumps, readers, states, progress)
     # A wrong rate of a constant generator shows in the state, or does no harm: in a part that the state does not reach.
     causes = partial(refusals, generator) if flow.program is None else list
-    mark = check(jnp.ones(()), *wrong, *_found(solver, flow, done), causes=causes)
+    mark = check(jnp.ones(()), *wrong, *_found(solver, flow, done), causes=lambda: [*wrong, *causes()])
     (kept, seen), final = jax.tree.map(lambda a: a * mark, (done.saved, done.final))
     return Evolution(
         generator=generator if constant else jax.vmap(generator)(times),
@@ -76,7 +76,7 @@ def evolve(
         watched=seen["watch"],
         statistics=done.statistics,
         start=start,
-        initial=x,
+        initial=x * check(jnp.ones(()), *wrong) if wrong else x,  # it may be all that is asked for, by `at`
         sector=flow.sector,
         varying=not constant,
         solver=type(solver).__name__,

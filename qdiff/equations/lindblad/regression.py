@@ -79,7 +79,7 @@ def correlation(
     """
     generator, times = a_state(state).generator, checked_times(times)
     if not times.size:
-        raise ValueError("times must hold at least one, but is empty")
+        raise ValueError("times must hold at least one, but are empty")
     rho = _density(state)
     kicked = _within(generator, B, "B") @ rho
     if left is not None:

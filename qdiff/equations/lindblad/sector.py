@@ -17,7 +17,7 @@ from ...operators.pattern import closed_classes, components, levels
 from .coordinates import Coordinates
 from .terms import AbstractLindblad, allowed_rates
 
-# In the sector of an initial state they are looked for up to this number of coordinates: singular values of three matrices
+# In the sector of an initial state conserved coherences are looked for up to this number of coordinates: singular values of three matrices
 # of 600 take half a second.
 _CHOSEN = 600
 

@@ -104,8 +104,8 @@ def a_state(given: Any) -> State:
     """What was given as a state that knows its generator."""
     if not isinstance(given, State):
         raise TypeError(
-            f"state must come from `steady_state`, `evolve` or `generator.state(...)`, so that its generator is known, "
-            f"but was {type(given).__name__}"
+            "state must come from `steady_state`, `evolve` (one time of it, `run[k]`) or `generator.state(...)`, so that its "
+            f"generator is known, but was {type(given).__name__}"
         )
     return given
 

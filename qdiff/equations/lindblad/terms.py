@@ -103,7 +103,7 @@ def allowed_rates(rates):
     return (rates >= 0) & (rates < jnp.inf)
 
 
-def refusals(generator: Lindblad) -> list[Found]:
+def refusals(generator: AbstractLindblad) -> list[Found]:
     """Why rates are refused: what is wrong with the arguments that they were made of, then which baths have a wrong rate."""
     found: dict[str, Any] = {}
     for label in generator.labels:

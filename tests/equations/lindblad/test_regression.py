@@ -303,7 +303,7 @@ def test_what_is_refused():
             qd.zero_frequency_noise(DAMPED.state(wrong), up)
     with pytest.raises(ValueError, match="state must be a state of this generator"):
         qd.Lindblad(QUBIT.z, {"other": QUBIT.minus}).state(state)
-    with pytest.raises(TypeError, match="state must come from `steady_state`, `evolve` or `generator.state"):
+    with pytest.raises(TypeError, match="state must come from `steady_state`, `evolve`"):
         qd.spectrum(DAMPED, up, up, 0.0)
     with pytest.raises(qd.SolveError, match="a time is too long for the solver"):
         qd.correlation(state, up, up, [1e16])

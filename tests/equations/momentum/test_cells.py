@@ -113,5 +113,5 @@ def test_by_the_verbs():
     close(r.density, np.full(r.k.size, 1 / (2 * np.pi)), 1e-13)
     close(qd.steady_state(volumes), np.full(8, 1 / 8), 1e-14)
     close(qd.evolve(volumes, jnp.eye(8)[0], [0.0, 1e3]), np.stack([np.eye(8)[0], np.full(8, 1 / 8)]), 1e-11)
-    with pytest.raises(TypeError, match="DriftDiffusion has no state that moves in time"):
+    with pytest.raises(TypeError, match="DriftDiffusion does not say how it moves in time"):
         qd.evolve(flat, r.density, [1.0])
