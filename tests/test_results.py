@@ -50,6 +50,31 @@ def test_a_failure_is_a_value(x, failure, error, said):
     close(told(compiled, 4.0), 2.0, 1e-15)
 
 
+def test_what_led_to_a_failure_is_told_only_if_there_is_one():
+    """`causes` come first, in every mode and batched; where nothing failed they do no harm and have no part in derivatives."""
+
+    def solve(x, harm):
+        wrong = Found(x < 0, NEGATIVE)
+        return check(x * harm, (harm * x < -1, LARGE), causes=lambda: [wrong])
+
+    for x, harm, failure in ((-2.0, 1.0, NEGATIVE), (2.0, -1.0, LARGE)):
+        with pytest.raises(failure.error, match=failure.sentence):
+            solve(jnp.array(x), harm)
+        with pytest.raises(RAISED, match=failure.sentence):
+            jax.block_until_ready(jax.jit(solve)(x, harm))
+        with pytest.raises(RAISED, match=failure.sentence):
+            jax.block_until_ready(jax.jit(jax.vmap(jax.value_and_grad(solve), (0, None)))(jnp.array([0.5, x]), harm))
+        with pytest.raises(failure.error, match=failure.sentence):
+            told(jax.jit(failing("tell")(solve)), x, harm)
+        with qd.failures("nan"):
+            assert jnp.isnan(jax.jit(jax.grad(solve))(x, harm))
+    harmless = -2.0, 0.25
+    close(solve(jnp.array(harmless[0]), harmless[1]), -0.5, 1e-15)
+    for mode in ("raise", "nan", "tell"):
+        close(told(jax.jit(failing(mode)(solve)), *harmless), -0.5, 1e-15)
+        close(jax.jit(failing(mode)(jax.grad(solve)))(*harmless), 0.25, 1e-15)
+
+
 def test_causes_stand_before_consequences():
     """NaN of a first failure makes a second one: the first is told, in whatever order the program runs its parts."""
 

@@ -52,6 +52,7 @@ TAKES = {
     "steady_state": (lambda s: qd.steady_state(DEPHASED, initial=s).dense(), np.diag(np.diag(RHO))),
     "relax": (lambda s: qd.relax(DECAY, s, tolerance=1e-2).final.dense(), np.diag([0.0, 1.0])),
     "evolve": (lambda s: qd.evolve(DECAY, s, [1.5]).dense()[0], LATER),
+    "at any time": (lambda s: qd.evolve(DECAY, s, [0.5], states=False).at(1.5).dense(), LATER),
     "correlation": (
         lambda s: qd.correlation(DECAY.state(s), Q.x, Q.z, [1.5])[0],
         np.trace(X @ (scipy.linalg.expm(1.5 * L) @ (Z @ RHO).ravel()).reshape(2, 2)),
@@ -145,7 +146,7 @@ def test_no_state_is_refused_by_all(wrong):
 
 
 @pytest.mark.parametrize(
-    "what", ["steady_state", "evolve", "correlation", "free_energy", "ergotropy", "currents", "Cycle.evolve"]
+    "what", ["steady_state", "evolve", "at any time", "correlation", "free_energy", "ergotropy", "currents", "Cycle.evolve"]
 )
 def test_traced_numbers_are_checked_when_they_are_known(what):
     """In a compiled function: NaN in a batch, else the same sentence; and a good state is no different for it."""
