@@ -148,7 +148,9 @@ def _raised(x, flags: list, seen: list[Found], causes: Callable[[], list[Found]]
 
     failed = jnp.any(jnp.stack([jnp.any(flag) for flag in flags]))
     index = lax.cond(failed, first, lambda: jnp.zeros((), int))
-    return eqx.branched_error_if(x, failed, index, [f.failure.sentence for f in everything])
+    # A factor, so that derivatives depend on it, too: a gradient that needs no value would otherwise be computed without the check.
+    one = jnp.ones((), jnp.result_type(x))
+    return x * eqx.branched_error_if(one, failed, index, [f.failure.sentence for f in everything])
 
 
 # ---- why a compiled program failed ----------------------------------------------------------------------
