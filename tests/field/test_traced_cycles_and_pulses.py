@@ -130,10 +130,14 @@ CASES = {
 def test_wrong_while_it_runs(name):
     solve, good, value, wrong, sentence = CASES[name]
     compiled, batch = eqx.filter_jit(lambda x: solve(x)), eqx.filter_jit(lambda x: solve(x))
+    slope = eqx.filter_jit(jax.grad(lambda x: solve(x)))
     close(compiled(jnp.asarray(good)), value, 1e-8)
     for bad in wrong:
         with pytest.raises(RAISED, match=sentence):
             compiled(jnp.asarray(bad))
+        if name not in ("replay, uniforms", "number of cycles"):  # of which nothing is a smooth function
+            with pytest.raises(RAISED):  # by itself, without the value
+                slope(jnp.asarray(bad))
         with qd.failures("nan"):
             assert np.isnan(batch(jnp.asarray(bad))), bad
 

@@ -94,14 +94,14 @@ def limit_cycle(cycle: AbstractCycle) -> LimitCycle:
 def limit_in(cycle: AbstractCycle, coordinates: Coordinates, parts: Sequence[Part]) -> LimitCycle:
     """The limit cycle in given coordinates, from what every stroke does to them."""
     end, (moving, unsolved) = _solved(cycle, parts, coordinates)
-    mark = check(jnp.zeros(()), *what_is_undefined(cycle, parts), (moving, _MOVING), (unsolved, _NOT_UNIQUE))
+    mark = check(jnp.ones(()), *what_is_undefined(cycle, parts), (moving, _MOVING), (unsolved, _NOT_UNIQUE))
     return _marked(end, mark)
 
 
 def _marked(end: LimitCycle, mark) -> LimitCycle:
     """With NaN in every number, if the solve failed and that is what was asked for."""
     names = ("x", "heat", "measured", "work", "imbalance", "response", "integrals")
-    return dataclasses.replace(end, **{name: jax.tree.map(lambda a: a + mark, getattr(end, name)) for name in names})
+    return dataclasses.replace(end, **{name: jax.tree.map(lambda a: a * mark, getattr(end, name)) for name in names})
 
 
 @partial(jax.jit, static_argnums=2)

@@ -47,7 +47,7 @@ class Run(eqx.Module):
         """The coordinates (k, n) of the states after `counts` (k,) cycles, integers from 0 to 2^31 - 1."""
         counts, mark = _numbers("counts", counts, 0)
         later = self.end.x[0] + map_powers.after(self.powers, self._deviation(), jnp.maximum(counts - 1, 0))
-        return jnp.where((counts == 0)[:, None], self.first, later) + mark
+        return jnp.where((counts == 0)[:, None], self.first, later) * mark
 
     def rho(self, count: int) -> Operator:
         """The density matrix after one number of cycles."""
@@ -114,7 +114,7 @@ class Run(eqx.Module):
             return jnp.concatenate([begin, ends[:, None] + later], axis=1)
         cycles, mark = _numbers("cycles", cycles, 1)
         later = rows @ map_powers.after(self.powers, self._deviation(), jnp.maximum(cycles - 2, 0)).T
-        return jnp.where(cycles == 1, begin, ends[:, None] + later) + mark
+        return jnp.where(cycles == 1, begin, ends[:, None] + later) * mark
 
 
 def started(cycle: AbstractCycle, initial) -> Run:
@@ -133,11 +133,11 @@ def started(cycle: AbstractCycle, initial) -> Run:
 
 
 def _numbers(name: str, given, least: int):
-    """An array (k,) of integers of at least `least`, and zero, or NaN where traced ones are out of bounds."""
+    """An array (k,) of integers of at least `least`, and one, or NaN where traced ones are out of bounds."""
     said = f"{name} must be integers between {least} and {2**31 - 1}, one or an array (k,)"
     wrong = kind_of(given) not in "iu" or np.size(given) == 0 or np.ndim(given) > 1
     if wrong or is_constant(given) and (np.min(np.asarray(given)) < least or np.max(np.asarray(given)) >= 2**31):
         raise ValueError(f"{said}, but was {given!r}")
     numbers = jnp.atleast_1d(jnp.asarray(given)).astype(int)
     outside = jnp.any((numbers < least) | (numbers >= 2**31))
-    return numbers, check(jnp.zeros(()), (outside, Failure(said, ValueError)))
+    return numbers, check(jnp.ones(()), (outside, Failure(said, ValueError)))

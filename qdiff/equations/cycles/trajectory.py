@@ -104,9 +104,9 @@ def _run(cycle: Cycle, rho, source, cycles: int, count: int) -> Trajectories:
     outcome, p, given, jump = _followed(steps, coordinates.coordinates(rho), trace, source, number, cycles, count)
     u = source[1]
     outside = jnp.zeros((), bool) if u is None else ~jnp.all((u >= 0) & (u <= 1))
-    mark = check(jnp.zeros(()), *what_is_undefined(cycle, parts), (outside, _BETWEEN))
+    mark = check(jnp.ones(()), *what_is_undefined(cycle, parts), (outside, _BETWEEN))
     outcome = jnp.where(jnp.isnan(mark), jnp.int8(-1), outcome)
-    return Trajectories(outcome, p + mark, given + mark, jump + mark, values)
+    return Trajectories(outcome, p * mark, given * mark, jump * mark, values)
 
 
 @partial(jax.jit, static_argnums=(4, 5, 6))
