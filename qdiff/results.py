@@ -101,7 +101,7 @@ def unless(x, bad) -> Any:
     return x * jnp.where(bad, jnp.nan, 1.0)
 
 
-def check(x, *found: Found | tuple[Any, Failure], causes: Callable[[], list[Found]] = list):
+def check(x, *found: Found | tuple[Any, Failure], causes: Callable[[], list[Found]] | None = None):
     """x, if none of the failures is there; else what `failures` asks for.
 
     Args:
@@ -109,7 +109,7 @@ def check(x, *found: Found | tuple[Any, Failure], causes: Callable[[], list[Foun
             itself, the entries where it is.
         found: the first one that is there is reported, so that causes stand before consequences.
         causes: what may have led to any of them, and is reported before them. A function, because it is looked for only if
-            one of them is there: in programs of a millisecond, looking at every rate takes a tenth of it.
+            one of them is there: nothing of it runs otherwise.
 
     Raises:
         The exception of the failure, if the numbers are known; else Equinox's runtime error with its sentence.
@@ -118,14 +118,14 @@ def check(x, *found: Found | tuple[Any, Failure], causes: Callable[[], list[Foun
     mode = failure_mode()
     if mode == "raise" and not any(isinstance(f.there, Tracer) for f in seen):
         if any(np.any(f.there) for f in seen):
-            raise next(f.failure.exception(float(f.time)) for f in [*causes(), *seen] if np.any(f.there))
+            raise next(f.failure.exception(float(f.time)) for f in [*_found(causes), *seen] if np.any(f.there))
         return x
-    flags = [lax.stop_gradient(jnp.asarray(f.there)) for f in seen]
     if mode == "raise":
-        return _raised(x, flags, seen, causes)
+        return _raised(x, seen, causes)
+    flags = [lax.stop_gradient(jnp.asarray(f.there)) for f in seen]
     if mode == "tell":
         failed = jnp.any(_any(seen))
-        everything = [*(f._replace(there=f.there & failed) for f in causes()), *seen]
+        everything = [*(f._replace(there=f.there & failed) for f in _found(causes)), *seen]
         _record(tuple(f.failure for f in everything), _any(everything), [f.time for f in everything])
     whole = [flag for flag in flags if flag.ndim == 0]
     x = unless(x, jnp.any(jnp.stack(whole))) if whole else x
@@ -134,20 +134,29 @@ def check(x, *found: Found | tuple[Any, Failure], causes: Callable[[], list[Foun
     return x
 
 
+def _found(causes: Callable[[], list[Found]] | None) -> list[Found]:
+    return [] if causes is None else causes()
+
+
 def _any(found: list[Found]):
     return jnp.stack([jnp.any(lax.stop_gradient(f.there)) for f in found])
 
 
-def _raised(x, flags: list, seen: list[Found], causes: Callable[[], list[Found]]):
+def _raised(x, seen: list[Found], causes: Callable[[], list[Found]] | None):
     """x, or Equinox's error when the program runs."""
-    everything: list[Found] = []
+    there = _any(seen)
+    failed, everything = jnp.any(there), seen
+    if causes is None:
+        index = jnp.argmax(there)
+    else:
+        found: list[Found] = []
 
-    def first():
-        everything.extend([*causes(), *seen])
-        return jnp.argmax(_any(everything))
+        def first():
+            found.extend([*causes(), *seen])
+            return jnp.argmax(_any(found))
 
-    failed = jnp.any(jnp.stack([jnp.any(flag) for flag in flags]))
-    index = lax.cond(failed, first, lambda: jnp.zeros((), int))
+        index = lax.cond(failed, first, lambda: jnp.zeros((), int))
+        everything = found
     # A factor, so that derivatives depend on it, too: a gradient that needs no value would otherwise be computed without the check.
     one = jnp.ones((), jnp.result_type(x))
     return x * eqx.branched_error_if(one, failed, index, [f.failure.sentence for f in everything])

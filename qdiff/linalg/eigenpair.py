@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import jax.numpy as jnp
 from jaxtyping import Array, Complex, Inexact
@@ -16,7 +17,7 @@ def bordered(
     return jnp.block([[A - value * jnp.eye(n), -vector[:, None]], [c[None], jnp.zeros((1, 1))]])
 
 
-def refined(A: Inexact[Array, "n n"], value, vector, act: Callable | None = None, regular=True):
+def refined(A: Inexact[Array, "n n"], value, vector, act: Callable | None = None, regular: Any = True):
     """A simple eigenvalue of A (n, n) and its vector, from approximate ones by two Newton steps for A x = y x and c x = 1.
 
     A step changes nothing at its own solution, yet has the solution's first derivative; two of them have its first three.

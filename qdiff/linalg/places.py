@@ -23,11 +23,13 @@ class Places(Protocol):
     @property
     def size(self) -> int: ...
 
-    bands: Any
+    @property
+    def bands(self) -> Any: ...
 
 
 @runtime_checkable
 class ConservingPlaces(Places, Protocol):
     """The same of a generator that conserves the sum of some coordinates, the populations, whose places (size,) it knows."""
 
-    is_population: np.ndarray
+    @property
+    def is_population(self) -> np.ndarray: ...

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ..equations.lindblad.jumps import Jump
+from ..equations.lindblad.terms import AbstractLindblad
 from ..linalg.gather import sum_into, take
 from ..operators.operator import Operator
 from ..operators.pattern import join

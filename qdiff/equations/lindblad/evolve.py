@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 import equinox as eqx
@@ -64,8 +63,8 @@ def evolve(
     readers = {"asked": _readers(at, flow.sector, expect, dim), "watch": _watch(at, flow.sector, space)}
     done = _solve(solver, flow, x, start, times, jumps, readers, states, progress)
     # A wrong rate of a constant generator shows in the state, or does no harm: in a part that the state does not reach.
-    causes = partial(refusals, generator) if flow.program is None else list
-    mark = check(jnp.ones(()), *wrong, *_found(solver, flow, done), causes=lambda: [*wrong, *causes()])
+    causes = (lambda: [*wrong, *refusals(generator)]) if isinstance(generator, AbstractLindblad) else None
+    mark = check(jnp.ones(()), *wrong, *_found(solver, flow, done), causes=causes)
     (kept, seen), final = jax.tree.map(lambda a: a * mark, (done.saved, done.final))
     return Evolution(
         generator=generator if constant else jax.vmap(generator)(times),
