@@ -109,7 +109,7 @@ def _at(generator, t) -> AbstractLindblad:
     """The generator at a time."""
     now = generator(t)
     if not isinstance(now, AbstractLindblad):
-        raise TypeError(f"generator must return a Lindblad at each time, but returned {type(now).__name__}")
+        raise TypeError(f"generator must return an equation such as Lindblad(...) at each time, but returned {type(now).__name__}")
     if now.frame is not None:
         raise ValueError("generator must return a Lindblad in one fixed basis, but a secular generator turns its basis with H(t)")
     return now

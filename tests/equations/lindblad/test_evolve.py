@@ -454,7 +454,7 @@ REFUSED = {
     "a factor of the wrong shape": (lambda: qd.evolve(DECAY, {"q": np.eye(3)}, [1.0]), ValueError, "state of 'q' must be"),
     "a solver by name": (lambda: qd.evolve(DECAY, UP, [1.0], solver="tsit5"), TypeError, "solver must be one such as Explicit"),
     "no generator": (lambda: qd.evolve(q2.z, UP, [1.0]), TypeError, "generator must be one such as"),
-    "a function of no generator": (lambda: qd.evolve(lambda t: q2.z, UP, [1.0]), TypeError, "must return a Lindblad"),
+    "a function of no generator": (lambda: qd.evolve(lambda t: q2.z, UP, [1.0]), TypeError, "must return an equation such as Lindblad"),
     "an array to expect": (lambda: qd.evolve(DECAY, UP, [1.0], expect=np.eye(2)), TypeError, "expect must hold Operators"),
     "a larger operator to expect": (lambda: qd.evolve(DECAY, UP, [1.0], expect=local_device(1)[0].mode.n), ValueError, "expect must have"),
     "a mapping without a space": (lambda: qd.evolve(spaceless(), {"q": "up"}, [1.0]), ValueError, "initial can be a mapping only if"),
