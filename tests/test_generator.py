@@ -97,3 +97,9 @@ def test_what_is_no_generator():
     for ask in (lambda x: qd.heat_current(x, "bath"), lambda x: qd.cumulants(x, "bath"), lambda x: qd.entropy_production(x, {"bath": 1.0})):
         with pytest.raises(TypeError, match="state must come from `steady_state`, `evolve` .*generator.state.*but was Lindblad"):
             ask(thermal())
+
+
+def test_a_function_of_no_lindblad():
+    """Where the equation's own method is called, it says so itself."""
+    with pytest.raises(TypeError, match=r"generator must return an equation such as Lindblad\(...\) at each time, but returned Operator"):
+        qd.Lindblad.evolve_varying(lambda t: t * Q.z, {"q": "up"}, [1.0])
