@@ -103,3 +103,9 @@ def test_a_function_of_no_lindblad():
     """Where the equation's own method is called, it says so itself."""
     with pytest.raises(TypeError, match=r"generator must return an equation such as Lindblad\(...\) at each time, but returned Operator"):
         qd.Lindblad.evolve_varying(lambda t: t * Q.z, {"q": "up"}, [1.0])
+
+
+def test_shapes_of_equations():
+    """How many states, momenta, bands and hops there are."""
+    hops = qd.momentum.Scattering(np.ones((5, 2, 2, 8)))
+    assert (hops.size, hops.bands, hops.reach) == (8, 2, 2) and RATES.size == 2
