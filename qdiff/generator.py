@@ -107,7 +107,7 @@ def evolve(generator: Evolve[Given, Out] | Callable[[Any], Any], *args: Given.ar
     """
     if isinstance(generator, AbstractGenerator) or not callable(generator):
         return _method(generator, "evolve", " or a function of time")(*args, **options)
-    return _method(_at_some_time(generator), "evolve_varying")(generator, *args, **options)
+    return _method(at_some_time(generator), "evolve_varying")(generator, *args, **options)
 
 
 def relax(generator: Relax[Given, Out], *args: Given.args, **options: Given.kwargs) -> Out:
@@ -150,8 +150,12 @@ def _method(generator: Any, name: str, otherwise: str = "") -> Callable:
     return method
 
 
-def _at_some_time(function: Callable[[Any], Any]) -> AbstractGenerator:
-    """What a function of time returns, of which only the kind counts: its numbers are traced."""
+def at_some_time(function: Callable[[Any], Any], kind: type[AbstractGenerator] = AbstractGenerator) -> Any:
+    """What a function of time returns, for its kind and its structure: its numbers are traced, and of no use outside.
+
+    Raises:
+        TypeError: the function is not made of JAX's operations, or returns something else than `kind`.
+    """
     found = []
 
     def look(t):
@@ -165,6 +169,6 @@ def _at_some_time(function: Callable[[Any], Any]) -> AbstractGenerator:
             "generator must be made of JAX's operations, because the time is traced: `jnp.where` for Python's `if`, `jnp.cos` "
             "for `math.cos`, `jnp.interp` for `np.interp`, or a pulse such as `qd.pulses.PiecewiseConstant(times, values)`"
         ) from error
-    if not isinstance(found[0], AbstractGenerator):
+    if not isinstance(found[0], kind):
         raise TypeError(f"generator must return an equation such as Lindblad(...) at each time, but returned {type(found[0]).__name__}")
     return found[0]

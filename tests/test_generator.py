@@ -59,6 +59,15 @@ def test_currents_of_an_evolution_are_those_at_its_times():
     close(qd.current(run, Q.up, "bath"), want, 1e-12)
     close(qd.ledger(run).imbalance, want, 1e-12)
     assert qd.heat_current(run, "bath").shape == (3,)
+
+    def heat(gamma):
+        return qd.heat_current(qd.evolve(thermal(gamma), {"q": "up"}, times), "bath")
+
+    rate, rest = 2 * N + 1, N / (2 * N + 1)
+    slope = -rate * (1 - rest) * (1 - GAMMA * rate * times) * np.exp(-GAMMA * rate * times)
+    close(jax.jit(jax.jacfwd(heat))(GAMMA), slope, 1e-11)
+    close(jax.jit(jax.jacrev(heat))(GAMMA), slope, 1e-11)
+    close(jax.vmap(heat)(jnp.array([GAMMA, 2 * GAMMA]))[0], want, 1e-12)
     with pytest.raises(ValueError, match="the states were not kept: evolve with states=True"):
         qd.heat_current(qd.evolve(thermal(), {"q": "up"}, times, states=False), "bath")
     with pytest.raises(ValueError, match=r"bath must be one of \['bath'\], but was 'bth'"):
@@ -78,6 +87,7 @@ def test_any_state_can_be_asked():
         return qd.heat_current(thermal(n=n).state(other), "bath")
 
     close(jax.jit(jax.grad(heat))(N), GAMMA * (1 - 2 * 0.4), 1e-12)
+    close(jax.vmap(heat)(jnp.array([N, 2.0])), [heat(N), 0.0], 1e-12, 1.0)
 
 
 def test_what_is_no_generator():

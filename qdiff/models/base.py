@@ -255,7 +255,7 @@ class Model(eqx.Module):
         Of parameters that can only be given instead of each other, the new one replaces the old.
         """
         changes = whole(self, changes)
-        for name, about in type(self).parameters().items():
+        for name, about in _declared(type(self)).items():
             if changes.get(name) is not None:
                 changes = dict.fromkeys(about.instead_of) | changes
             elif any(changes.get(other) is not None for other in about.instead_of):

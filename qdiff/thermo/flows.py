@@ -35,6 +35,7 @@ def currents(state: State | Evolution, observable: Operator) -> dict[str, jax.Ar
 
     Differentiable in everything. Accuracy: see `steady_state`.
     """
+
     def of(state: State):
         into = state.generator.into_frame(observable)
         return moved(state, into, into.is_hermitian)
@@ -89,6 +90,7 @@ def ledger(state: State | Evolution, H0: Operator | None = None) -> Ledger:
     Raises:
         ValueError: H0 is not Hermitian or acts on another space.
     """
+
     def of(state: State):
         counted = _hamiltonian(state, H0, "H0")
         heat = moved(state, counted, True)

@@ -60,7 +60,7 @@ def _normalised_jvp(primals, tangents):
     moved = jnp.zeros_like(rho.values)
     for (row, col, local), (_, _, tangent) in zip(blocks_of(A, A.values), blocks_of(A, change.values), strict=True):
         lowered = local - top * jnp.eye(local.shape[-1])
-        # A level by itself needs no eigenvectors, which would double the compile time of a thermal state's gradient.
+        # A level by itself is its own eigenvector: programs of product states need no LAPACK for their gradients.
         alone = local.shape[-1] == 1
         slope = (jnp.exp(lowered) * tangent if alone else jax.vmap(exponential_slope)(lowered, tangent)).ravel()
         at = rho.pattern.find(row, col)

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 
+from ...generator import at_some_time
 from ...operators.checks import kind_of
 from ...operators.operator import Operator
 from ...operators.space import Space
@@ -105,27 +106,12 @@ def _jumps(given):
     return jnp.ravel(jnp.asarray(given, float))
 
 
-def _at(generator, t) -> AbstractLindblad:
-    """The generator at a time."""
-    now = generator(t)
-    if not isinstance(now, AbstractLindblad):
-        raise TypeError(f"generator must return an equation such as Lindblad(...) at each time, but returned {type(now).__name__}")
-    if now.frame is not None:
-        raise ValueError("generator must return a Lindblad in one fixed basis, but a secular generator turns its basis with H(t)")
-    return now
-
-
 def _look(generator) -> tuple[Space | None, int]:
     """The space and the dimension of a generator that depends on time."""
-    found = {}
-
-    def look(t):
-        now = _at(generator, t)
-        found["space"], found["dim"] = now.space, now.H.size
-        return t
-
-    jax.eval_shape(look, jax.ShapeDtypeStruct((), float))
-    return found["space"], found["dim"]
+    now = at_some_time(generator, AbstractLindblad)
+    if now.frame is not None:
+        raise ValueError("generator must return a Lindblad in one fixed basis, but a secular generator turns its basis with H(t)")
+    return now.space, now.H.size
 
 
 def _flow(generator, pattern, start, times) -> Flow:

@@ -14,6 +14,7 @@ import numpy as np
 from ...linalg.autodiff_direction import no_forward, no_reverse
 from ...results import Failure
 from .sector import Sector
+from .solver import matrix
 from .switches import STEPS, Program
 
 NONE = np.zeros(0)  # no times
@@ -60,9 +61,7 @@ class Flow(eqx.Module):
 
     def dense(self, values=None):
         """G as a matrix, from its entries."""
-        sector = self.sector
-        values = self.values() if values is None else values
-        return jnp.zeros((sector.size,) * 2).at[sector.target, sector.source].set(values, unique_indices=True)
+        return matrix(self.sector, self.values() if values is None else values)
 
 
 class Solution(eqx.Module):

@@ -48,7 +48,7 @@ def correlation(
     each moves as a real vector in the sector that its elements reach.
 
     Args:
-        state: from `steady_state`, or any `generator.state(rho)`, that at time zero.
+        state: that at time zero, from `steady_state`, or any `generator.state(rho)`.
         A, B, left: operators in the original basis, Hermitian or not [unit of each].
         times: array (n,) of non-negative times, in any order [1/rate].
         solver: as in `evolve`; by default the exact propagator, or its action above 1200 coordinates.
@@ -105,7 +105,7 @@ def spectrum(state: State, A: Operator, B: Operator, omegas):
     one solve, -Tr[A (L -+ i omega)^-1 (...)], and stays finite through omega = 0.
 
     Args:
-        state: from `steady_state`, or any `generator.state(rho)`, that at time zero; then the mean values are <A> at late
+        state: that at time zero, from `steady_state`; or any `generator.state(rho)`: then the mean values are <A> at late
             times with <B> at time zero in the first half, and the other way around in the second.
         A, B: operators in the original basis [unit of each].
         omegas: array of any shape of angular frequencies [rate]. A line of B = lowering, A = B.dag at energy omega0
