@@ -84,6 +84,13 @@ class MatrixForm(Coordinates):
         H = generator.H.dense() * (1 + 0j)
         return Action(H, {label: [_jump(j) for j in generator.jumps[label]] for label in self.labels})
 
+    def values(self, generator: AbstractLindblad):
+        """Refused: there is no matrix in matrix form."""
+        raise ValueError(
+            f"this needs the generator as a matrix of {self.size} rows, which a state from `Krylov` is "
+            "there to avoid; solve with Dense() or BlockTridiagonal(), if it is not too large"
+        )
+
     def act_of(self, terms: Action, x, label: str):
         """L_b x of one bath (size,) [rate]."""
         X = self.matrix(x)
