@@ -15,7 +15,7 @@ import jax.numpy as jnp
 from jax.core import Tracer
 
 from ..operators.checks import kind_of
-from ..results import failing, failure_mode, failures, told
+from ..results import failing, failure_mode, told
 from .compiling import options
 from .limits import poisoned, within_bounds
 from .parameters import Parameter, assigned, known_name, names_of, parameter, setting, whole
@@ -125,8 +125,8 @@ def compile_method(method):
         if failure_mode() == "nan" or any(isinstance(x, Tracer) for x in jax.tree.leaves((self, arrays))):
             return within(self, arrays, failure_mode(), inspected)
         out = alone()(self, arrays, "nan", inspected)
-        if isinstance(self, Model) and (caution := self.caution()):
-            warnings.warn(caution, stacklevel=2)
+        if isinstance(self, Model) and (warning := self.warnings({}).get("warning")):
+            warnings.warn(warning, stacklevel=2)
         finite = all(bool(jnp.all(jnp.isfinite(x))) for x in jax.tree.leaves(out))
         return out if finite else told(alone(), self, arrays, "tell", inspected)
 
@@ -141,7 +141,7 @@ class Model(eqx.Module):
     gradients, optimisation, the command line) follows.
 
     Example:
-        >>> import qdiff as qd
+        >>> import jax, qdiff as qd
         >>> class Damped(qd.Model):
         ...     gap: float = qd.parameter(1.0, unit="energy", low=0, open=True)
         ...     beta: float = qd.parameter(2.0, unit="1/energy", low=0, open=True)
@@ -228,26 +228,24 @@ class Model(eqx.Module):
         found = {f.name: f.metadata.get("qdiff", {}).get("search") for f in dataclasses.fields(cls)}
         return {name: search for name, search in found.items() if search is not None}
 
-    def checks(self) -> dict:
-        """Numbers that say how accurate this model's solutions are, traced like a figure of merit; models override it."""
-        return {}
-
-    def remarks(self, checks: dict) -> dict:
-        """The values of `checks`, with what they mean in words; models override it where a word says more."""
-        return checks
-
-    def notes(self) -> dict:
-        """What is to be known of these parameters' neighbourhood, such as a kink nearby, without solving; models override it."""
-        return {}
-
-    def caution(self) -> str | None:
-        """Why results of this model at these parameters are to be taken with care, in a sentence that comes with each as a
-        warning; models override it."""
-        return None
-
     def diagnostics(self) -> dict:
-        """What is known of the accuracy of this model's solutions."""
-        return self.remarks(_checks(self))
+        """Numbers by name that say how accurate the solutions are; models override it.
+
+        It is traced, as part of the program of the figures of merit.
+        """
+        return {}
+
+    def warnings(self, numbers: dict) -> dict:
+        """What must be said in words, by name, with the numbers that the words speak of; models override it.
+
+        `evaluate` shows it with the diagnostics, and `optimize` as the notes of an optimum. The entry "warning" says why
+        results are to be taken with care; it comes with every figure of merit, as a Python warning.
+
+        Args:
+            numbers: the values of `diagnostics`. Empty wherever a solve would cost too much, as after a single figure of
+                merit: what follows from the parameters alone is said all the same.
+        """
+        return {}
 
     def replace(self, **changes):
         """A copy with some parameters changed, or entries of arrays (`**{"J[1]": 2.0}`), checked like a new model.
@@ -275,12 +273,6 @@ def _declared(kind: type[Model]) -> dict[str, Parameter]:
             f"but are {sorted(optional)}"
         )
     return found
-
-
-@eqx.filter_jit
-def _checks(model):
-    with failures("nan"), sharing():
-        return model.checks()
 
 
 def as_number(name: str, value) -> Any:

@@ -171,7 +171,7 @@ def parameter(
         ValueError: a default that is an array of something else, a bound that is no number.
 
     Example:
-        >>> import jax, qdiff as qd
+        >>> import jax, jax.numpy as jnp, qdiff as qd
         >>> class Chain(qd.Model):
         ...     J: jax.Array = qd.parameter([1.0, 2.0, 2.0], unit="energy", low=0)
         ...

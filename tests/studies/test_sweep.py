@@ -418,8 +418,8 @@ class Fragile(Spiral):
         if not isinstance(self.x, jax.core.Tracer) and self.x > 2:
             raise ValueError("x must be at most 2")
 
-    def caution(self):
-        return f"x is {self.x:g}"
+    def warnings(self, numbers):
+        return {"warning": f"x is {self.x:g}"}
 
 
 def test_warnings_of_points_that_are_none():

@@ -54,7 +54,7 @@ class ActiveParticle(Model):
     those of the scattering model to 1e-12 of themselves at small bias.
 
     Example:
-        >>> import qdiff as qd
+        >>> import jax, qdiff as qd
         >>> device = qd.models.ActiveParticle(dT=0.5)
         >>> f"{device.velocity():.12f}"
         '-0.025128930166'
@@ -394,20 +394,16 @@ class ActiveParticle(Model):
         s = np.clip(field @ d / (2 * d @ d), -1, 1) if d @ d > 0 else 0.0
         return float(2 * np.linalg.norm(field - 2 * s * d))
 
-    def caution(self) -> str | None:
-        """What makes the secular master equation doubtful for these parameters, if anything does."""
+    def warnings(self, numbers: dict) -> dict:
+        """The smallest splitting, and a warning where that is below the damping."""
         gap, gamma = self.smallest_splitting(), max(float(self.gamma_hot), float(self.gamma_cold))
         if gap >= gamma:
-            return None
-        return f"the secular master equation needs a spin splitting above the damping, but 2 Delta_min = {gap:.4g} < gamma = {gamma:.4g}"
-
-    def remarks(self, checks: dict) -> dict:
-        return {**checks, **self.notes()}
-
-    def notes(self) -> dict:
-        """The smallest splitting, and a warning where that is below the damping."""
-        caution = self.caution()
-        return {"smallest_splitting": self.smallest_splitting(), **({"warning": caution} if caution else {})}
+            return {"smallest_splitting": gap}
+        warning = (
+            "the secular master equation needs a spin splitting above the damping, "
+            f"but 2 Delta_min = {gap:.4g} < gamma = {gamma:.4g}"
+        )
+        return {"smallest_splitting": gap, "warning": warning}
 
 
 def _share(hot, cold):

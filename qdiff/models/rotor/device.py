@@ -287,15 +287,22 @@ class RotorEngine(_RotorDevice):
     def _mode_flows(self):
         return self.heat_current_hot(), self.heat_current_cold(), self.power_qubits()
 
-    def checks(self) -> dict:
+    @compile_method
+    def diagnostics(self) -> dict:
+        """Those of the steady state, and which of efficiency and COP has a meaning in the operating mode."""
         mode = engine.mode(*self._mode_flows())
-        return {**self.steady().diagnostics(), "first_law_residual": self.ledger().imbalance, "operating_mode": mode}
+        return {
+            **self.steady().diagnostics(),
+            "first_law_residual": self.ledger().imbalance,
+            "operating_mode": mode,
+            "efficiency_meaningful": mode == engine.MODES.index("engine"),
+            "cop_meaningful": mode == engine.MODES.index("refrigerator"),
+        }
 
-    def remarks(self, checks: dict) -> dict:
-        """`checks` with the mode in words, and which of efficiency and COP has a meaning in it."""
-        mode = engine.MODES[int(checks["operating_mode"])]
-        meaning = {"efficiency_meaningful": mode == "engine", "cop_meaningful": mode == "refrigerator"}
-        return {**checks, "operating_mode": mode, **meaning}
+    def warnings(self, numbers: dict) -> dict:
+        """The operating mode by its name."""
+        mode = numbers.get("operating_mode")
+        return {} if mode is None else {"operating_mode": engine.MODES[int(mode)]}
 
 
 class Run(eqx.Module):
@@ -383,8 +390,7 @@ class RotorRectifier(_RotorDevice):
 
     @compile_method
     def _each(self) -> tuple[Run, Run]:
-        runs = self._runs()
-        return jax.tree.map(lambda x: x[0], runs), jax.tree.map(lambda x: x[1], runs)
+        return _separate(self._runs())
 
     def forward(self) -> Run:
         """The run with the hot bath at the second qubit."""
@@ -474,12 +480,14 @@ class RotorRectifier(_RotorDevice):
         run = self.forward()
         return engine.MODES[int(engine.mode(run.heat_hot, run.heat_cold, run.work_load))]
 
-    def checks(self) -> dict:
-        def one(beta_cold, beta_hot):
-            return self.steady(beta_cold, beta_hot).diagnostics()
+    @compile_method
+    def diagnostics(self) -> dict:
+        """Those of the two runs, forward and reverse."""
+        states = self._both(lambda *betas: self.steady(*betas).diagnostics())
+        found = {**states, "first_law_residual": self._runs().imbalance}
+        return dict(zip(("forward", "reverse"), _separate(found), strict=True))
 
-        return {**self._both(one), "first_law_residual": self._runs().imbalance}
 
-    def remarks(self, checks: dict) -> dict:
-        """`checks` of the two runs, forward and reverse."""
-        return {run: jax.tree.map(lambda x, k=k: x[k], checks) for k, run in enumerate(("forward", "reverse"))}
+def _separate(runs):
+    """The two members of a batch of two runs."""
+    return tuple(jax.tree.map(lambda x, k=k: x[k], runs) for k in (0, 1))

@@ -278,14 +278,17 @@ class SpintronicEngine(Model):
         infinite = jax.lax.stop_gradient(jnp.where(flowing, A, 0.0) * jnp.where(flowing, N, 0.0))
         return jnp.where(bounded, jnp.where(bounded, A, 0.0) * N, infinite)
 
-    def checks(self):
+    @compile_method
+    def diagnostics(self) -> dict:
+        """How well energy is conserved in a cycle, and the smallest population of its states."""
         end = self._limit()
         return {"imbalance": end.imbalance, "smallest_population": jnp.min(end.x[:, end.coordinates.is_population])}
 
-    def remarks(self, checks):
-        if float(self.boson_up) == 0 and float(self.boson_down) == 0:
-            return {**checks, "affinity": "undefined without bosons: nothing flows in the limit cycle, whatever the leads"}
-        return checks
+    def warnings(self, numbers: dict) -> dict:
+        """Without bosons, that the affinity is undefined."""
+        if float(self.boson_up) or float(self.boson_down):
+            return {}
+        return {"affinity": "undefined without bosons: nothing flows in the limit cycle, whatever the leads"}
 
     # ---- the limit cycle and its limits -----------------------------------------------------------------
 

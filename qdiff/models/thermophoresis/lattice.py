@@ -74,7 +74,7 @@ class ThermophoreticLattice(Model):
     steady state does not depend on `rate`.
 
     With a flat spectrum, rates diverge where a level crosses the ground states (E_m = 0). Populations stay continuous
-    and have a kink: derivatives at a crossing are those on the side E_m > 0, and `notes` says between which crossings
+    and have a kink: derivatives at a crossing are those on the side E_m > 0, and `warnings` says between which crossings
     the parameters lie. Derivatives of `relaxation_gap` and `evolution` lose digits next to one, about 1e-16 (h/E_m)^2.
     The secular equation itself holds where |E_m| is well above sqrt(rate T).
 
@@ -285,7 +285,9 @@ class ThermophoreticLattice(Model):
 
     # ---- how far to trust it ----------------------------------------------------------------------------
 
-    def checks(self) -> dict:
+    @compile_method
+    def diagnostics(self) -> dict:
+        """How close a level is to the ground states, and how well populations and heat are balanced."""
         out = {"smallest_level_distance": jnp.min(jnp.abs(self.level_energies()))}
         if self.master_equation == "global":
             state, exchange = self.steady(), self.exchange()
@@ -295,20 +297,17 @@ class ThermophoreticLattice(Model):
                 out["interpolation_error"] = separable_rates(self.level_energies(), self.profile())[-1]
         return out
 
-    def remarks(self, checks: dict) -> dict:
-        return {**checks, **self.notes()}
-
     def crossings(self) -> np.ndarray:
         """The |g| at which a level crosses the ground states, ascending [energy]."""
         c = np.abs(open_chain.cosines(self.sites))
         return np.unique(float(self.h) / (2 * c[c > 0]))
 
-    def notes(self) -> dict:
+    def warnings(self, numbers: dict) -> dict:
         """Between which level crossings the parameters lie, if they have any effect, and which derivatives exist there."""
         if self.spectrum != "flat" or self.master_equation != "global":
             return {}
         g, at = abs(float(self.g)), self.crossings()
-        E = np.asarray(self.level_energies())
+        E = float(self.h) + 2 * float(self.g) * open_chain.cosines(self.sites)
         m = int(np.argmin(np.abs(E)))
         k = int(np.sum(at <= g))
         bounds = [float(at[k - 1]) if k else 0.0, float(at[k]) if k < at.size else float("inf")]
