@@ -8,7 +8,7 @@ from __future__ import annotations
 import ast
 import importlib
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +44,14 @@ def attach(package: str, file: str) -> tuple[Callable[[str], Any], Callable[[], 
         return value
 
     return load, lambda: public, public
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """The rest of a sentence that says that there is no such name: which is like it, if one is."""
+    import difflib
+
+    near = difflib.get_close_matches(name, list(known), n=1, cutoff=0.3)
+    return f"; did you mean {near[0]!r}?" if near else "."
 
 
 def _elsewhere(name: str, folder: Path, where: dict[str, str]) -> str:

@@ -38,7 +38,7 @@ __all__ = [
 
 @dataclasses.dataclass(frozen=True)
 class Merit:
-    """What a figure of merit is: its name, symbol, unit, source equation, and first line of documentation."""
+    """A figure of merit's name, symbol, unit, source equation, and first line of documentation."""
 
     name: str
     symbol: str
@@ -97,8 +97,9 @@ def merit(*, symbol: str, unit: str, source: str):
 def compile_method(method):
     """`method(self, *arrays)` as one compiled program, in which a failed solve is an error of one sentence.
 
-    A `range` stays as it is, known while tracing. Called with known numbers, the program that marks failures by NaN
-    runs first; only if it does is the one that can say why compiled. Called while tracing, it becomes part of the caller's program.
+    A `range`, a word and a truth value stay as they are, known while tracing. Called with known
+    numbers, the program that marks failures by NaN runs first; only if it does is the one that can
+    say why compiled. Called while tracing, it becomes part of the caller's program.
     """
 
     def computed(self, arrays, mode, inspected):
@@ -120,7 +121,8 @@ def compile_method(method):
     def wrapper(self, *arrays):
         if _share.get() is not None:  # inside another figure of merit or `evaluate`: part of its program
             return method(self, *arrays)
-        arrays = tuple(x if x is None or isinstance(x, range) else jnp.asarray(x) for x in arrays)
+        known = (type(None), range, str, bool)
+        arrays = tuple(x if isinstance(x, known) else jnp.asarray(x) for x in arrays)
         inspected = not isinstance(self, Model) or self._inspected
         if failure_mode() == "nan" or any(isinstance(x, Tracer) for x in jax.tree.leaves((self, arrays))):
             return within(self, arrays, failure_mode(), inspected)
@@ -224,7 +226,7 @@ class Model(eqx.Module):
 
     @classmethod
     def default_search(cls) -> dict[str, tuple[float, float]]:
-        """What `optimize` varies when it is not told, and between which bounds."""
+        """The parameters that `optimize` varies by default, with their bounds."""
         found = {f.name: f.metadata.get("qdiff", {}).get("search") for f in dataclasses.fields(cls)}
         return {name: search for name, search in found.items() if search is not None}
 
@@ -236,7 +238,7 @@ class Model(eqx.Module):
         return {}
 
     def warnings(self, numbers: dict) -> dict:
-        """What must be said in words, by name, with the numbers that the words speak of; models override it.
+        """Remarks in words, by name, with the numbers that they speak of; models override it.
 
         `evaluate` shows it with the diagnostics, and `optimize` as the notes of an optimum. The entry "warning" says why
         results are to be taken with care; it comes with every figure of merit, as a Python warning.
@@ -276,7 +278,7 @@ def _declared(kind: type[Model]) -> dict[str, Parameter]:
 
 
 def as_number(name: str, value) -> Any:
-    """What a method that stands for a figure of merit returned, as an array.
+    """The return value of a figure of merit, as an array.
 
     Raises:
         ValueError: it is neither a number nor an array of numbers.

@@ -34,7 +34,7 @@ from ..base import Model, compile_method, merit, parameter, setting, shared
 
 
 class _RotorDevice(Model):
-    """What both descriptions share: the system of Sec. II, H = H0 + HI, and the rotor's load."""
+    """The system of Sec. II, H = H0 + HI, and the rotor's load, which both descriptions share."""
 
     B1: float = parameter(4.0, unit="energy", text="half the splitting of the cold qubit", low=0, open=True)
     B2: float = parameter(10.0, unit="energy", text="half the splitting of the hot qubit", low=0, open=True, search=(4.5, 14))
@@ -149,8 +149,7 @@ class RotorEngine(_RotorDevice):
     @shared
     def ledger(self) -> Ledger:
         """Heat (through H0) and work (through HI) of every bath, Eqs. (18) to (26) [energy^2]."""
-        state = self.steady()
-        return ledger(state, self.uncoupled())
+        return ledger(self.steady(), self.uncoupled())
 
     @merit(symbol=r"\dot Q_1", unit="energy^2", source="Eq. (19)")
     def heat_current_cold(self):
@@ -213,20 +212,18 @@ class RotorEngine(_RotorDevice):
     @merit(symbol=r"\sigma", unit="energy", source="Spohn's form, with the load's true fixed point")
     def entropy_production(self):
         """Entropy produced per time, by Spohn's formula."""
-        state = self.steady()
         s = self.space
         fixed = {
             "cold": (self.beta1, self.B1 * s.cold.z),
             "hot": (self.beta2, self.B2 * s.hot.z),
             "load": (-1.0, self.load_fixed_point()),
         }
-        return entropy_production(state, fixed)
+        return entropy_production(self.steady(), fixed)
 
     @shared
     def _counts_hot(self):
         """The first two cumulants of the heat from the hot bath, 2 B2 a quantum."""
-        state = self.steady()
-        return cumulants(state, "hot", order=2)
+        return cumulants(self.steady(), "hot", order=2)
 
     @merit(symbol="S_2", unit="energy^3", source="full counting statistics of 2 B2 per quantum")
     def current_noise_hot(self):
@@ -306,7 +303,7 @@ class RotorEngine(_RotorDevice):
 
 
 class Run(eqx.Module):
-    """What one run of the rectifier shows: flows of heat and work [energy^2], rotor and qubit properties."""
+    """One run of the rectifier: flows of heat and work [energy^2], rotor and qubit properties."""
 
     heat_cold: jax.Array
     heat_hot: jax.Array

@@ -27,7 +27,7 @@ from ...equations.lindblad.reach import reach
 from ...generator import steady_state
 from ...operators.fermions import Fermions
 from ...operators.operator import Operator
-from ...operators.pattern import Pattern
+from ...operators.pattern import Pattern, diagonal
 from ...operators.space import Space
 from ...operators.structure import structured
 from ...results import Failure, check
@@ -106,7 +106,7 @@ class EngineCycle(eqx.Module):
 
 
 class Flows(eqx.Module):
-    """What enters the dots per time without any measurement: particles [rate] and heat [energy rate]."""
+    """Currents into the dots without any measurement: particles [rate] and heat [energy rate]."""
 
     particles_left: jax.Array
     particles_right: jax.Array
@@ -182,7 +182,7 @@ class SpintronicEngine(Model):
         return Lindblad(H, jumps)
 
     def measurement(self) -> Measurement:
-        """What ends each cycle."""
+        """The measurement that ends each cycle."""
         return Measurement(OBSERVABLES[self.measured], self.measurement_strength)
 
     def cycle(self) -> Cycle:
@@ -311,7 +311,7 @@ class SpintronicEngine(Model):
         )
 
     def _factors(self):
-        """What the measurement multiplies rho_14 and rho_36 by (2,)."""
+        """The factors by which the measurement multiplies rho_14 and rho_36 (2,)."""
         return jnp.where(np.array(_told(self.measured)), 1 - self.measurement_strength, 1.0)
 
     @staticmethod
@@ -342,9 +342,9 @@ class SpintronicEngine(Model):
             )
         generator = self.generator()
         sector = reach(generator)
-        diagonal = np.flatnonzero(sector.is_population)
-        moved = jax.vmap(lambda x: sector.act_by_label(generator, x))(np.eye(sector.size)[diagonal])
-        W = dict(zip(sector.labels, jnp.moveaxis(moved[:, :, diagonal], 0, 2), strict=True))
+        at = np.flatnonzero(sector.is_population)
+        moved = jax.vmap(lambda x: sector.act_by_label(generator, x))(np.eye(sector.size)[at])
+        W = dict(zip(sector.labels, jnp.moveaxis(moved[:, :, at], 0, 2), strict=True))
         lump = np.array([0, 1, 2, 3, 1, 4, 3, 5])[np.argsort(_STATE)]
         member = (np.arange(6)[:, None] == lump).astype(float)
         share = (member / member.sum(axis=1, keepdims=True)).T
@@ -466,7 +466,7 @@ def _log(x):
 
 
 def _diagonal(p) -> Operator:
-    return Operator(Pattern(8, np.arange(8), np.arange(8)), p, SPACE)
+    return Operator(diagonal(8), p, SPACE)
 
 
 def _twelve(initial):

@@ -6,6 +6,8 @@ has the same in its smallest form.
 
 from __future__ import annotations
 
+from functools import reduce
+from operator import add
 from typing import Any
 
 import equinox as eqx
@@ -136,14 +138,18 @@ class ThermophoreticLattice(Model):
         """The whole master equation, Eqs. (4) and (5), baths "site 1" and so on: for small lattices, as a check."""
         N, T = self.sites, self.profile()
         lattice = Space(lattice=Levels(*(f"g{k + 1}" for k in range(N)), *(f"e{k + 1}" for k in range(N)))).lattice
-        H = self.h * _sum(lattice.projector(f"e{k + 1}") for k in range(N))
-        hops = _sum(lattice.transition(f"e{k}", f"e{k + 1}") for k in range(1, N))
-        H = H + self.g * (hops + hops.dag)
+        excited = reduce(add, (lattice.projector(f"e{k}") for k in range(1, N + 1)))
+        hops = reduce(add, (lattice.transition(f"e{k}", f"e{k + 1}") for k in range(1, N)))
+        H = self.h * excited + self.g * (hops + hops.dag)
         lower = {f"site {k}": lattice.transition(f"g{k}", f"e{k}") for k in range(1, N + 1)}
-        baths = [BosonicBath(1 / T[k], self.rate if self.spectrum == "flat" else Ohmic(self.rate)) for k in range(N)]
+        baths = [self._bath(T[k]) for k in range(N)]
         if self.master_equation == "local":
             return Lindblad(H, {k: thermal_jumps(A, self.h, b) for (k, A), b in zip(lower.items(), baths, strict=True)})
         return secular(H, {k: (A + A.dag, b) for (k, A), b in zip(lower.items(), baths, strict=True)})
+
+    def _bath(self, T) -> BosonicBath:
+        """The bath at temperature T, or several of them."""
+        return BosonicBath(1 / T, self.rate if self.spectrum == "flat" else Ohmic(self.rate))
 
     def exchange(self, T=None) -> Exchange:
         """The global equation for the populations of ground states and levels: exact, whatever the state.
@@ -237,7 +243,7 @@ class ThermophoreticLattice(Model):
 
     def _heat(self, ground, excited):
         if self.master_equation == "local":
-            bath = BosonicBath(1 / self.profile(), self.rate if self.spectrum == "flat" else Ohmic(self.rate))
+            bath = self._bath(self.profile())
             return self.h * (bath.absorption(self.h) * ground - bath.emission(self.h) * excited)
         return self.exchange().heat_currents(ground, excited)
 
@@ -314,13 +320,6 @@ class ThermophoreticLattice(Model):
         close = abs(E[m]) < 1e-9 * np.abs(E).max()
         side = f"one-sided, for E_{m + 1} > 0: level {m + 1} crosses the ground states here" if close else "two-sided"
         return {"g_interval": bounds, "levels_below_ground": int(np.sum(E < 0)), "derivatives": side}
-
-
-def _sum(operators) -> Operator:
-    first, *rest = operators
-    for op in rest:
-        first = first + op
-    return first
 
 
 def _signs(N: int) -> np.ndarray:
