@@ -127,7 +127,7 @@ def compile_method(method):
         if failure_mode() == "nan" or any(isinstance(x, Tracer) for x in jax.tree.leaves((self, arrays))):
             return within(self, arrays, failure_mode(), inspected)
         out = alone()(self, arrays, "nan", inspected)
-        if isinstance(self, Model) and (warning := self.warnings({}).get("warning")):
+        if isinstance(self, Model) and self.warns and (warning := self.warnings({}).get("warning")):
             warnings.warn(warning, stacklevel=2)
         finite = all(bool(jnp.all(jnp.isfinite(x))) for x in jax.tree.leaves(out))
         return out if finite else told(alone(), self, arrays, "tell", inspected)
@@ -170,6 +170,9 @@ class Model(eqx.Module):
     presets: ClassVar[dict[str, dict[str, Any]]] = {}
     # How many times as many points as it has starts `optimize` looks at before it chooses them: more where a figure of merit has ripples.
     screening: ClassVar[int] = 1
+    # Whether `warnings` may have an entry "warning". A model whose words are notes only says that it
+    # has none, and is spared the question at every figure of merit and at every point of a sweep.
+    warns: ClassVar[bool] = True
 
     @classmethod
     def preset(cls, name: str, **changes):

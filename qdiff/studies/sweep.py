@@ -174,7 +174,7 @@ def _swept(
 
 def _warning(model: Model, grid: Grid) -> str | None:
     """At how many points the model warns of its results, and of what at the first of them."""
-    if type(model).warnings is Model.warnings:
+    if not model.warns or type(model).warnings is Model.warnings:
         return None
     asked, found = np.unique(np.linspace(0, grid.size - 1, min(grid.size, _ASKED)).astype(int)), []
     for k in asked:

@@ -427,6 +427,19 @@ def test_warnings_of_points_that_are_none():
     assert data.attrs["warning"] == "at 2 of 4 points: x is 1"
 
 
+class Calm(Spiral):
+    warns = False
+
+    def warnings(self, numbers):
+        raise AssertionError("asked")
+
+
+def test_models_without_warnings_are_not_asked():
+    """Neither at the points of a sweep nor after a figure of merit."""
+    assert "warning" not in qd.sweep(Calm(), "pole", x=[1.0, 2.0]).attrs
+    assert np.isfinite(Calm(x=1.0).pole())
+
+
 def test_many_failures_are_not_all_examined():
     reasons = Reasons(Spiral(), ("x",), ("pole",), most=1)
     assert reasons(np.array([0.0])) == Reasons.BY_ITSELF

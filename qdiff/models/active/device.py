@@ -81,8 +81,8 @@ class ActiveParticle(Model):
     spin_flips: bool = setting(True, text="whether phonons flip the spin", choices=(True, False))
     cells: int = setting(4096, text="finite volumes, and quadrature nodes, of the drift-diffusion equation", low=256)
     # How many momenta phonons can transfer: of the given range, because a traced one decides no
-    # shape. A copy keeps it, traced or not.
-    _reach: int | None = eqx.field(static=True, default=None)
+    # shape. A copy keeps it, traced or not; -1 where it is to be found.
+    _reach: int = eqx.field(static=True, default=-1)
 
     def __post_init__(self):
         Model.__check_init__(self)  # what follows takes the parameters for what they must be
@@ -91,7 +91,7 @@ class ActiveParticle(Model):
                 raise ValueError(f"bias_ratio must be between -2 and 2, both excluded, but was {float(self.bias_ratio)!r}")
         elif not isinstance(self.T, Tracer) and not isinstance(self.dT, Tracer) and not abs(float(self.dT)) / 2 < float(self.T):
             raise ValueError(f"T must be above |dT|/2 = {abs(float(self.dT)) / 2!r}, but was {float(self.T)!r}")
-        if self._reach is None:
+        if self._reach < 0:
             known = not isinstance(self.phonon_range, Tracer)
             longest = RANGES * float(self.phonon_range) if known else np.inf
             self._reach = reach_of(self.points, min(longest, 2 * np.pi))
@@ -99,7 +99,7 @@ class ActiveParticle(Model):
     def replace(self, **changes):
         """A copy with some parameters changed; as many phonon momenta, unless their range or the points change."""
         out = super().replace(**changes)
-        return dataclasses.replace(out, _reach=None) if changes.keys() & {"phonon_range", "points"} else out
+        return dataclasses.replace(out, _reach=-1) if changes.keys() & {"phonon_range", "points"} else out
 
     # ---- bands and rates --------------------------------------------------------------------------------
 

@@ -32,6 +32,7 @@ class _GibbsChain(Model):
     """A chain of fermions between an equilibrium bath and a driving one."""
 
     bands: ClassVar[int] = 1
+    warns: ClassVar[bool] = False
 
     if TYPE_CHECKING:  # what each chain declares
         filling: Any

@@ -7,6 +7,8 @@ fixed number (default 20, twice the larger field), Lamb shifts are omitted as in
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -35,6 +37,8 @@ from ..base import Model, compile_method, merit, parameter, setting, shared
 
 class _RotorDevice(Model):
     """The system of Sec. II, H = H0 + HI, and the rotor's load, which both descriptions share."""
+
+    warns: ClassVar[bool] = False
 
     B1: float = parameter(4.0, unit="energy", text="half the splitting of the cold qubit", low=0, open=True)
     B2: float = parameter(10.0, unit="energy", text="half the splitting of the hot qubit", low=0, open=True, search=(4.5, 14))

@@ -163,6 +163,7 @@ class SpintronicEngine(Model):
     }
     # The power has ripples in tau, of period 2 pi/sqrt((Delta + U)^2 + 4 gamma^2).
     screening: ClassVar[int] = 16
+    warns: ClassVar[bool] = False
 
     # ---- the device -------------------------------------------------------------------------------------
 

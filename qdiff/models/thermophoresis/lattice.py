@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from functools import reduce
 from operator import add
-from typing import Any
+from typing import Any, ClassVar
 
 import equinox as eqx
 import jax
@@ -111,6 +111,8 @@ class ThermophoreticLattice(Model):
     sites: int = setting(10, text="number of sites", low=2)
     spectrum: str = setting("flat", text="spectral density of the baths", choices=("flat", "ohmic"))
     master_equation: str = setting("global", text="jumps between eigenstates or within sites", choices=("global", "local"))
+
+    warns: ClassVar[bool] = False
 
     def __check_init__(self):
         Model.__check_init__(self)
