@@ -140,7 +140,7 @@ def optimize(
             starts=_table(search, box, sign),
             trace=_history(search, sign),
             bounds=box.bounds,
-            notes=optimum.notes() if ended else {},
+            notes=optimum.warnings({}) if ended else {},
         )
 
     def interrupted() -> Interrupted:

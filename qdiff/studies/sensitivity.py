@@ -159,7 +159,7 @@ def sensitivity(
         samples=used,
         lost=(samples - used) if sigma.any() else 0,
         remarks=remarks,
-        warning=model.caution(),
+        warning=model.warnings({}).get("warning"),
     )
 
 

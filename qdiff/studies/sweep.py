@@ -169,7 +169,7 @@ def sweep(
 
 def _warning(model: Model, grid: Grid) -> str | None:
     """At how many points the model warns of its results, and of what at the first of them."""
-    if type(model).caution is Model.caution:
+    if not model.warns or type(model).warnings is Model.warnings:
         return None
     asked, found = np.unique(np.linspace(0, grid.size - 1, min(grid.size, _ASKED)).astype(int)), []
     for k in asked:
@@ -177,7 +177,7 @@ def _warning(model: Model, grid: Grid) -> str | None:
             device = model.replace(**dict(zip(grid.names, grid.points(k, k + 1)[0].tolist(), strict=True)))
         except ValueError:  # a point without a value, of which `failure` tells
             continue
-        found += [caution] if (caution := device.caution()) else []
+        found += [warning] if (warning := device.warnings({}).get("warning")) else []
     return f"at {len(found)} of {len(asked)} points{' looked at' if len(asked) < grid.size else ''}: {found[0]}" if found else None
 
 

@@ -1,4 +1,4 @@
-"""What one jump carries from its bath into the system: energy, quanta, or the change of a charge."""
+"""The energy, quanta or charge that one jump carries from its bath into the system."""
 
 from __future__ import annotations
 

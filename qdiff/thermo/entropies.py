@@ -98,7 +98,7 @@ def _share(p):
 
 
 def dephasing_entropy(p, q, squared, factor):
-    """What `pair_entropy` rises by when |c|^2 = squared falls to factor * squared, with relative accuracy however small that is [1].
+    """The rise of `pair_entropy` when |c|^2 = squared falls to factor * squared, with relative accuracy however small it is [1].
 
     The accuracy is that of p q - |c|^2: 1e-15, and less only for blocks so nearly pure that p q - |c|^2 has lost digits.
 

@@ -36,8 +36,8 @@ import qdiff as qd
 class Hill(qd.Model):
     x: float = qd.parameter(0.5, low=0)
 
-    def caution(self):
-        return "steep" if self.x > 0.4 else None
+    def warnings(self, numbers):
+        return {"warning": "steep"} if self.x > 0.4 else {}
 
     @qd.merit(symbol="h", unit="1", source="none")
     def height(self):

@@ -407,13 +407,26 @@ class Fragile(Spiral):
         if not isinstance(self.x, jax.core.Tracer) and self.x > 2:
             raise ValueError("x must be at most 2")
 
-    def caution(self):
-        return f"x is {self.x:g}"
+    def warnings(self, numbers):
+        return {"warning": f"x is {self.x:g}"}
 
 
 def test_warnings_of_points_that_are_none():
     data = qd.sweep(Fragile(), "pole", x=[1.0, 2.0, 3.0, 4.0])
     assert data.attrs["warning"] == "at 2 of 4 points: x is 1"
+
+
+class Calm(Spiral):
+    warns = False
+
+    def warnings(self, numbers):
+        raise AssertionError("asked")
+
+
+def test_models_without_warnings_are_not_asked():
+    """Neither at the points of a sweep nor after a figure of merit."""
+    assert "warning" not in qd.sweep(Calm(), "pole", x=[1.0, 2.0]).attrs
+    assert np.isfinite(Calm(x=1.0).pole())
 
 
 def test_many_failures_are_not_all_examined():

@@ -66,7 +66,7 @@ def correlation(
     Accuracy: that of the solver; of the default 1e-14 of the largest value (measured on random systems).
 
     Example:
-        >>> import qdiff as qd
+        >>> import jax.numpy as jnp, qdiff as qd
         >>> mode = qd.Space(mode=qd.Boson(30)).mode
         >>> bath = qd.BosonicBath(1.0, 0.1)
         >>> generator = qd.Lindblad(mode.n, {"bath": qd.thermal_jumps(mode.a, 1.0, bath)})
@@ -126,7 +126,7 @@ def spectrum(state: State, A: Operator, B: Operator, omegas):
     residuals are taken in doubled precision. One factorisation for each frequency, of twice the sector that B rho reaches.
 
     Example:
-        >>> import qdiff as qd
+        >>> import jax.numpy as jnp, qdiff as qd
         >>> qubit = qd.Space(qubit=qd.Spin()).qubit
         >>> generator = qd.Lindblad(0.5 * qubit.z, {"bath": [(0.3, qubit.minus), (0.1, qubit.plus)]})
         >>> state = qd.steady_state(generator)

@@ -53,7 +53,7 @@ class Rates(AbstractGenerator):
     Differentiable in the energies and the rates. Which jumps there are is static.
 
     Example:
-        >>> import qdiff as qd
+        >>> import jax.numpy as jnp, qdiff as qd
         >>> bath = qd.BosonicBath(1.0, 0.1)
         >>> ladder = qd.rates.Rates([0.0, 1.0, 2.0], {"bath": [*qd.rates.thermal_transitions([0, 1], [1, 2], [1.0, 1.0], bath)]})
         >>> p = ladder.steady_state()
@@ -166,7 +166,7 @@ class Rates(AbstractGenerator):
         1e-13 of themselves. Costs n^3 for each doubling of each time.
 
         Example:
-            >>> import qdiff as qd
+            >>> import jax.numpy as jnp, qdiff as qd
             >>> decay = qd.rates.Rates([0.0, 1.0], {"bath": [(1, 0, 2.0)]})
             >>> p = decay.evolve([0.0, 1.0], [0.5, 20.0])
             >>> [f"{x:.12e}" for x in p[:, 1]] == [f"{float(jnp.exp(-2.0 * t)):.12e}" for t in (0.5, 20.0)]
