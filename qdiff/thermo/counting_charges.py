@@ -34,8 +34,8 @@ def carried(generator: AbstractTerms, bath: str, of: Of = "energy"):
         Array (n_jumps,) [unit of what is counted]; members of families are counted one by one.
 
     Raises:
-        ValueError: a jump does not carry a definite amount, or there are not as many numbers as jumps, or the bath is not
-            of Lindblad form.
+        ValueError: a jump does not carry a definite amount, or there are not as many numbers as
+            jumps, or the bath is not of Lindblad form.
     """
     jumps = jumps_of("what is counted", generator, bath)
     if isinstance(of, Operator):

@@ -168,7 +168,10 @@ def entropy_production(state: State, fixed_points: Mapping):
     if not isinstance(fixed_points, Mapping):
         raise TypeError(f"fixed_points must map the name of each bath to a state, but was {type(fixed_points).__name__}")
     if set(fixed_points) != set(generator.labels):
-        raise ValueError(f"fixed_points must name the baths {sorted(generator.labels)}, but names {sorted(map(str, fixed_points))}")
+        raise ValueError(
+            f"fixed_points must name the baths {sorted(generator.labels)}, "
+            f"but names {sorted(map(str, fixed_points))}"
+        )
     total = jnp.zeros(())
     for bath, given in fixed_points.items():
         total = total + moved(state, _logarithm(generator, bath, given), True)[bath]

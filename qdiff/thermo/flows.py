@@ -134,6 +134,7 @@ def known_bath(state: State | Evolution, bath: str) -> str:
     """The name of a bath, if it is one of the state's generator."""
     labels = state.generator.labels
     if not isinstance(bath, str) or bath not in labels:
-        known = f"one of {list(labels)}" if labels else "that of a generator with baths, which this one is not"
+        none = "that of a generator with baths, which this one is not"
+        known = f"one of {list(labels)}" if labels else none
         raise ValueError(f"bath must be {known}, but was {bath!r}")
     return bath

@@ -1,4 +1,4 @@
-"""An equation that is not of Lindblad form, as CONTRIBUTING says: a Redfield equation as a list of terms.
+"""An equation that is not of Lindblad form, as CONTRIBUTING says: Redfield's as a list of terms.
 
 A V-shaped atom with two close excited levels between two baths, without the secular approximation
 and with Lamb shifts, held to a superoperator in NumPy.
@@ -12,14 +12,12 @@ from helpers import close, derivative, dissipator, flow, null_state, random_dens
 from scipy.linalg import expm
 
 import qdiff as qd
-from qdiff.equations.lindblad.equation import Master
-from qdiff.equations.lindblad.evolution import Snapshot
+from qdiff.equations.lindblad import Master, Sandwich, Snapshot
 from qdiff.equations.lindblad.reach import reach
-from qdiff.equations.lindblad.sandwiches import Sandwich
 from qdiff.operators.pattern import Pattern
 
 ATOM = qd.Space(atom=qd.Levels("g", "a", "b")).atom
-# Splitting of the excited levels, inverse temperature of the hot bath, its coupling strength.
+# Splitting of the excited levels; inverse temperature and strength of the hot bath.
 THETA = np.array([0.3, 0.7, 0.2])
 COLD = (2.0, 0.15)  # as the hot bath's
 WEIGHTS = {"hot": (1.0, 0.8), "cold": (1.0, -0.5)}  # of g-a and g-b in what couples to each bath
@@ -27,7 +25,7 @@ TIMES = np.array([0.4, 1.7, 6.0])
 
 
 def response(omega, beta, strength, xp):
-    """Half the rate of an Ohmic bath that takes the energy omega, and a shift that has no meaning."""
+    """Half the rate of an Ohmic bath that takes the energy omega, and some shift."""
     rate = strength * omega / (1 - xp.exp(-beta * omega)) / (1 + (omega / 5) ** 2)
     return rate / 2 + 0.3j * strength * omega / (1 + omega**2)
 
@@ -37,7 +35,7 @@ def energies(theta):
 
 
 def redfield(theta, together=False) -> Master:
-    """Every pair of lines of every bath as a term; or `together`, as one term with their sum to the left."""
+    """Every pair of lines of every bath as a term, or `together`, as one term with their sums."""
     E = energies(theta)
     H = E[1] * ATOM.projector("a") + E[2] * ATOM.projector("b")
     terms = {}
@@ -155,11 +153,12 @@ def test_relaxation():
 
 
 def test_a_distance_that_grows_first():
-    """From within the tolerance out of it, as no equation does that keeps states positive: the time is the last one."""
+    """Beyond the tolerance, as where states stay positive it never does: the last time counts."""
     theta = np.array([0.3, 8.0, 2.0])
     generator, (_, free, baths) = redfield(theta, True), dense(theta)
     L = free + sum(baths.values())
-    apart = np.array([[-0.434, -0.782 + 0.123j, 0.082 - 0.087j], [0, 0.197, -0.46 + 0.071j], [0, 0, 0.237]])
+    apart = np.diag([-0.434, 0.197, 0.237]).astype(complex)
+    apart[0, 1:], apart[1, 2] = (-0.782 + 0.123j, 0.082 - 0.087j), -0.46 + 0.071j
     apart = 0.1 * (apart + np.triu(apart, 1).conj().T)
 
     def far(t):
@@ -177,8 +176,7 @@ def test_derivatives():
     """Forward, reverse and second, also compiled, against differences of the matrix in NumPy."""
     slope = derivative(heat, THETA)
     close(jax.jit(current, static_argnums=1)(THETA, False), heat(THETA), 1e-12)
-    close(jax.grad(current)(THETA, False), slope, 1e-8)
-    close(jax.jit(jax.grad(current))(THETA), slope, 1e-8)
+    close(jax.jit(jax.grad(current), static_argnums=1)(THETA, False), slope, 1e-8)
     close(jax.jacfwd(current)(THETA), slope, 1e-8)
     close(jax.hessian(current)(THETA), derivative(lambda x: derivative(heat, x), THETA), 1e-6)
     of_terms = jax.grad(lambda g: qd.heat_current(qd.steady_state(g), "hot"))(redfield(THETA, True))
@@ -225,7 +223,7 @@ def test_batches():
 
 
 def test_structured():
-    """Generic copies of coefficients and of both operators: the sector does not depend on the numbers."""
+    """Generic copies of coefficients and operators: the sector does not depend on the numbers."""
     built = qd.structured(redfield)
     state = qd.steady_state(built(np.array([0.0, 0.7, 0.2])))
     assert state.sector == qd.steady_state(built(THETA)).sector
@@ -254,7 +252,7 @@ def test_a_state_that_is_not_positive():
     close(there, here, 1e-9)
 
 
-# ---- secretly of Lindblad form --------------------------------------------------------------------------
+# ---- secretly of Lindblad form ------------------------------------------------------------
 
 ROOT = np.array([[0.5, 0.1 - 0.2j, 0.0], [0.3j, 0.4, 0.1], [0.2, 0.0, 0.3 + 0.1j]])
 MATRIX = ROOT @ ROOT.conj().T
@@ -309,9 +307,7 @@ def test_a_frame():
     space, H, F = _pair()
     V = space.operator(np.linalg.eigh(H.dense())[1])
     turn = lambda op: V.dag @ op @ V  # noqa: E731
-    terms = [
-        Sandwich(MATRIX[k, m] / 2, turn(F[k]), turn(F[m])) for k in range(3) for m in range(3)
-    ]
+    terms = [Sandwich(MATRIX[k, m] / 2, turn(F[k]), turn(F[m])) for k in range(3) for m in range(3)]
     calm = [(0.2, turn(space.q.plus))]
     state = qd.steady_state(Master(turn(H), {"wild": terms, "calm": calm}, frame=V))
     close(state.dense(), qd.steady_state(diagonal()).dense(), 1e-12)
@@ -323,12 +319,14 @@ def test_counting_where_it_has_a_meaning():
     state = qd.steady_state(rotated())
     want = qd.cumulants(qd.steady_state(diagonal()), "calm", of, order=3)
     close(qd.cumulants(state, "calm", of, order=3), want, 1e-11)
-    with pytest.raises(ValueError, match="what is counted must be of Lindblad form, but bath 'wild'"):
+    with pytest.raises(
+        ValueError, match="what is counted must be of Lindblad form, but bath 'wild"
+    ):
         qd.cumulants(state, "wild", [1] * 9)
 
 
 def test_no_loss_at_all():
-    """A term between four different levels, B^dag A = 0, only moves one coherence to another: not a closed system."""
+    """A term between four levels, B^dag A = 0, moves one coherence to another: no closed system."""
     site = qd.Space(s=qd.Levels(4)).s
     H = sum((k + 0.1 * k**2) * site.projector(k) for k in range(4))
     generator = Master(H, {"bath": Sandwich(0.3j, site.transition(0, 1), site.transition(2, 3))})
@@ -340,45 +338,49 @@ def test_no_loss_at_all():
     close(run[2].dense(), (expm(L * TIMES[2]) @ start.ravel()).reshape(4, 4), 1e-12)
 
 
-# ---- refusals -------------------------------------------------------------------------------------------
+# ---- refusals -----------------------------------------------------------------------------
 
 OTHER = qd.Space(other=qd.Spin()).other
 MINUS = ATOM.transition(0, 1)
 
 
 @pytest.mark.parametrize(
-    ("make", "error", "text"),
+    ("given", "error", "text"),
     [
-        (lambda: Sandwich(1.0, MINUS, np.eye(3)), TypeError, "right must be an Operator, but was ndarray"),
-        (lambda: Sandwich(1.0, 3.0, MINUS), TypeError, "left must be an Operator, but was float"),
-        (lambda: Sandwich("1", MINUS, MINUS), TypeError, "coefficient must be one number, but was '1'"),
-        (lambda: Sandwich(np.ones(2), MINUS, MINUS), TypeError, "coefficient must be one number"),
-        (lambda: Sandwich(1.0, MINUS, OTHER.minus), ValueError, "left and right must act on the same space"),
+        ((1.0, MINUS, np.eye(3)), TypeError, "right must be an Operator, but was ndarray"),
+        ((1.0, 3.0, MINUS), TypeError, "left must be an Operator, but was float"),
+        (("1", MINUS, MINUS), TypeError, "coefficient must be one number, but was '1'"),
+        ((np.ones(2), MINUS, MINUS), TypeError, "coefficient must be one number"),
+        ((1.0, MINUS, OTHER.minus), ValueError, "left and right must act on the same space"),
     ],
-)  # fmt: skip
-def test_wrong_terms(make, error, text):
+)
+def test_wrong_terms(given, error, text):
     with pytest.raises(error, match=text):
-        make()
+        Sandwich(*given)
 
 
 @pytest.mark.parametrize(
     ("given", "error", "text"),
     [
-        ({"bath": Sandwich(1.0, OTHER.minus, OTHER.minus)}, ValueError, "a term of bath 'bath' acts on"),
-        ({"bath": Sandwich(np.inf, MINUS, MINUS)}, ValueError, "a term of bath 'bath' must be finite"),
-        ({"bath": Sandwich(1.0, MINUS * np.nan, MINUS)}, ValueError, "a term of bath 'bath' must be finite"),
-        ({"bath": (-1.0, MINUS)}, ValueError, "the rates of bath 'bath' must be finite and not negative"),
-        ({"bath": [Sandwich(1.0, MINUS, MINUS), 3.0]}, TypeError, "a jump of bath 'bath' must be"),
-        ([MINUS], TypeError, "terms must map the name of each bath"),
+        (Sandwich(1.0, OTHER.minus, OTHER.minus), ValueError, "a term of bath 'cold' acts on"),
+        (Sandwich(np.inf, MINUS, MINUS), ValueError, "a term of bath 'cold' must be finite"),
+        (Sandwich(1.0, MINUS * np.nan, MINUS), ValueError, "a term of bath 'cold' must be finite"),
+        ((-1.0, MINUS), ValueError, "the rates of bath 'cold' must be finite and not negative"),
+        ([Sandwich(1.0, MINUS, MINUS), 3.0], TypeError, "a jump of bath 'cold' must be"),
     ],
-)  # fmt: skip
+)
 def test_wrong_lists(given, error, text):
     with pytest.raises(error, match=text):
-        Master(ATOM.projector("a"), given)
+        Master(ATOM.projector("a"), {"hot": (0.1, MINUS), "cold": given})
+
+
+def test_no_mapping():
+    with pytest.raises(TypeError, match="terms must map the name of each bath"):
+        Master(ATOM.projector("a"), [MINUS])
 
 
 def test_wrong_numbers_at_run_time():
-    """A coefficient, or an entry of an operator, that is infinite only there, by its bath's name; NaN in a batch."""
+    """A coefficient or an operator that is infinite only there, by its bath; NaN in a batch."""
 
     def excited(c):
         terms = {"hot": Sandwich(c, MINUS, MINUS), "cold": Sandwich(0.1, c * MINUS.dag, MINUS.dag)}
@@ -394,8 +396,10 @@ def test_wrong_numbers_at_run_time():
 
 
 def test_what_needs_lindblad_form():
-    generator = Master(ATOM.projector("a"), {"rest": (0.1, MINUS), "wild": Sandwich(1j, MINUS, MINUS)})
-    text = "must be of Lindblad form, but bath 'wild' has terms c A rho B\\^dag with different operators"
+    generator = Master(
+        ATOM.projector("a"), {"rest": (0.1, MINUS), "wild": Sandwich(1j, MINUS, MINUS)}
+    )
+    text = "must be of Lindblad form, but bath 'wild' has terms c A rho B\\^dag with different"
     for refuses in (
         qd.rates.pauli,
         qd.rates.slowest_decay,
@@ -412,5 +416,7 @@ def test_what_needs_lindblad_form():
 
 
 def test_a_bath_that_is_not_there():
-    with pytest.raises(ValueError, match="bath must be one of \\['hot', 'cold'\\], but was 'tepid'"):
+    with pytest.raises(
+        ValueError, match="bath must be one of \\['hot', 'cold'\\], but was 'tepid'"
+    ):
         qd.heat_current(qd.steady_state(redfield(THETA)), "tepid")

@@ -1,4 +1,4 @@
-"""The entries of all terms of a master equation, one after another: what `reach` joins with elements of the density matrix."""
+"""The entries of all terms of a master equation in one list, which `reach` joins with rho's."""
 
 from __future__ import annotations
 
@@ -27,15 +27,16 @@ class Factor(NamedTuple):
 
 
 class Entries(NamedTuple):
-    """All terms c (A rho B^dag - share B^dag A rho - (1 - share) rho B^dag A), each with real trace zero.
+    """All terms  c (A rho B^dag - s B^dag A rho - (1 - s) rho B^dag A),  which conserve the trace.
 
     A jump is one of them, for each member of a family. A sandwich is two: one with its whole loss
     to the left, and its conjugate, with c^*, A and B exchanged and its loss to the right.
 
     Attributes:
         left, right: the entries of all A, and of all B.
-        coefficient: (PROBES, n_terms) generic copies of c. label: (n_terms,) the number of the bath.
-        side: (n_terms,) where the loss is, as an index of `LEFT`.
+        coefficient: (PROBES, n_terms) generic copies of c.
+        label: (n_terms,) the number of the bath.
+        side: (n_terms,) where the loss is: s is `LEFT[side]`.
         is_complex: whether an operator or a coefficient is.
     """
 
@@ -71,7 +72,8 @@ def entries(generator: AbstractTerms) -> Entries:
             label.append(b)
             side.append(which)
         place += term.left.pattern.nnz + term.right.pattern.nnz
-    is_complex = any(not op.is_real for _, term in (*jumps, *sandwiches) for op in operators_of(term))
+    both = [term for _, term in (*jumps, *sandwiches)]
+    is_complex = any(not op.is_real for term in both for op in operators_of(term))
     is_complex |= any(np.iscomplexobj(term.coefficient) for _, term in sandwiches)
     return Entries(
         left.factor(),

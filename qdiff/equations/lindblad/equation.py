@@ -65,8 +65,8 @@ class Master(AbstractMaster):
 
     Args:
         H: Hamiltonian, a Hermitian `Operator` [energy].
-        terms: a mapping from each bath's name to its terms: `Sandwich`es, and jumps in the forms that
-            `Lindblad` takes.
+        terms: a mapping from each bath's name to its terms: `Sandwich`es, and jumps in the forms
+            that `Lindblad` takes.
         frame, splitting: as in `Lindblad`.
 
     Raises:
@@ -78,11 +78,10 @@ class Master(AbstractMaster):
 
     Example:
         >>> import qdiff as qd
-        >>> from qdiff.equations.lindblad.equation import Master
-        >>> from qdiff.equations.lindblad.sandwiches import Sandwich
         >>> q = qd.Space(q=qd.Spin()).q
         >>> filtered = 0.3 * q.minus + 0.1 * q.plus  # of a coupling to sigma_x, at both frequencies
-        >>> generator = Master(q.z, {"bath": Sandwich(1.0, filtered, q.x)})
+        >>> terms = {"bath": qd.lindblad.Sandwich(1.0, filtered, q.x)}
+        >>> generator = qd.lindblad.Master(q.z, terms)
         >>> round(float(qd.steady_state(generator).expect(q.up)), 12)
         0.25
     """

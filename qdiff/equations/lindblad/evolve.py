@@ -64,7 +64,9 @@ def evolve(
     readers = {"asked": _readers(at, flow.sector, expect, dim), "watch": _watch(at, flow.sector, space)}
     done = _solve(solver, flow, x, start, times, jumps, readers, states, progress)
     # A wrong rate of a constant generator shows in the state, or does no harm: in a part that the state does not reach.
-    causes = (lambda: [*wrong, *refusals(generator)]) if isinstance(generator, AbstractTerms) else None
+    causes = None
+    if isinstance(generator, AbstractTerms):
+        causes = lambda: [*wrong, *refusals(generator)]  # noqa: E731
     mark = check(jnp.ones(()), *wrong, *_found(solver, flow, done), causes=causes)
     (kept, seen), final = jax.tree.map(lambda a: a * mark, (done.saved, done.final))
     return Evolution(

@@ -175,7 +175,8 @@ class AbstractMaster(AbstractTerms):
     def relax(self, initial=None, *, count: int = 4, tolerance: float = 1e-3) -> Relaxation:
         """How long until stationary: the gap, the slowest modes, and the time that a state needs.
 
-            G v = -(rate + i frequency) v,    |rho(t) - rho(infinity)|_1 / 2 <= tolerance for t >= time
+            G v = -(rate + i frequency) v
+            |rho(t) - rho(infinity)|_1 / 2 <= tolerance  for t >= time
 
         Args:
             initial: the state that relaxes, as in `evolve`; by default the maximally mixed one. In

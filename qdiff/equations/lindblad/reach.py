@@ -15,7 +15,9 @@ from .sector import Sector
 from .terms import AbstractTerms
 
 
-def reach(generator: AbstractTerms, start: Pattern | None = None, *, counted: str | None = None) -> Sector:
+def reach(
+    generator: AbstractTerms, start: Pattern | None = None, *, counted: str | None = None
+) -> Sector:
     """The sector that the populations (or the elements of `start`, in the generator's frame) reach.
 
     The jumps of a `counted` bath are told apart: what two of them add to one element may cancel in the generator,
@@ -53,7 +55,8 @@ def _loss(dim, labels, terms: Entries):
     left, right, groups = terms.left, terms.right, max(terms.coefficient.shape[1], 1)
     p, q = join(right.row * groups + right.group, left.row * groups + left.group, dim * groups)
     side = terms.side[right.group[p]]
-    key = ((side * len(labels) + terms.label[right.group[p]]) * dim + right.col[p]) * dim + left.col[q]
+    bath = terms.label[right.group[p]]
+    key = ((side * len(labels) + bath) * dim + right.col[p]) * dim + left.col[q]
     keys, out = np.unique(key, return_inverse=True)
     term = terms.coefficient[:, right.group[p]] * right.probe[:, p].conj() * left.probe[:, q]
     value, bound = sums_of(term, out, keys.size), sums_of(np.abs(term), out, keys.size)
@@ -125,7 +128,8 @@ def _explore(dim, H, terms: Entries, loss, start, kinds):
             on = family == number
             probe[:, on] = columns[5][on] * value[:, columns[6][on]]
         on = family == 2
-        probe[:, on] = coefficient[:, columns[8][on]] * A.probe[:, columns[6][on]] * B.probe[:, columns[7][on]].conj()
+        first, second, c = columns[6][on], columns[7][on], coefficient[:, columns[8][on]]
+        probe[:, on] = c * A.probe[:, first] * B.probe[:, second].conj()
         # What one bath's gain (or loss, or the Hamiltonian) adds to one element may cancel identically.
         target, origin = columns[1] * dim + columns[2], columns[3] * dim + columns[4]
         keep = ~_cancelled(np.stack([kinds(family, columns[0], columns[8]), target, origin]), probe)

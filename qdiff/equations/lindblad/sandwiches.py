@@ -1,4 +1,4 @@
-"""Terms of master equations that are not of Lindblad form: a density matrix between two different operators."""
+"""Terms of master equations that are not of Lindblad form: rho between two different operators."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ class Sandwich(eqx.Module):
             where it is refused.
 
     Raises:
-        TypeError: the coefficient is no number, or A or B no `Operator`.
-        ValueError: the coefficient is an array; A and B act on different spaces.
+        TypeError: the coefficient is not one number, or A or B no `Operator`.
+        ValueError: A and B act on different spaces.
 
     Differentiable in the coefficient and in the values of both operators.
     """

@@ -84,7 +84,8 @@ class Sector(Coordinates):
         """The real numbers from which every generator entry is summed, and the rates behind them."""
         plan, kplan = self._plan, self._kplan
         jumps, sandwiches = listed(generator, self.labels)
-        values = _joined(op.values for _, term in (*jumps, *sandwiches) for op in operators_of(term))
+        terms = [term for _, term in (*jumps, *sandwiches)]
+        values = _joined(op.values for term in terms for op in operators_of(term))
         rates = _joined(jnp.atleast_1d(jnp.asarray(j.rate, float)) for _, j in jumps)
         # A negative rate is no decay and no solver may take it for one: NaN, and so is every derivative.
         rates = rates * jnp.where(allowed_rates(rates), 1.0, jnp.nan)

@@ -110,7 +110,9 @@ def a_state(given: Any) -> State:
     return given
 
 
-def steady_state(generator: AbstractTerms, solver: AbstractSolver | None = None, *, initial: Any = None) -> State:
+def steady_state(
+    generator: AbstractTerms, solver: AbstractSolver | None = None, *, initial: Any = None
+) -> State:
     """See `Lindblad.steady_state`."""
     if solver is not None and not isinstance(solver, AbstractSolver):
         raise TypeError(f"solver must be one such as Dense(), but was {solver!r}")

@@ -20,7 +20,7 @@ from .sandwiches import Sandwich, Term, infinite
 
 
 class AbstractTerms(AbstractGenerator):
-    """A Hamiltonian and the terms of each bath, made once: what every solve knows of a master equation.
+    """A Hamiltonian and the terms of each bath: what every solve knows of a master equation.
 
     Attributes:
         H: the Hamiltonian, in the frame.
