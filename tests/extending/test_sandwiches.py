@@ -172,6 +172,16 @@ def test_a_distance_that_grows_first():
     close(far(float(found.time)), 1.03 * far(0), 1e-5)
 
 
+def test_an_unstable_state():
+    """Coherence that grows: what is stationary is found, and the gap tells."""
+    q = qd.Space(q=qd.Spin()).q
+    rates = {"bath": [(0.2, q.minus), (0.1, q.plus)], "wild": Sandwich(-0.1, q.z, q.z)}
+    found = qd.relax(Master(0.5 * q.z, rates), np.array([[0.5, 0.1], [0.1, 0.5]]))
+    close(found.gap, 0.15 - 4 * 0.1, 1e-12)
+    close(found.final.populations(), [1 / 3, 2 / 3], 1e-12)
+    assert found.time == np.inf
+
+
 def test_derivatives():
     """Forward, reverse and second, also compiled, against differences of the matrix in NumPy."""
     slope = derivative(heat, THETA)

@@ -62,6 +62,8 @@ class Master(AbstractMaster):
 
     Such a sum keeps rho Hermitian and its trace; it need not keep it positive. A state with a
     negative eigenvalue is therefore no error, and `diagnostics` tells its `smallest_eigenvalue`.
+    Nor need it come to rest: `steady_state` finds what does not move, stable or not, and `relax`
+    returns a negative gap where it is not.
 
     Args:
         H: Hamiltonian, a Hermitian `Operator` [energy].
