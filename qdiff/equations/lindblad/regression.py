@@ -18,7 +18,7 @@ from .reach import reach
 from .resolvent import resolvent
 from .sector import Sector
 from .steady import State, a_state, steady_state
-from .terms import AbstractLindblad
+from .terms import AbstractTerms
 
 _CORRELATION = Failure("the correlation is not finite: a time is too long for the solver, or a rate is infinite or NaN")
 _SPECTRUM = Failure(
@@ -178,7 +178,7 @@ def finite(values, failure: Failure):
     return check(values, (~jnp.isfinite(values), failure))
 
 
-def _within(generator: AbstractLindblad, op: Operator, name: str) -> Operator:
+def _within(generator: AbstractTerms, op: Operator, name: str) -> Operator:
     """The operator in the generator's frame."""
     if not isinstance(op, Operator):
         raise TypeError(f"{name} must be an Operator, but was {type(op).__name__}")
@@ -239,7 +239,7 @@ def _halves(state, A, B):
     generator, end, rho = state.generator, state, _density(state)
     A, B = _within(generator, A, "A"), _within(generator, B, "B")
     if isinstance(state, Snapshot):  # a state that moves, or may: what it becomes
-        end = steady_state(generator, initial=generator.out_of_frame(rho))
+        end = steady_state(generator, initial=state)
     first = _prepared(generator, A, B @ rho, end)
     return first, None if (A - B.dag).pattern.nnz == 0 else _prepared(generator, B, rho @ A, end)
 

@@ -17,6 +17,7 @@ from ...linalg.gather import sum_into
 from ...operators.checks import instance, kind_of, real_array, real_number
 from ..lindblad.equation import Lindblad
 from ..lindblad.reach import reach
+from ..lindblad.terms import refuse_sandwiches
 from .transitions import Transitions
 
 
@@ -252,8 +253,9 @@ def pauli(generator: Lindblad) -> Rates:
         `Rates`, with the baths' names.
 
     Raises:
-        ValueError: populations and coherences are coupled.
+        ValueError: populations and coherences are coupled, or a bath is not of Lindblad form.
     """
+    refuse_sandwiches("generator", generator)
     sector = reach(instance("generator", generator, Lindblad))
     if not sector.is_population.all():
         count = int(np.sum(~sector.is_population))
