@@ -4,14 +4,12 @@ The numbers in data/spintronic_engine.json were computed independently of this p
 coordinates written by hand, checked against the 64 x 64 Liouvillian; derivatives by Richardson extrapolation of 80-bit values.
 """
 
-import json
-from pathlib import Path
-
 import numpy as np
+from helpers import reference_numbers
 
 import qdiff as qd
 
-DATA = json.loads((Path(__file__).parent / "data" / "spintronic_engine.json").read_text())
+DATA = reference_numbers("spintronic_engine")
 NAMES = {
     "eps_R": "eps_right",
     "J": "exchange",

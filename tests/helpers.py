@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -15,6 +18,12 @@ def close(got, want, tol: float, scale: float | None = None):
     assert scale > 0, "the expected value is zero throughout: give a scale"
     worst = np.abs(got - want).max()
     assert worst <= tol * scale, f"differs by {worst / scale:.3g} of {scale:.3g}, allowed {tol:g}:\n{got}\n{want}"
+
+
+def reference_numbers(name: str):
+    """The reference numbers in data/NAME.json; a list of entries by their "id"."""
+    found = json.loads((Path(__file__).parent / "data" / f"{name}.json").read_text())
+    return {entry["id"]: entry for entry in found} if isinstance(found, list) else found
 
 
 def slow_but(names, *usual):

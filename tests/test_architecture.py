@@ -232,6 +232,21 @@ def test_names_are_listed_before_they_are_loaded():
         qdiff.models.RotorEngin  # noqa: B018
 
 
+NOT_FLAT = ("rates.Rates", "solvers.Dense", "pulses.CubicSpline", "baths.Ohmic", "models.RotorEngine")
+
+
+@pytest.mark.parametrize("name", NOT_FLAT)
+def test_a_name_that_is_not_flat_is_found(name):
+    """The error says in which namespace a name is, whether that is a folder or a module."""
+    with pytest.raises(AttributeError, match=rf"no attribute '\w+'; it is qd\.{re.escape(name)}$"):
+        getattr(qdiff, name.partition(".")[2])
+
+
+def test_a_name_that_is_nowhere():
+    with pytest.raises(AttributeError, match="module 'qdiff' has no attribute 'nonsense'$"):
+        qdiff.nonsense  # noqa: B018
+
+
 def test_an_option_that_this_compiler_lacks_is_left_out():
     assert compiling._known("xla_backend_optimization_level", 1) and not compiling._known("xla_no_such_option", 1)
 

@@ -13,7 +13,7 @@ from .occupation import fermi
 
 
 class AbstractLead(Checked):
-    """What electrons tunnel into and out of, at every energy and spin; `FermionicLead` and `GivenLead` are two."""
+    """A reservoir of electrons: rates in and out at every energy and spin; `FermionicLead` and `GivenLead` are two."""
 
     @abc.abstractmethod
     def into(self, energy, spin=0) -> Any:

@@ -69,7 +69,7 @@ def _slope(x):
 
 
 def _parts(x):
-    """Whether the series is used, its argument, and the one of the closed form."""
+    """Whether the series is used, its argument, and the argument of the closed form."""
     small = jnp.abs(x) < _SWITCH
     return small, jnp.where(small, x, 0.0), jnp.where(small, 1.0, jnp.minimum(jnp.abs(x), 800.0))
 

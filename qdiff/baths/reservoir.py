@@ -13,7 +13,7 @@ from .spectrum import Flat, Spectrum
 
 
 class AbstractBath(Checked):
-    """What has a rate at every transition frequency, of either sign; `BosonicBath` is one.
+    """A bath: rates at every transition frequency, of either sign; `BosonicBath` is one.
 
     A subclass has two methods and, as `arguments`, what its numbers must be (see `BosonicBath`), and then goes
     wherever a bath goes: `thermal_jumps`, `secular` and `thermal_transitions`.

@@ -8,33 +8,17 @@ from __future__ import annotations
 import contextlib
 import json
 import math
+import os
 import pathlib
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from .. import models
-from .errors import BadInput, Fail, nearest, show_tracebacks
+from .errors import BadInput, nearest, show_tracebacks
 
 if TYPE_CHECKING:
     from ..models.base import Model, Parameter
-
-__all__ = [
-    "BadInput",
-    "Debug",
-    "Fail",
-    "Json",
-    "ModelName",
-    "Preset",
-    "Sets",
-    "checked_names",
-    "checked_place",
-    "configured",
-    "dump",
-    "load_model",
-    "new_folder",
-    "path_of",
-]
 
 
 def _debugging(value: bool) -> bool:
@@ -160,6 +144,33 @@ def checked_place(name: str, cls: type[Model]) -> str:
         return place_of(cls, name).name
 
 
+def pairs(option: str, form: str, given, cls: type[Model], read, twice: str, again=False) -> dict[str, Any]:
+    """The values of NAME=TEXT strings, by the name of a parameter or of an entry.
+
+    Args:
+        option, form: for the sentence on what cannot be read. given: the strings, or None.
+        read: of the text and of the whole string; ValueError if it is none.
+        twice: the sentence on a name that comes twice. again: whether it may, with the same value.
+
+    Raises:
+        BadInput: a string is of another form, its name is unknown or comes twice.
+    """
+    out: dict[str, Any] = {}
+    for entry in given or []:
+        name, equals, text = (part.strip() for part in entry.partition("="))
+        try:
+            if not equals or not name:
+                raise ValueError
+            value = read(text, entry)
+        except ValueError:
+            raise BadInput(f"{option} must be followed by {form}, but was {entry!r}") from None
+        name = checked_place(name, cls)
+        if name in out and not (again and out[name] == value):
+            raise BadInput(twice.format(name))
+        out[name] = value
+    return out
+
+
 def path_of(text: str) -> pathlib.Path:
     """The path that an option names."""
     if not text:
@@ -173,6 +184,12 @@ def new_folder(name: str) -> pathlib.Path:
     while (folder := pathlib.Path(name if k == 1 else f"{name}-{k}")).exists() and (not folder.is_dir() or any(folder.iterdir())):
         k += 1
     return folder
+
+
+def without(out: pathlib.Path, files: list[pathlib.Path]):
+    """BadInput if one of these files is in the folder `out`."""
+    if there := [path.name for path in files if os.path.lexists(path)]:
+        raise BadInput(f"--out must be a folder without the files of another run, but {out} has {', '.join(there)}")
 
 
 def plain(value) -> Any:

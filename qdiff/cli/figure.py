@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import pathlib
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .common import BadInput, Debug, Json, bad_values, dump, new_folder, path_of
+from .common import BadInput, Debug, Json, bad_values, dump, new_folder, path_of, without
 
 if TYPE_CHECKING:
     from ..figures.claims import Claim
@@ -71,8 +70,7 @@ def _folder(out: pathlib.Path | None, name: str, names: list[str]) -> pathlib.Pa
         return new_folder(f"qdiff-out-figure-{name}")
     with bad_values():
         results_folder("--out", out)
-    if there := [path.name for each in names for path in paths(each, out) if os.path.lexists(path)]:
-        raise BadInput(f"--out must be a folder without the files of another run, but {out} has {', '.join(there)}")
+    without(out, [path for each in names for path in paths(each, out)])
     return out
 
 
@@ -84,10 +82,8 @@ def _run(figures: list[Published], folder: pathlib.Path, quick: bool) -> dict[st
     """
     from concurrent.futures import ThreadPoolExecutor, as_completed
 
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-
     from ..figures.files import save
+    from .tables import bar as shown
 
     def computed(group: list[Published]):
         return [(figure, figure.data(quick)) for figure in group]
@@ -96,8 +92,7 @@ def _run(figures: list[Published], folder: pathlib.Path, quick: bool) -> dict[st
     for figure in figures:
         groups.setdefault(type(figure).__module__, []).append(figure)
     claims: dict[str, list[Claim]] = {}
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True)) as bar, ThreadPoolExecutor(2) as pool:
+    with shown() as bar, ThreadPoolExecutor(2) as pool:
         task = bar.add_task("computing", total=len(figures))
         jobs = [pool.submit(computed, group) for group in groups.values()]
         try:

@@ -8,24 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .common import Debug, Json, ModelName, Preset, Sets, bad_values, configured, dump, load_model
-from .searching import (
-    Constraint,
-    MeritName,
-    Optimizer,
-    Out,
-    Over,
-    Resume,
-    Seed,
-    Starts,
-    Steps,
-    Tie,
-    bounds_of,
-    folder_of,
-    objective_checked,
-    progress,
-    ties_of,
-)
+from . import searching as given
+from .common import Debug, Json, ModelName, Preset, Sets, dump
+from .searching import asked, folder_of, progress
 
 if TYPE_CHECKING:
     import pathlib
@@ -40,44 +25,34 @@ Polish = Annotated[str, typer.Option("--polish", metavar="newton|quasi-newton", 
 
 def optimize_command(
     model: ModelName,
-    merit: MeritName,
-    over: Over = None,
-    ties: Tie = None,
-    constraints: Constraint = None,
+    merit: given.MeritName,
+    over: given.Over = None,
+    ties: given.Tie = None,
+    constraints: given.Constraint = None,
     sets: Sets = None,
     preset: Preset = None,
     minimize: Minimize = False,
-    starts: Starts = 16,
-    seed: Seed = 0,
-    steps: Steps = 60,
-    optimizer: Optimizer = "adam",
+    starts: given.Starts = 16,
+    seed: given.Seed = 0,
+    steps: given.Steps = 60,
+    optimizer: given.Optimizer = "adam",
     polish: Polish = "newton",
-    out: Out = None,
-    resume: Resume = False,
+    out: given.Out = None,
+    resume: given.Resume = False,
     as_json: Json = False,
     debug: Debug = False,
 ):
     """Find the parameters, within bounds, at which a figure of merit is largest (or least). Ctrl-C keeps the best so far."""
     with contextlib.redirect_stdout(sys.stderr):  # what a user's model prints is not the result
-        cls = load_model(model)
-        objective_checked(cls, merit)
-        device = configured(cls, sets, preset)
-        bounds = bounds_of(over, cls)
-        equal = ties_of(ties, cls)
-        with bad_values():
-            from ..studies.search.constraints import constraints_of
-
-            constraints_of(cls, constraints)
+        device, problem = asked(model, [merit], over, ties, constraints, sets, preset)
+        from ..studies.optimize import optimize
         from ..studies.store.optimum_files import FILES
 
         folder = folder_of(out, FILES, model, merit, resume)
-
-        from ..studies.optimize import optimize
-
         with progress(merit, steps) as report:
-            options = {"minimize": minimize, "starts": starts, "seed": seed, "steps": steps, "optimizer": optimizer, "polish": polish}
+            how = {"starts": starts, "seed": seed, "steps": steps, "optimizer": optimizer, "polish": polish}
             files = {"out": folder, "resume": resume}
-            best = optimize(device, merit, bounds, ties=equal, constraints=constraints, callback=report, **options, **files)
+            best = optimize(device, merit, minimize=minimize, callback=report, **problem, **how, **files)
             report(len(best.trace["best"]), best.value, "done" if best.converged else "stopped")
     if as_json:
         typer.echo(dump({**best.record(), "out": str(folder)}))

@@ -6,11 +6,12 @@ import contextlib
 import os
 import pathlib
 import re
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from .common import BadInput, bad_values, checked_place, new_folder, path_of
+from .common import bad_values, checked_place, configured, load_model, new_folder, pairs, path_of, without
+from .errors import BadInput
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -47,42 +48,32 @@ Out = Annotated[
 Resume = Annotated[bool, typer.Option("--resume", help="Go on with the search in the folder --out, after a kill or Ctrl-C.")]
 
 
-def objective_checked(cls: type[Model], merit: str):
-    """Raises BadInput unless the text is a figure of merit of the model or a formula of several."""
+def asked(name: str, merits: list[str], over, ties, constraints, sets, preset) -> tuple[Model, dict[str, Any]]:
+    """The device of a search, and its bounds, ties and constraints, as these options give them; BadInput where one makes no sense."""
+    cls = load_model(name)
+
+    def ends(text: str, _) -> tuple[float, float]:
+        low, high = (float(x) for x in text.split(":"))
+        return low, high
+
+    def leader(text: str, _) -> str:
+        if not text:
+            raise ValueError
+        return checked_place(text, cls)
+
     with bad_values():
+        from ..studies.search.constraints import constraints_of
         from ..studies.search.objective import objective
 
-        objective(cls, merit)
-
-
-def bounds_of(over: list[str] | None, cls: type[Model]) -> dict[str, tuple[float, float]] | None:
-    """The bounds of NAME=LOW:HIGH strings; None without any."""
-    bounds: dict[str, tuple[float, float]] = {}
-    for entry in over or []:
-        name, _, text = (part.strip() for part in entry.partition("="))
-        try:
-            low, high = (float(x) for x in text.split(":"))
-        except ValueError:
-            raise BadInput(f"--over must be followed by NAME=LOW:HIGH, such as --over x=0:1, but was {entry!r}") from None
-        name = checked_place(name, cls)
-        if bounds.get(name, (low, high)) != (low, high):
-            raise BadInput(f"{name} must be searched between one pair of bounds, but --over gives it two")
-        bounds[name] = (low, high)
-    return bounds or None
-
-
-def ties_of(entries: list[str] | None, cls: type[Model]) -> dict[str, str]:
-    """The pairs of NAME=OTHER strings."""
-    ties: dict[str, str] = {}
-    for entry in entries or []:
-        name, equals, other = (part.strip() for part in entry.partition("="))
-        if not (equals and name and other):
-            raise BadInput(f"--tie must be followed by NAME=OTHER, such as --tie x=y, but was {entry!r}")
-        name, other = checked_place(name, cls), checked_place(other, cls)
-        if ties.get(name, other) != other:
-            raise BadInput(f"{name} must be tied to one parameter, but --tie gives it two")
-        ties[name] = other
-    return ties
+        for merit in merits:
+            objective(cls, merit)
+        device = configured(cls, sets, preset)
+        twice = "{} must be searched between one pair of bounds, but --over gives it two"
+        bounds = pairs("--over", "NAME=LOW:HIGH, such as --over x=0:1", over, cls, ends, twice, True)
+        twice = "{} must be tied to one parameter, but --tie gives it two"
+        equal = pairs("--tie", "NAME=OTHER, such as --tie x=y", ties, cls, leader, twice, True)
+        constraints_of(cls, constraints)
+    return device, {"over": bounds or None, "ties": equal, "constraints": constraints}
 
 
 def folder_of(out: pathlib.Path | None, files: tuple[str, ...], model: str, merit: str, resume: bool) -> pathlib.Path:
@@ -97,9 +88,7 @@ def folder_of(out: pathlib.Path | None, files: tuple[str, ...], model: str, meri
             results_folder("--out", out)
         if resume and not os.path.lexists(out / Journal.NAME):
             raise BadInput(f"--resume needs a search to go on with, but {out} has no {Journal.NAME}")
-        there = [name for name in files if os.path.lexists(out / name)]
-        if there and not resume:
-            raise BadInput(f"--out must be a folder without the files of another run, but {out} has {', '.join(there)}")
+        without(out, [] if resume else [out / name for name in files])
         return out
     kind = model.rpartition(":")[2] if ":" in model else model
     return new_folder(f"qdiff-out-{kind}-{re.sub('[^A-Za-z0-9_]+', '-', merit).strip('-')[:60]}")
@@ -108,11 +97,9 @@ def folder_of(out: pathlib.Path | None, files: tuple[str, ...], model: str, meri
 @contextlib.contextmanager
 def progress(merit: str, steps: int) -> Iterator:
     """A bar on standard error with the best value; yields what to call after each step."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+    from .tables import bar as shown
 
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True)) as bar:
+    with shown() as bar:
         task = bar.add_task("compiling", total=max(steps, 1))
 
         def report(step: int, value: float, what: str | None = None):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .common import BadInput, Debug, Json, ModelName, Preset, Sets, bad_values, checked_names, checked_place, configured, dump, load_model
+from .common import Debug, Json, ModelName, Preset, Sets, bad_values, checked_names, configured, dump, load_model, pairs
 
 if TYPE_CHECKING:
     from ..models.base import Model
@@ -41,7 +41,8 @@ def sensitivity_command(
     with contextlib.redirect_stdout(sys.stderr):  # what a user's model prints is not the result
         cls = load_model(model)
         checked_names([merit], cls.merits(), "figure of merit", cls)
-        sigma = _sigmas(uncertainty, cls)
+        form, twice = "NAME=SIGMA, such as --uncertainty x=0.1", "{} must have one uncertainty, but --uncertainty gives it two"
+        sigma = pairs("--uncertainty", form, uncertainty, cls, lambda text, _: float(text), twice)
         device = configured(cls, sets, preset)
 
         from ..studies.sensitivity import sensitivity
@@ -52,24 +53,6 @@ def sensitivity_command(
         typer.echo(dump({"model": model, **found.record()}))
     else:
         _tables(cls, found)
-
-
-def _sigmas(entries: list[str] | None, cls: type[Model]) -> dict[str, float]:
-    """The numbers of NAME=SIGMA strings."""
-    out: dict[str, float] = {}
-    for entry in entries or []:
-        name, equals, text = (part.strip() for part in entry.partition("="))
-        try:
-            if not equals or not name:
-                raise ValueError
-            sigma = float(text)
-        except ValueError:
-            raise BadInput(f"--uncertainty must be followed by NAME=SIGMA, such as --uncertainty x=0.1, but was {entry!r}") from None
-        name = checked_place(name, cls)
-        if name in out:
-            raise BadInput(f"{name} must have one uncertainty, but --uncertainty gives it two")
-        out[name] = sigma
-    return out
 
 
 def _tables(cls: type[Model], found: Sensitivity):

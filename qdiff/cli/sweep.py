@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from .common import MODEL_HELP, BadInput, Debug, Json, ModelName, Sets, checked_names, checked_place, configured, dump, load_model, path_of
+from .common import MODEL_HELP, Debug, Json, ModelName, Sets, checked_names, configured, dump, load_model, pairs, path_of
+from .errors import BadInput
 
 if TYPE_CHECKING:
     from ..models.base import Model
@@ -80,7 +81,7 @@ def rerun_command(
     """Repeat the study of an output file and compare. Nothing in the file is executed: --model names a model of your own."""
     with contextlib.redirect_stdout(sys.stderr):
         from ..studies.rerun import rerun
-        from ..studies.store.recorded import study_of
+        from ..studies.store.netcdf import study_of
 
         study = study_of(file)
         if model is None and ":" in (name := str(study.get("model"))):
@@ -111,26 +112,15 @@ def _values(grids: list[str], cls: type[Model]) -> dict[str, Any]:
     """The numbers of NAME=START:STOP:COUNT and NAME=v1,v2,... strings."""
     import numpy as np
 
-    out: dict[str, Any] = {}
-    for entry in grids:
-        name, equals, text = (part.strip() for part in entry.partition("="))
-        try:
-            if not equals or not name:
-                raise ValueError
-            if ":" in text:
-                first, last, number = text.split(":")
-                start, stop, count = float(first), float(last), int(number)
-                if not math.isfinite(stop - start) or count > _MOST:
-                    what = f"--grid must have finite ends and at most {_MOST} values"
-                    raise BadInput(f"{what}, but was {entry!r}")
-                values = np.linspace(start, stop, count).tolist()
-            else:
-                values = [float(v) for v in text.split(",")]
-        except ValueError:
-            wanted = "NAME=START:STOP:COUNT or NAME=v1,v2,..."
-            raise BadInput(f"--grid must be followed by {wanted}, such as --grid x=0:1:11, but was {entry!r}") from None
-        name = checked_place(name, cls)
-        if name in out:
-            raise BadInput(f"{name} must have one grid, but --grid gives it two")
-        out[name] = values
-    return out
+    def values(text: str, entry: str) -> list[float]:
+        if ":" not in text:
+            return [float(v) for v in text.split(",")]
+        first, last, number = text.split(":")
+        start, stop, count = float(first), float(last), int(number)
+        if not math.isfinite(stop - start) or count > _MOST:
+            what = f"--grid must have finite ends and at most {_MOST} values"
+            raise BadInput(f"{what}, but was {entry!r}")
+        return np.linspace(start, stop, count).tolist()
+
+    form = "NAME=START:STOP:COUNT or NAME=v1,v2,..., such as --grid x=0:1:11"
+    return pairs("--grid", form, grids, cls, values, "{} must have one grid, but --grid gives it two")

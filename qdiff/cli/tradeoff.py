@@ -8,23 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .common import Debug, Json, ModelName, Preset, Sets, bad_values, configured, dump, load_model
-from .searching import (
-    Constraint,
-    MeritName,
-    Optimizer,
-    Out,
-    Over,
-    Resume,
-    Seed,
-    Steps,
-    Tie,
-    bounds_of,
-    folder_of,
-    objective_checked,
-    progress,
-    ties_of,
-)
+from . import searching as given
+from .common import Debug, Json, ModelName, Preset, Sets, dump
+from .searching import asked, folder_of, progress
 
 if TYPE_CHECKING:
     import pathlib
@@ -38,43 +24,34 @@ Starts = Annotated[int, typer.Option("--starts", help="How many points the searc
 
 def tradeoff_command(
     model: ModelName,
-    merit: MeritName,
+    merit: given.MeritName,
     other: Other,
-    over: Over = None,
+    over: given.Over = None,
     weights: Weights = 21,
-    ties: Tie = None,
-    constraints: Constraint = None,
+    ties: given.Tie = None,
+    constraints: given.Constraint = None,
     sets: Sets = None,
     preset: Preset = None,
     starts: Starts = 4,
-    seed: Seed = 0,
-    steps: Steps = 60,
-    optimizer: Optimizer = "adam",
-    out: Out = None,
-    resume: Resume = False,
+    seed: given.Seed = 0,
+    steps: given.Steps = 60,
+    optimizer: given.Optimizer = "adam",
+    out: given.Out = None,
+    resume: given.Resume = False,
     as_json: Json = False,
     debug: Debug = False,
 ):
     """Find the parameters at which alpha MERIT + (1 - alpha) OTHER is largest, for all alpha at once."""
     with contextlib.redirect_stdout(sys.stderr):  # what a user's model prints is not the result
-        cls = load_model(model)
-        objective_checked(cls, merit)
-        objective_checked(cls, other)
-        device = configured(cls, sets, preset)
-        bounds = bounds_of(over, cls)
-        equal = ties_of(ties, cls)
-        with bad_values():
-            from ..studies.search.constraints import constraints_of
-
-            constraints_of(cls, constraints)
+        device, problem = asked(model, [merit, other], over, ties, constraints, sets, preset)
         from ..studies.store.tradeoff_files import FILES
         from ..studies.tradeoff import tradeoff
 
         folder = folder_of(out, FILES, model, f"{merit}-{other}", resume)
         with progress("the best sum", steps) as report:
-            options = {"weights": weights, "starts": starts, "seed": seed, "steps": steps, "optimizer": optimizer}
+            how = {"weights": weights, "starts": starts, "seed": seed, "steps": steps, "optimizer": optimizer}
             files = {"out": folder, "resume": resume}
-            curve = tradeoff(device, merit, other, bounds, ties=equal, constraints=constraints, callback=report, **options, **files)
+            curve = tradeoff(device, merit, other, callback=report, **problem, **how, **files)
     if as_json:
         typer.echo(dump({**curve.record(), "out": str(folder)}))
     else:

@@ -10,6 +10,8 @@ Example:
 import importlib
 from typing import TYPE_CHECKING
 
+from ..front_door import nearest
+
 if TYPE_CHECKING:
     from .published import Published
 
@@ -51,10 +53,6 @@ def load(name: str) -> "Published":
         ValueError: there is no such figure.
     """
     if name not in NAMES:
-        import difflib
-
-        near = difflib.get_close_matches(name, list(NAMES), n=1, cutoff=0.3)
-        hint = f"; did you mean {near[0]!r}?" if near else "."
-        raise ValueError(f"there is no figure {name!r}{hint} The figures are {', '.join(NAMES)}")
+        raise ValueError(f"there is no figure {name!r}{nearest(name, NAMES)} The figures are {', '.join(NAMES)}")
     module, kind = NAMES[name].split(":")
     return getattr(importlib.import_module("." + module, __name__), kind)()

@@ -9,7 +9,7 @@ from ..models.active.device import ActiveParticle, optimal_temperature_limit
 from .claims import near, number, numbers, true
 from .mapped import mapped
 from .published import Published
-from .style import BLACK, BLUE, GREEN, GREY, ORANGE, RED, canvas, letter
+from .style import BLACK, BLUE, GREEN, GREY, ORANGE, RED, letter, panels
 from .variables import declared, largest, quantity
 
 PAPER = "Penner, Viotti, Fazio, Arrachea, von Oppen (2025)"
@@ -74,8 +74,7 @@ class Bias(Published):
         )
 
     def paint(self, data):
-        out = canvas(6.0, 3.9)
-        axes = out.subplots()
+        out, axes = panels(6.0, 3.9)
         mesh = axes.pcolormesh(data.T, data.bias_ratio, data.velocity, cmap="cividis_r", shading="nearest", rasterized=True)
         lines = axes.contour(data.T, data.bias_ratio, data.velocity, levels=[-0.08, -0.06, -0.04, -0.02, -0.01], colors="k", linewidths=0.6)
         axes.clabel(lines, fontsize=7)
@@ -157,8 +156,7 @@ class Relaxation(Published):
         )
 
     def paint(self, data):
-        out = canvas(6.4, 3.8)
-        axes = out.subplots()
+        out, axes = panels(6.4, 3.8)
         axes.axhline(0, color=GREY, lw=0.7)
         for k, color in enumerate((ORANGE, GREEN, RED, BLUE)):
             axes.plot(data.time, 1e3 * data.trace[k], color=color, label=f"$p$ = {k + 1}")
@@ -239,8 +237,7 @@ class Correlations(Published):
         )
 
     def paint(self, data):
-        out = canvas(7.2, 3.3)
-        left, right = out.subplots(1, 2)
+        out, (left, right) = panels(7.2, 3.3, 1, 2)
         hot = data.sel(T=1.0)
         left.plot(data.short[1:], hot.correlation[1:], color=RED, lw=1)
         left.plot(data.long, hot.late, color=RED)

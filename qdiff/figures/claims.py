@@ -10,7 +10,7 @@ HOLDS, FAILS = "holds", "does not hold"
 
 @dataclasses.dataclass(frozen=True)
 class Claim:
-    """What is said, what was found, and whether it holds.
+    """A statement, the number found, and whether the statement holds.
 
     Attributes:
         statement: the claim. published: its number or threshold, or "" for an order or a shape.

@@ -9,7 +9,7 @@ from ..models.gge.device import RamanRectifier
 from ..studies.sweep import sweep
 from .claims import near, number, true
 from .published import Published
-from .style import BLUE, GREY, RED, canvas, label, letter
+from .style import BLUE, GREY, RED, label, letter, panels, shades
 from .variables import declared, quantity
 
 PAPER = "Yamamoto, Ashida, Kawakami (2020)"
@@ -57,13 +57,9 @@ class Relaxation(Published):
         )
 
     def paint(self, data):
-        import matplotlib
-
-        out = canvas(6.0, 3.7)
-        axes = out.subplots()
+        out, axes = panels(6.0, 3.7)
         positive = data.sel(momentum=data.momentum >= 0).isel(momentum=slice(0, None, 4))
-        shades = matplotlib.colormaps["cividis"](np.linspace(0, 0.95, positive.sizes["momentum"]))
-        for k, color in enumerate(shades):
+        for k, color in enumerate(shades("cividis", 0, 0.95, positive.sizes["momentum"])):
             one = positive.isel(momentum=k)
             axes.axhline(float(one.gibbs), color=GREY, lw=0.7, ls="--")
             axes.plot(data.time, one.lagrange_parameters, color=color, label=f"{float(one.momentum) / np.pi:.3g}")
@@ -113,13 +109,10 @@ class Driven(Published):
         return out
 
     def paint(self, data):
-        out = canvas(7.2, 3.2)
-        left, right = out.subplots(1, 2)
-        import matplotlib
-
-        shades = matplotlib.colormaps["cividis"](np.linspace(0.05, 0.9, len(_SHOWN)))
+        out, (left, right) = panels(7.2, 3.2, 1, 2)
         one = data.sel(delta_prime_im=0.5)
-        for share, color in zip(_SHOWN[1:], shades[1:], strict=True):
+        colors = shades("cividis", 0.05, 0.9, len(_SHOWN))
+        for share, color in zip(_SHOWN[1:], colors[1:], strict=True):
             lam = one.lagrange_parameters.sel(drive=share, method="nearest")
             left.plot(data.momentum, lam, color=color, label=rf"$\gamma$ = {share:g}")
         left.plot(data.momentum, one.lagrange_parameters.sel(drive=0), "--", color=GREY, label="Gibbs")

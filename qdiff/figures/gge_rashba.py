@@ -13,7 +13,7 @@ from ..studies.sweep import sweep
 from .claims import number, numbers, true
 from .gge_raman import PAPER, momenta, momentum_ticks
 from .published import Published
-from .style import BLACK, BLUE, GREY, RED, canvas, label, letter
+from .style import BLACK, BLUE, GREY, RED, canvas, label, letter, panels
 from .variables import crossings, declared, largest, quantity
 
 # Its change of sign near drive = 1 needs this length.
@@ -52,8 +52,7 @@ class Spectrum(Published):
         )
 
     def paint(self, data):
-        out = canvas(7.2, 3.2)
-        axes = out.subplots(1, 2, sharey=True)
+        out, axes = panels(7.2, 3.2, 1, 2, sharey=True)
         for k, panel in enumerate(axes):
             panel.axhline(0, color=GREY, lw=0.8, ls="--")
             for band in range(2):
@@ -137,7 +136,7 @@ class _Dephasing(Published):
             letter(axes, "b", "both alike")
         left.set_ylabel("current [J]")
         left.legend(loc="upper left" if self.up == 1 else "lower left")
-        for k, axes in enumerate(panels := lower.subplots(1, 2, sharey=True)):
+        for k, axes in enumerate(pair := lower.subplots(1, 2, sharey=True)):
             for band, color in ((0, BLUE), (1, RED)):
                 axes.plot(data.momentum, data.occupations[k, band], color=color, label=f"{data.band.values[band]} band")
                 if k:
@@ -145,8 +144,8 @@ class _Dephasing(Published):
             momentum_ticks(axes)
             axes.set(ylim=(0, 1.02))
             letter(axes, ("c" if self.both else "b") + "'" * k, ("Gibbs state", r"$\gamma_\mathrm{neq}$ = 0.9")[k])
-        panels[0].set_ylabel(r"$n_{q\nu}$")
-        panels[0].legend(loc="center right")
+        pair[0].set_ylabel(r"$n_{q\nu}$")
+        pair[0].legend(loc="center right")
         return out
 
     @staticmethod

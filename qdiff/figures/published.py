@@ -46,7 +46,7 @@ class Published(abc.ABC):
 
     @abc.abstractmethod
     def claims(self, data: xarray.Dataset) -> list[Claim]:
-        """What the paper says about the figure, and what the data say about that."""
+        """The paper's statements about the figure, each with the verdict of the data."""
 
     def data(self, quick: bool = False) -> xarray.Dataset:
         """The figure's data, computed from nothing, with what they are as attributes.

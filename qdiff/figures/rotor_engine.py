@@ -10,8 +10,8 @@ from ..models.rotor.device import RotorEngine
 from ..studies.sweep import sweep
 from .claims import near, number, numbers, true
 from .published import Published
-from .style import BLACK, BLUE, GREEN, GREY, ORANGE, PINK, RED, canvas, label, letter, unit
-from .variables import crossing, largest, peaks, quantity
+from .style import BLACK, BLUE, GREEN, GREY, ORANGE, PINK, RED, label, letter, panels, unit
+from .variables import crossing, crossings, largest, peaks, quantity
 
 PAPER = "Leitch, Hammam, De Chiara (2024)"
 
@@ -44,7 +44,19 @@ def _steady(quick: bool):
     return data.drop_vars("failure")
 
 
-class Operation(Published):
+class _Steady(Published):
+    """Figures of merit of the steady state."""
+
+    merits: tuple[str, ...]
+
+    def devices(self):
+        return _devices()
+
+    def compute(self, quick):
+        return _steady(quick)[list(self.merits)]
+
+
+class Operation(_Steady):
     name = "rotor-2"
     source = f"{PAPER}, Fig. 2"
     title = "Three regimes of the qubit-rotor machine"
@@ -57,16 +69,10 @@ class Operation(Published):
         "printed β1/(β1 - β2) is a heat pump's."
     )
 
-    def devices(self):
-        return _devices()
-
-    def compute(self, quick):
-        keep = [name for name in _MERITS if not name.startswith(("ergotropy", "qubit"))]
-        return _steady(quick)[keep]
+    merits = _MERITS[:7]
 
     def paint(self, data):
-        out = canvas(7.2, 6.6)
-        axes = out.subplots(3, 2, sharex=True, sharey="row", height_ratios=(1.5, 1, 1))
+        out, axes = panels(7.2, 6.6, 3, 2, sharex=True, sharey="row", height_ratios=(1.5, 1, 1))
         flows = {"heat_current_hot": RED, "heat_current_cold": BLUE, "power_qubits": BLACK, "heat_current_load": GREEN}
         ratio = data.ratio.values
         for column, inertia in enumerate(data.inertia.values):
@@ -135,7 +141,7 @@ class Operation(Published):
         return out
 
 
-class Ergotropy(Published):
+class Ergotropy(_Steady):
     name = "rotor-3"
     source = f"{PAPER}, Fig. 3"
     title = "Ergotropy stored in the machine"
@@ -146,15 +152,10 @@ class Ergotropy(Published):
         "before it, and grow again towards 0.9."
     )
 
-    def devices(self):
-        return _devices()
-
-    def compute(self, quick):
-        return _steady(quick)[["ergotropy", "ergotropy_rotor", "ergotropy_qubits", "qubit_populations"]]
+    merits = _MERITS[7:]
 
     def paint(self, data):
-        out = canvas(6.2, 3.6)
-        axes = out.subplots()
+        out, axes = panels(6.2, 3.6)
         for name, color, text in (
             ("ergotropy", BLACK, "total"),
             ("ergotropy_rotor", ORANGE, "rotor"),
@@ -187,7 +188,5 @@ class Ergotropy(Published):
 
 def _thresholds(one) -> tuple[float, float]:
     """Where the power of the qubits, and where the heat currents, change sign for the last time."""
-    from .variables import crossings
-
     ratio = one.ratio.values
     return float(crossings(ratio, one.power_qubits.values)[-1]), float(crossings(ratio, one.heat_current_cold.values)[-1])

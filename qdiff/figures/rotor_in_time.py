@@ -9,7 +9,7 @@ from ..models.rotor.device import RotorEngine
 from .claims import number, true
 from .published import Published
 from .rotor_engine import PAPER
-from .style import BLACK, BLUE, GREEN, ORANGE, RED, canvas, label, unit
+from .style import BLACK, BLUE, GREEN, ORANGE, RED, label, panels, shades, unit
 from .variables import declared, largest, quantity
 
 _TIMES = (1.0, 1e2, 1e3, 1e4, 1e5)
@@ -50,15 +50,12 @@ class _Levels(Published):
         return out
 
     def paint(self, data):
-        import matplotlib
-
-        out = canvas(6.2, 3.6)
-        axes = out.subplots()
-        shades = matplotlib.colormaps["cividis_r"](np.linspace(0.15, 1, len(data.time)))
+        out, axes = panels(6.2, 3.6)
+        colors = shades("cividis_r", 0.15, 1, len(data.time))
         for k, time in enumerate(data.time.values):
             exponent = round(np.log10(time))
             text = "$t$ = 1" if exponent == 0 else f"$t$ = 10$^{{{exponent}}}$"
-            axes.plot(data.level, data.rotor_populations[k], "o-", color=shades[k], label=text)
+            axes.plot(data.level, data.rotor_populations[k], "o-", color=colors[k], label=text)
         axes.plot(data.level, data.stationary, "D--", color=RED, lw=1.1, mfc="none", ms=7, label="steady state")
         axes.set(xlabel=label(data.level), ylabel=label(data.rotor_populations), ylim=(0, None))
         axes.set_xticks(data.level.values)
@@ -134,8 +131,7 @@ class Power(Published):
         return xarray.Dataset(out, {"time": quantity("time", times, "t", "1/energy", "time")})
 
     def paint(self, data):
-        out = canvas(6.2, 4.8)
-        top, bottom = out.subplots(2, 1, sharex=True, height_ratios=(1.7, 1))
+        out, (top, bottom) = panels(6.2, 4.8, 2, sharex=True, height_ratios=(1.7, 1))
         lines = {"kinetic": (BLACK, "-"), "back_action": (ORANGE, "--"), "intrinsic": (BLUE, "-"), "net": (GREEN, "-")}
         for name, (color, line) in lines.items():
             top.plot(data.time, data[name], line, color=color, label=f"{name.replace('_', ' ')}, ${data[name].symbol}$")

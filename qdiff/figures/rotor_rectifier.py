@@ -11,7 +11,7 @@ from ..studies.sweep import sweep
 from .claims import number, numbers, true
 from .published import Published
 from .rotor_engine import PAPER
-from .style import BLUE, GREEN, RED, canvas, label
+from .style import BLUE, GREEN, RED, label, panels
 from .variables import largest, quantity
 
 _MERITS = ("rectification", "heat_flow", "angular_rectification", "angular_flow", "angular_momentum_forward", "angular_momentum_reverse")
@@ -29,50 +29,58 @@ def _curves(quick: bool):
     return sweep(RotorRectifier(), _MERITS, beta2=_HOT, chi=chi, progress=False).drop_vars("failure")
 
 
-def _best(data, rectification: str, flow: str, until: float):
-    """The chi <= `until` at which each weighted sum of rectification and flow is largest, and both there: (temperature, weight)."""
-    from scipy.interpolate import CubicSpline
+class _Rectification(Published):
+    """Rectification against flow as chi grows `until` a value, and the largest of their weighted sums."""
 
-    data = data.sel(chi=data.chi <= until + 1e-9)
-    chi = data.chi.values
-    shape = (len(data.beta2), len(_WEIGHTS))
-    where, r, j = np.empty(shape), np.empty(shape), np.empty(shape)
-    for row in range(shape[0]):
-        one = data.isel(beta2=row)
-        R, J = one[rectification].values, one[flow].values
-        for column, weight in enumerate(_WEIGHTS):
-            where[row, column] = largest(chi, weight * R + (1 - weight) * J)[0]
-        r[row], j[row] = CubicSpline(chi, R)(where[row]), CubicSpline(chi, J)(where[row])
-    return where, r, j
+    merits: tuple[str, ...]  # rectification and flow first
+    until: float
+    legend: str | tuple[float, float]
+
+    def devices(self):
+        return {"rectifier": RotorRectifier()}
+
+    def compute(self, quick):
+        from scipy.interpolate import CubicSpline
+
+        data = _curves(quick)[list(self.merits)]
+        shown = data.sel(chi=data.chi <= self.until + 1e-9)
+        r, j = data[self.merits[0]], data[self.merits[1]]
+        best = np.empty((3, len(data.beta2), len(_WEIGHTS)))
+        for row in range(len(data.beta2)):
+            R, J = (shown[name].isel(beta2=row).values for name in self.merits[:2])
+            chi = shown.chi.values
+            where = [largest(chi, weight * R + (1 - weight) * J)[0] for weight in _WEIGHTS]
+            best[:, row] = where, CubicSpline(chi, R)(where), CubicSpline(chi, J)(where)
+        dims, text = ("beta2", "weight"), "weight of rectification against flow"
+        about = "asymmetry at which the weighted performance is largest"
+        return data.assign_coords(weight=quantity("weight", list(_WEIGHTS), r"\alpha", "1", text)).assign(
+            best_chi=quantity(dims, best[0], r"\chi^*", "1", about),
+            best_rectification=quantity(dims, best[1], r.symbol, "1", "rectification there"),
+            best_flow=quantity(dims, best[2], j.symbol, j.units, "flow there"),
+        )
+
+    def paint(self, data):
+        out, axes = panels(5.6, 4.0)
+        data = data.sel(chi=data.chi <= self.until + 1e-9)
+        r, j = data[self.merits[0]], data[self.merits[1]]
+        for row, color in enumerate(_COLORS):
+            one = data.isel(beta2=row)
+            axes.plot(r[row], j[row], color=color, label=rf"$\beta_2$ = {float(one.beta2):g}")
+            axes.plot(r[row, 0], j[row, 0], "|", color=color, ms=9, mew=1.5)
+            for column, (marker, size, face) in enumerate(_WEIGHTS.values()):
+                at = float(one.best_rectification[column]), float(one.best_flow[column])
+                edge, width = (color, 1.2) if face else ("k", 0.7)
+                axes.plot(*at, marker, mfc=face or color, mec=edge, ms=size, mew=width, zorder=4)
+        axes.plot([], [], "|", color="k", ms=9, mew=1.5, ls="", label=r"$\chi$ = 0")
+        for weight, (marker, size, face) in _WEIGHTS.items():
+            text = rf"largest $\Gamma_{{{weight:g}}}$"
+            axes.plot([], [], marker, mfc=face or "0.7", mec="k", ms=size, ls="", label=text)
+        axes.set(xlabel=label(r), ylabel=label(j))
+        axes.legend(loc=self.legend, ncols=2)
+        return out
 
 
-def _with_dots(data, rectification: str, flow: str, until: float):
-    """The data with the optima of the weighted sums, as variables of temperature and weight."""
-    where, r, j = _best(data, rectification, flow, until)
-    dims = ("beta2", "weight")
-    return data.assign_coords(weight=quantity("weight", list(_WEIGHTS), r"\alpha", "1", "weight of rectification against flow")).assign(
-        best_chi=quantity(dims, where, r"\chi^*", "1", "asymmetry at which the weighted performance is largest"),
-        best_rectification=quantity(dims, r, data[rectification].symbol, "1", "rectification there"),
-        best_flow=quantity(dims, j, data[flow].symbol, data[flow].units, "flow there"),
-    )
-
-
-def _paint(axes, data, rectification: str, flow: str, place):
-    for row, color in enumerate(_COLORS):
-        one = data.isel(beta2=row)
-        axes.plot(one[rectification], one[flow], color=color, label=rf"$\beta_2$ = {float(one.beta2):g}")
-        axes.plot(one[rectification][0], one[flow][0], "|", color=color, ms=9, mew=1.5)
-        for column, (marker, size, face) in enumerate(_WEIGHTS.values()):
-            at = float(one.best_rectification[column]), float(one.best_flow[column])
-            axes.plot(*at, marker, mfc=face or color, mec=color if face else "k", ms=size, mew=1.2 if face else 0.7, zorder=4)
-    axes.plot([], [], "|", color="k", ms=9, mew=1.5, ls="", label=r"$\chi$ = 0")
-    for weight, (marker, size, face) in _WEIGHTS.items():
-        axes.plot([], [], marker, mfc=face or "0.7", mec="k", ms=size, ls="", label=rf"largest $\Gamma_{{{weight:g}}}$")
-    axes.set(xlabel=label(data[rectification]), ylabel=label(data[flow]))
-    axes.legend(loc=place, ncols=2)
-
-
-class HeatRectification(Published):
+class HeatRectification(_Rectification):
     name = "rotor-4"
     source = f"{PAPER}, Fig. 4"
     title = "Rectification against heat flow"
@@ -84,16 +92,7 @@ class HeatRectification(Published):
         "current over λg², is not a number. At χ = 1 the first bath is cut off and R = 1 trivially."
     )
 
-    def devices(self):
-        return {"rectifier": RotorRectifier()}
-
-    def compute(self, quick):
-        return _with_dots(_curves(quick)[["rectification", "heat_flow"]], "rectification", "heat_flow", 0.98)
-
-    def paint(self, data):
-        out = canvas(5.6, 4.0)
-        _paint(out.subplots(), data, "rectification", "heat_flow", (0.02, 0.17))
-        return out
+    merits, until, legend = _MERITS[:2], 0.98, (0.02, 0.17)
 
     def claims(self, data):
         low = data.sel(chi=data.chi <= 0.6)
@@ -111,7 +110,7 @@ class HeatRectification(Published):
         ]
 
 
-class AngularRectification(Published):
+class AngularRectification(_Rectification):
     name = "rotor-5"
     source = f"{PAPER}, Fig. 5"
     title = "Rectification of angular momentum"
@@ -121,17 +120,7 @@ class AngularRectification(Published):
         "the largest R lies at χ = 0. Parameters as in Fig. 4."
     )
 
-    def devices(self):
-        return {"rectifier": RotorRectifier()}
-
-    def compute(self, quick):
-        data = _curves(quick)[["angular_rectification", "angular_flow", "angular_momentum_forward", "angular_momentum_reverse"]]
-        return _with_dots(data, "angular_rectification", "angular_flow", 0.95)
-
-    def paint(self, data):
-        out = canvas(5.6, 4.0)
-        _paint(out.subplots(), data.sel(chi=data.chi <= 0.95), "angular_rectification", "angular_flow", "lower right")
-        return out
+    merits, until, legend = _MERITS[2:], 0.95, "lower right"
 
     def claims(self, data):
         flows, at_flow = data.best_flow.values[:, 0], data.best_rectification.values[:, 0]

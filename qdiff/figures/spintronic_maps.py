@@ -10,10 +10,9 @@ from .claims import number, numbers, true
 from .mapped import mapped
 from .published import Published
 from .spintronic_series import PAPER
-from .style import canvas, label
+from .style import label, letter, panels
 from .variables import largest, quantity
 
-_START = np.arange(12.0) == 3  # |ud>
 _TAIL = (1.0, 10.0, 30.0)
 _FEW = (1.0, 3.0, 10.0, 100.0, 1000.0)
 # What any map varies: given to all of them, so that they share one program.
@@ -22,7 +21,7 @@ _VARIED = ("U", "gamma", "left_in", "left_out", "right_in", "right_out", "boson_
 
 def stroke_energy(engine):
     """-<C> after one stroke from |ud>."""
-    return engine.coherence_energy(_START)
+    return engine.coherence_energy("ud")
 
 
 def limit_increment(engine):
@@ -126,17 +125,16 @@ class Maps(Published):
         )
 
     def paint(self, data):
-        out = canvas(7.2, 5.6)
-        axes = out.subplots(2, 2).ravel()
-        panels = (
+        out, axes = panels(7.2, 5.6, 2, 2)
+        shown = (
             ("left_U", "left", "U"),
             ("left_right", "left", "right"),
             ("right_right", "right_in", "right_out"),
             ("gamma_U", "U", "gamma"),
         )
-        for k, (name, x, y) in enumerate(panels):
-            draw_map(out, axes[k], data, name, x, y, linear=1e-3, top=3e3)
-            axes[k].set_title(f"({'abcd'[k]})")
+        for k, (name, x, y) in enumerate(shown):
+            draw_map(out, axes.flat[k], data, name, x, y, linear=1e-3, top=3e3)
+            letter(axes.flat[k], "abcd"[k])
         return out
 
     def claims(self, data):

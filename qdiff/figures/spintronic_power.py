@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 import xarray
 
@@ -9,29 +11,30 @@ from ..models.spintronic.device import SpintronicEngine
 from .claims import near, number, numbers, true
 from .published import Published
 from .spintronic_maps import coherence, draw_map, limit_increment, rate, stationary_energy, stroke_energy, varied
-from .spintronic_series import PAPER, cycle_numbers, cycles, increments
+from .spintronic_series import PAPER, cycle_numbers, cycles, durations, increments
 from .style import BLUE, GREY, ORANGE, RED, canvas, label, letter
 from .variables import crossing, declared, quantity
 
 # 140 THz as 1/tau, in 1/meV with 1/meV = h as the paper converts.
 _FAST = 1.7271e-3
-_START = np.arange(12.0) == 3  # |ud>
 
 
-def _paint_series(axes, data):
-    texts = {1.0: r"$\tau$ = 1", _FAST: r"$\tau$ = 1.73$\cdot$10$^{-3}$", 1e-3: r"$\tau$ = 10$^{-3}$"}
-    for k, color in enumerate((BLUE, RED, ORANGE)):
-        axes.plot(data.cycle, data.energy_increment[k], color=color, label=texts[float(data.tau[k])])
-        axes.axhline(float(data.limit[k]), color=color, lw=0.8, ls=":")
-    axes.axhline(0, color=GREY, lw=0.7)
-    axes.set(xscale="log", xlim=(1, 1e6), xlabel="cycle $n$", ylabel=label(data.energy_increment))
-    axes.set_yscale("symlog", linthresh=1e-4, linscale=1)
-    axes.set_yticks([-100, -1, -1e-2, -1e-4, 0, 1e-4, 1e-2, 1, 100])
-    axes.legend(loc="lower right")
+class Map(NamedTuple):
+    """A map of a picture: its variable and coordinates, the ends of its scale, its title."""
+
+    name: str
+    x: str
+    y: str
+    linear: float
+    top: float
+    title: str
 
 
 class _Driven(Published):
+    """Increments cycle by cycle, above two maps."""
+
     preset: str
+    maps: tuple[Map, Map]
 
     def devices(self):
         engine = SpintronicEngine.preset(self.preset)
@@ -42,12 +45,32 @@ class _Driven(Published):
         taus = [float(e.tau) for e in engines]
         return xarray.Dataset(
             {
-                "energy_increment": increments(("tau", "cycle"), [e.series(at, _START) for e in engines]),
+                "energy_increment": increments(("tau", "cycle"), [e.series(at, "ud") for e in engines]),
                 "limit": increments("tau", varied(limit_increment, engines[0], tau=taus)),
                 "cycles_to_converge": declared("tau", [e.cycles_to_converge() for e in engines], engines[0], "cycles_to_converge"),
             },
-            {"tau": quantity("tau", taus, r"\tau", "1/meV", "duration of a cycle"), "cycle": cycles(at)},
+            {"tau": durations(taus), "cycle": cycles(at)},
         )
+
+    def paint(self, data):
+        out = canvas(7.4, 5.6)
+        grid = out.add_gridspec(2, 2)
+        axes = out.add_subplot(grid[0, :])
+        texts = (r"$\tau$ = 1", r"$\tau$ = 1.73$\cdot$10$^{-3}$", r"$\tau$ = 10$^{-3}$")
+        for k, (color, text) in enumerate(zip((BLUE, RED, ORANGE), texts, strict=True)):
+            axes.plot(data.cycle, data.energy_increment[k], color=color, label=text)
+            axes.axhline(float(data.limit[k]), color=color, lw=0.8, ls=":")
+        axes.axhline(0, color=GREY, lw=0.7)
+        axes.set(xscale="log", xlim=(1, 1e6), xlabel="cycle $n$", ylabel=label(data.energy_increment))
+        axes.set_yscale("symlog", linthresh=1e-4, linscale=1)
+        axes.set_yticks([-100, -1, -1e-2, -1e-4, 0, 1e-4, 1e-2, 1, 100])
+        axes.legend(loc="lower right")
+        letter(axes, "a")
+        for k, one in enumerate(self.maps):
+            axes = out.add_subplot(grid[1, k])
+            draw_map(out, axes, data, one.name, one.x, one.y, linear=one.linear, top=one.top)
+            letter(axes, "bc"[k], one.title)
+        return out
 
 
 class Bosons(_Driven):
@@ -55,6 +78,10 @@ class Bosons(_Driven):
     source = f"{PAPER}, Fig. 6"
     title = "The engine driven by bosons between hot leads"
     preset = "fig6"
+    maps = (
+        Map("stroke", "boson_up", "boson_down", 1.0, 1e3, "one stroke from |ud>"),
+        Map("cycle_limit", "boson_up", "boson_down", 1e-5, 1e-1, "limit cycle"),
+    )
     caption = (
         "(a) Energy per measurement of the right dot from |ud>, which is assumed, for cycles of code time 1, of 1/(140 THz) with "
         "1/meV = h, and 1e-3; dotted the limit cycles. (b) Coherence energy after one stroke of code time 1e-3 (4 fs in the caption) "
@@ -85,18 +112,6 @@ class Bosons(_Driven):
             boson_down=rate("boson_down", rates, r"\Lambda^+"),
         )
 
-    def paint(self, data):
-        out = canvas(7.4, 5.6)
-        grid = out.add_gridspec(2, 2, height_ratios=(1, 1))
-        top = out.add_subplot(grid[0, :])
-        _paint_series(top, data)
-        letter(top, "a")
-        for k, (name, linear, largest) in enumerate((("stroke", 1.0, 1e3), ("cycle_limit", 1e-5, 1e-1))):
-            axes = out.add_subplot(grid[1, k])
-            draw_map(out, axes, data, name, "boson_up", "boson_down", linear=linear, top=largest)
-            letter(axes, "bc"[k], ("one stroke from |ud>", "limit cycle")[k])
-        return out
-
     def claims(self, data):
         limit, top = data.limit.values, float(data.largest_increment)
         rates = data.boson_up.values
@@ -124,6 +139,10 @@ class SpinBias(_Driven):
     source = f"{PAPER}, Fig. 7"
     title = "The engine driven by a spin bias"
     preset = "fig7"
+    maps = (
+        Map("left", "left_in", "left_out", 1e-2, 300, "left lead"),
+        Map("right", "right_in", "right_out", 1e-2, 300, "right lead"),
+    )
     caption = (
         "(a) Energy per measurement of the right dot from |ud>, which is assumed, for cycles of code time 1, of 1/(140 THz) with "
         "1/meV = h, and 1e-3; dotted the limit cycles. (b), (c) Coherence energy of the stationary state, which does not depend on a "
@@ -149,20 +168,8 @@ class SpinBias(_Driven):
             left_out=rate("left_out", rates, "T_L^+"),
             right_in=rate("right_in", rates, "T_R^-"),
             right_out=rate("right_out", rates, "T_R^+"),
-            short_tau=quantity("short_tau", taus, r"\tau", "1/meV", "duration of a cycle"),
+            short_tau=durations(taus, "short_tau"),
         )
-
-    def paint(self, data):
-        out = canvas(7.4, 5.6)
-        grid = out.add_gridspec(2, 2)
-        top = out.add_subplot(grid[0, :])
-        _paint_series(top, data)
-        letter(top, "a")
-        for k, side in enumerate(("left", "right")):
-            axes = out.add_subplot(grid[1, k])
-            draw_map(out, axes, data, side, f"{side}_in", f"{side}_out", linear=1e-2, top=300)
-            letter(axes, "bc"[k], f"{side} lead")
-        return out
 
     def claims(self, data):
         micro = 1e3 * data.limit.values

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import numpy as np
 import xarray
 
 from ..models.spintronic.device import SpintronicEngine
 from .claims import number, true
 from .published import Published
-from .style import BLUE, GREY, ORANGE, RED, SKY, canvas, label, letter, unit
+from .style import BLUE, GREY, ORANGE, RED, SKY, label, letter, panels, unit
 from .variables import declared, quantity
 
 PAPER = "Lamblin, Bowen, Phys. Rev. B 109, 165423 (2024)"
@@ -24,11 +26,25 @@ def cycles(values):
     return quantity("cycle", values, "n", "1", "number of the cycle")
 
 
+def durations(values, name: str = "tau"):
+    return quantity(name, values, r"\tau", "1/meV", "duration of a cycle")
+
+
 def increments(dims, values):
     return declared(dims, values, SpintronicEngine, "energy_increment")
 
 
-class Approach(Published):
+class _Cycles(Published):
+    """Cycles of two durations."""
+
+    preset: ClassVar[dict[str, str]]
+
+    def devices(self):
+        engine = SpintronicEngine.preset(**self.preset)
+        return {"tau = 1": engine, "tau = 1e-3": engine.replace(tau=1e-3)}
+
+
+class Approach(_Cycles):
     name = "spintronic-3"
     source = f"{PAPER}, Fig. 3"
     title = "Energy per measurement without bosons"
@@ -40,19 +56,14 @@ class Approach(Published):
         "everything): steady increments of peV, random oscillations and branches do not belong to the model; loose tolerances of ODE "
         "solvers make them."
     )
-    starts = {"|dd>": "dd", "|ud>, |dd>": None}
-
-    def devices(self):
-        engine = SpintronicEngine.preset("fig3")
-        return {"tau = 1": engine, "tau = 1e-3": engine.replace(tau=1e-3)}
+    preset: ClassVar = {"name": "fig3"}
 
     def compute(self, quick):
         at = cycle_numbers(quick)
         mixture = np.zeros(12)
         mixture[[3, 5]] = 0.5
-        pure = np.arange(12.0) == 5
         engines = list(self.devices().values())
-        values = [[engine.series(at, start) for engine in engines] for start in (pure, mixture)]
+        values = [[engine.series(at, start) for engine in engines] for start in ("dd", mixture)]
         weak = [engines[0].perturbative_increment(mu) for mu in (1.0, 0.5)]
         return xarray.Dataset(
             {
@@ -61,14 +72,13 @@ class Approach(Published):
             },
             {
                 "start": ["|dd>", "|ud>, |dd>"],
-                "tau": quantity("tau", [1.0, 1e-3], r"\tau", "1/meV", "duration of a cycle"),
+                "tau": durations([1.0, 1e-3]),
                 "cycle": cycles(at),
             },
         )
 
     def paint(self, data):
-        out = canvas(7.2, 3.3)
-        axes = out.subplots(1, 2, sharey=True)
+        out, axes = panels(7.2, 3.3, 1, 2, sharey=True)
         for k, panel in enumerate(axes):
             one = data.isel(start=k)
             panel.axhline(0, color=GREY, lw=0.7)
@@ -109,7 +119,7 @@ class Approach(Published):
         ]
 
 
-class LeftDot(Published):
+class LeftDot(_Cycles):
     name = "spintronic-5"
     source = f"{PAPER}, Fig. 5"
     title = "Energy per measurement when the charge of the left dot is measured"
@@ -120,30 +130,26 @@ class LeftDot(Published):
         "panel (a) are not there; those of panel (b) are, and stay."
     )
 
-    def devices(self):
-        engine = SpintronicEngine.preset("fig5", measured="charge_left")
-        return {"tau = 1": engine, "tau = 1e-3": engine.replace(tau=1e-3)}
+    preset: ClassVar = {"name": "fig5", "measured": "charge_left"}
 
     def compute(self, quick):
         at = cycle_numbers(quick)
         slow, fast = self.devices().values()
-        start = np.arange(12.0) == 3
         run = slow.trajectories(0, 2000, 16, "ud").given
         given = quantity(
             ("run", "selective_cycle"), run, r"-\langle C \rangle", "meV", "coherence energy before each selective measurement"
         )
         return xarray.Dataset(
-            {"energy_increment": increments(("tau", "cycle"), [e.series(at, start) for e in (slow, fast)]), "selective": given},
+            {"energy_increment": increments(("tau", "cycle"), [e.series(at, "ud") for e in (slow, fast)]), "selective": given},
             {
-                "tau": quantity("tau", [1.0, 1e-3], r"\tau", "1/meV", "duration of a cycle"),
+                "tau": durations([1.0, 1e-3]),
                 "cycle": cycles(at),
                 "selective_cycle": quantity("selective_cycle", np.arange(1, 2001), "n", "1", "number of the cycle"),
             },
         )
 
     def paint(self, data):
-        out = canvas(7.2, 3.3)
-        left, right = out.subplots(1, 2)
+        out, (left, right) = panels(7.2, 3.3, 1, 2)
         left.axhline(0, color=GREY, lw=0.7)
         for j, (color, text) in enumerate(((BLUE, r"$\tau$ = 1"), (ORANGE, r"$\tau$ = 10$^{-3}$"))):
             left.plot(data.cycle, data.energy_increment[j], ("o-", "s--")[j], ms=(4, 2)[j], color=color, label=text)

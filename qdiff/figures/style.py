@@ -6,7 +6,9 @@ import contextlib
 import pathlib
 import re
 import textwrap
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 if TYPE_CHECKING:
     import xarray
@@ -42,6 +44,19 @@ def canvas(width: float, height: float) -> Figure:
     out = Figure(figsize=(width, height), layout="constrained")
     FigureCanvasAgg(out)
     return out
+
+
+def panels(width: float, height: float, rows: int = 1, columns: int = 1, **how) -> tuple[Figure, Any]:
+    """An empty picture [inches] and its axes, made by `subplots` with the rest."""
+    out = canvas(width, height)
+    return out, out.subplots(rows, columns, **how)
+
+
+def shades(name: str, low: float, high: float, count: int):
+    """Colours (count, 4) of a part of a colour map."""
+    import matplotlib
+
+    return matplotlib.colormaps[name](np.linspace(low, high, count))
 
 
 def label(variable: xarray.DataArray) -> str:

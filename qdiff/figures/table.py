@@ -24,7 +24,7 @@ def table(claims: Mapping[str, Sequence[Claim]]) -> str:
 
 
 def between(text: str) -> str:
-    """What stands between the two marks.
+    """The text between the two marks.
 
     Raises:
         ValueError: the text does not have both of them, once and in this order.

@@ -9,7 +9,7 @@ from ..models.thermophoresis.lattice import ThermophoreticLattice
 from .claims import numbers, true
 from .mapped import mapped
 from .published import Published
-from .style import BLACK, BLUE, GREEN, ORANGE, PINK, RED, SKY, canvas, label
+from .style import BLACK, BLUE, GREEN, ORANGE, PINK, RED, SKY, label, panels
 from .variables import declared, quantity
 
 PAPER = "Matos, Werlang, Valente, arXiv:2404.12346"
@@ -58,8 +58,7 @@ class _Sites(Published):
         )
 
     def paint(self, data):
-        out = canvas(5.2, 3.4)
-        axes = out.subplots()
+        out, axes = panels(5.2, 3.4)
         for k, value in enumerate(self.values):
             marker = "osD^vP*"[k]
             text = f"${self.symbol}$ = {value:g}$\\,h$"

@@ -15,7 +15,7 @@ import jax.numpy as jnp
 from jax.core import Tracer
 
 from ..operators.checks import kind_of
-from ..results import failing, failure_mode, failures, told
+from ..results import failing, failure_mode, told
 from .compiling import options
 from .limits import poisoned, within_bounds
 from .parameters import Parameter, assigned, known_name, names_of, parameter, setting, whole
@@ -38,7 +38,7 @@ __all__ = [
 
 @dataclasses.dataclass(frozen=True)
 class Merit:
-    """What a figure of merit is: its name, symbol, unit, source equation, and first line of documentation."""
+    """A figure of merit's name, symbol, unit, source equation, and first line of documentation."""
 
     name: str
     symbol: str
@@ -97,8 +97,9 @@ def merit(*, symbol: str, unit: str, source: str):
 def compile_method(method):
     """`method(self, *arrays)` as one compiled program, in which a failed solve is an error of one sentence.
 
-    A `range` stays as it is, known while tracing. Called with known numbers, the program that marks failures by NaN
-    runs first; only if it does is the one that can say why compiled. Called while tracing, it becomes part of the caller's program.
+    A `range`, a word and a truth value stay as they are, known while tracing. Called with known
+    numbers, the program that marks failures by NaN runs first; only if it does is the one that can
+    say why compiled. Called while tracing, it becomes part of the caller's program.
     """
 
     def computed(self, arrays, mode, inspected):
@@ -120,13 +121,14 @@ def compile_method(method):
     def wrapper(self, *arrays):
         if _share.get() is not None:  # inside another figure of merit or `evaluate`: part of its program
             return method(self, *arrays)
-        arrays = tuple(x if x is None or isinstance(x, range) else jnp.asarray(x) for x in arrays)
+        known = (type(None), range, str, bool)
+        arrays = tuple(x if isinstance(x, known) else jnp.asarray(x) for x in arrays)
         inspected = not isinstance(self, Model) or self._inspected
         if failure_mode() == "nan" or any(isinstance(x, Tracer) for x in jax.tree.leaves((self, arrays))):
             return within(self, arrays, failure_mode(), inspected)
         out = alone()(self, arrays, "nan", inspected)
-        if isinstance(self, Model) and (caution := self.caution()):
-            warnings.warn(caution, stacklevel=2)
+        if isinstance(self, Model) and self.warns and (warning := self.warnings({}).get("warning")):
+            warnings.warn(warning, stacklevel=2)
         finite = all(bool(jnp.all(jnp.isfinite(x))) for x in jax.tree.leaves(out))
         return out if finite else told(alone(), self, arrays, "tell", inspected)
 
@@ -141,7 +143,7 @@ class Model(eqx.Module):
     gradients, optimisation, the command line) follows.
 
     Example:
-        >>> import qdiff as qd
+        >>> import jax, qdiff as qd
         >>> class Damped(qd.Model):
         ...     gap: float = qd.parameter(1.0, unit="energy", low=0, open=True)
         ...     beta: float = qd.parameter(2.0, unit="1/energy", low=0, open=True)
@@ -168,6 +170,9 @@ class Model(eqx.Module):
     presets: ClassVar[dict[str, dict[str, Any]]] = {}
     # How many times as many points as it has starts `optimize` looks at before it chooses them: more where a figure of merit has ripples.
     screening: ClassVar[int] = 1
+    # Whether `warnings` may have an entry "warning". A model whose words are notes only says that it
+    # has none, and is spared the question at every figure of merit and at every point of a sweep.
+    warns: ClassVar[bool] = True
 
     @classmethod
     def preset(cls, name: str, **changes):
@@ -224,30 +229,28 @@ class Model(eqx.Module):
 
     @classmethod
     def default_search(cls) -> dict[str, tuple[float, float]]:
-        """What `optimize` varies when it is not told, and between which bounds."""
+        """The parameters that `optimize` varies by default, with their bounds."""
         found = {f.name: f.metadata.get("qdiff", {}).get("search") for f in dataclasses.fields(cls)}
         return {name: search for name, search in found.items() if search is not None}
 
-    def checks(self) -> dict:
-        """Numbers that say how accurate this model's solutions are, traced like a figure of merit; models override it."""
-        return {}
-
-    def remarks(self, checks: dict) -> dict:
-        """The values of `checks`, with what they mean in words; models override it where a word says more."""
-        return checks
-
-    def notes(self) -> dict:
-        """What is to be known of these parameters' neighbourhood, such as a kink nearby, without solving; models override it."""
-        return {}
-
-    def caution(self) -> str | None:
-        """Why results of this model at these parameters are to be taken with care, in a sentence that comes with each as a
-        warning; models override it."""
-        return None
-
     def diagnostics(self) -> dict:
-        """What is known of the accuracy of this model's solutions."""
-        return self.remarks(_checks(self))
+        """Numbers by name that say how accurate the solutions are; models override it.
+
+        It is traced, as part of the program of the figures of merit.
+        """
+        return {}
+
+    def warnings(self, numbers: dict) -> dict:
+        """Remarks in words, by name, with the numbers that they speak of; models override it.
+
+        `evaluate` shows it with the diagnostics, and `optimize` as the notes of an optimum. The entry "warning" says why
+        results are to be taken with care; it comes with every figure of merit, as a Python warning.
+
+        Args:
+            numbers: the values of `diagnostics`. Empty wherever a solve would cost too much, as after a single figure of
+                merit: what follows from the parameters alone is said all the same.
+        """
+        return {}
 
     def replace(self, **changes):
         """A copy with some parameters changed, or entries of arrays (`**{"J[1]": 2.0}`), checked like a new model.
@@ -277,14 +280,8 @@ def _declared(kind: type[Model]) -> dict[str, Parameter]:
     return found
 
 
-@eqx.filter_jit
-def _checks(model):
-    with failures("nan"), sharing():
-        return model.checks()
-
-
 def as_number(name: str, value) -> Any:
-    """What a method that stands for a figure of merit returned, as an array.
+    """The return value of a figure of merit, as an array.
 
     Raises:
         ValueError: it is neither a number nor an array of numbers.

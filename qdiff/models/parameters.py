@@ -1,4 +1,4 @@
-"""What a model's parameters are, and the names by which studies and the command line speak of them.
+"""A model's parameters, and the names by which studies and the command line speak of them.
 
 A parameter is a number or an array of them. "J" names the whole of it, and "J[1]" or "J[0,1]" one entry of an array; such
 names are read, listed and written here, and nowhere else.
@@ -7,7 +7,6 @@ names are read, listed and written here, and nowhere else.
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
@@ -17,13 +16,14 @@ import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 
+from ..front_door import nearest
 from ..operators.checks import kind_of, real_number
 from ..results import Failure, Found
 
 
 @dataclasses.dataclass(frozen=True)
 class Parameter:
-    """What a model's parameter is: its default, unit, meaning, bounds (inclusive unless `open`), and kind."""
+    """A model's parameter: its default, unit, meaning, bounds (inclusive unless `open`), and kind."""
 
     name: str
     default: Any
@@ -91,7 +91,7 @@ class Parameter:
         return below | (self.high is not None and (number >= self.high if self.open else number > self.high))
 
     def wrong(self, value) -> list[Found]:
-        """What may be wrong with a traced number or array."""
+        """The ways in which a traced number or array may be wrong, and whether it is."""
         found = [Found(jnp.any(~jnp.isfinite(value)), Failure(f"{self.name} must be finite"))]
         if self.low is not None or self.high is not None:
             found.append(Found(jnp.any(self.outside(value)), Failure(f"{self.name} must be {self.bounds}")))
@@ -171,7 +171,7 @@ def parameter(
         ValueError: a default that is an array of something else, a bound that is no number.
 
     Example:
-        >>> import jax, qdiff as qd
+        >>> import jax, jax.numpy as jnp, qdiff as qd
         >>> class Chain(qd.Model):
         ...     J: jax.Array = qd.parameter([1.0, 2.0, 2.0], unit="energy", low=0)
         ...
@@ -228,8 +228,7 @@ def known_name(name: str, known, what: str, owner: str) -> str:
     """`name`, if it is one of `known`; else a ValueError that says which is nearest."""
     if isinstance(name, str) and name in known:
         return name
-    near = difflib.get_close_matches(name, list(known), n=1, cutoff=0.3) if isinstance(name, str) else []
-    hint = f"; did you mean {near[0]!r}?" if near else "."
+    hint = nearest(name, known) if isinstance(name, str) else "."
     raise ValueError(f"{owner} has no {what} {name!r}{hint} It has {', '.join(known) or 'none'}")
 
 
@@ -262,7 +261,7 @@ def entry_name(parameter: str, index: tuple[int, ...]) -> str:
 
 
 def place_of(kind, name, shape: Callable[[str], tuple[int, ...] | None] | None = None) -> Place:
-    """What a name such as "J" or "J[1]" means for a class of models.
+    """The place in a class of models that a name such as "J" or "J[1]" stands for.
 
     Args:
         kind: the class. shape: the shape of a parameter in the model at hand, None if that is not in use; by default that
@@ -295,7 +294,7 @@ def place_of(kind, name, shape: Callable[[str], tuple[int, ...] | None] | None =
 
 
 def place_in(model, name) -> Place:
-    """What such a name means for a model."""
+    """The place in a model that such a name stands for."""
     return place_of(type(model), name, lambda parameter: _shape(getattr(model, parameter)))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 from collections.abc import Iterable
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -18,19 +18,6 @@ from ..models.compiling import options
 from ..results import failing, failures, told
 
 
-@runtime_checkable
-class Explained(Protocol):
-    """A model whose diagnostics come in two parts, of which the first joins the program of the figures of merit."""
-
-    def checks(self) -> dict:
-        """Numbers, traced like a figure of merit."""
-        ...
-
-    def remarks(self, checks: dict) -> dict:
-        """What the values of the numbers say."""
-        ...
-
-
 @dataclasses.dataclass(frozen=True)
 class Evaluation:
     """What `evaluate` found.
@@ -40,7 +27,7 @@ class Evaluation:
         merits: the figures of merit by name, as NumPy scalars and arrays.
         gradients: of every real scalar figure of merit by name, its derivative with respect to every float parameter by
             name (that of an array, an array); empty unless asked for. A parameter that is None has none.
-        diagnostics: what the model says of the accuracy of its solutions.
+        diagnostics: how accurate the solutions are, in numbers, and the model's warnings, by name.
     """
 
     parameters: dict[str, Any]
@@ -82,15 +69,14 @@ def evaluate(model: Model, merits: Iterable[str] | str | None = None, *, gradien
     wanted = tuple(known) if merits is None else names_of("merits", merits)
     names = tuple(known_name(name, known, "figure of merit", type(model).__name__) for name in wanted)
 
-    explained = _explained(model)
-    values, slopes, checks = _compiled()(model, names, gradient)
+    values, slopes, numbers = _compiled()(model, names, gradient)
     values = {name: np.asarray(values[name])[()] for name in names}
     _refuse_failed(model, tuple(name for name, value in values.items() if not np.all(np.isfinite(value))))
     return Evaluation(
         parameters={name: _plain(getattr(model, name)) for name in type(model).parameters()},
         merits=values,
         gradients={name: _by_parameter(slopes[name]) for name in names if name in slopes},
-        diagnostics=jax.tree.map(_plain, explained.remarks(checks) if explained else model.diagnostics()),
+        diagnostics=jax.tree.map(_plain, {**numbers, **model.warnings(numbers)}),
     )
 
 
@@ -101,27 +87,20 @@ def _compiled():
 
 
 def _program(model, names, gradient):
-    """Values, gradients, and what the model traces of its diagnostics."""
+    """Values, gradients, and the diagnostics."""
 
     def scalars(model):
         with failures("nan"), sharing():
             values = {name: as_number(name, getattr(model, name)()) for name in names}
-            explained = _explained(model)
-            checks = explained.checks() if explained else {}
+            numbers = jax.tree.map(lambda value: as_number("diagnostics", value), model.diagnostics())
         real = {name: value for name, value in values.items() if value.ndim == 0 and jnp.issubdtype(value.dtype, jnp.floating)}
-        return real, (values, checks)
+        return real, (values, numbers)
 
     if gradient:
-        slopes, (values, checks) = jax.jacfwd(scalars, has_aux=True)(model)
+        slopes, (values, numbers) = jax.jacfwd(scalars, has_aux=True)(model)
     else:
-        slopes, (values, checks) = {}, scalars(model)[1]
-    return values, slopes, checks
-
-
-def _explained(model: Model) -> Explained | None:
-    """The model, if its diagnostics come in two parts and were not replaced as a whole."""
-    whole = type(model).diagnostics is not Model.diagnostics
-    return model if not whole and isinstance(model, Explained) else None
+        slopes, (values, numbers) = {}, scalars(model)[1]
+    return values, slopes, numbers
 
 
 def _refuse_failed(model, names):

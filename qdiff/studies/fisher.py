@@ -67,7 +67,7 @@ def fisher_information(model: Model, measured: Mapping[str, float], parameters: 
         SolveError: a figure of merit or its derivative is not a finite number here.
 
     Example:
-        >>> import qdiff as qd
+        >>> import numpy as np, qdiff as qd
         >>> found = qd.fisher_information(qd.models.LambdaSystem(), {"force": 1e-3, "frequency": 1e-3}, ["T1", "T2"])
         >>> found.labels, bool(np.all(found.alone <= found.bound))
         (('T1', 'T2'), True)

@@ -9,82 +9,23 @@ from typing import Any
 
 import numpy as np
 
-from ..models.base import Merit, Model
+from ..models.base import Model
 from ..operators.checks import choice, truth
 from ..results import SolveError
 from .interrupt import Interrupted, ending, kept_search
 from .processes import led
 from .recomputed import check_search
-from .search.box import Box, followed, prepared, tied
-from .search.constraints import constraints_of
-from .search.lbfgs import quasi_newton
-from .search.newton import FLAT, Polished, free, newton
-from .search.objective import objective
-from .search.search import Programs, Search, counted, rule, screened
-from .search.sqp import polished
-from .store.journal import Journal, kept, writing
-from .store.provenance import model_record, roles
+from .search.box import Box, followed
+from .search.newton import FLAT, Polished, free
+from .search.problem import Problem
+from .search.programs import Programs
+from .search.search import Search, screened
+from .store.journal import Journal
+from .store.optimum_files import Optimum
 
-_LEAD = 1e3  # how much a constraint that is broken by one weighs, in spreads of the figure of merit over the starts
 _UNKNOWN: dict[str, Any] = {"verdict": "not examined: a quasi-Newton search knows no second derivatives", "eigenvalues": [], "flat": []}
 _STOPPED: dict[str, Any] = {"verdict": "not examined: the search was interrupted", "eigenvalues": [], "flat": []}
 _POLISHED = 4  # how many different candidates are taken to convergence
-
-
-@dataclasses.dataclass(frozen=True)
-class Optimum:
-    """What a search found.
-
-    Attributes:
-        merit: what was optimized: its name, symbol and unit. minimize: whether the least value was sought.
-        value: the best value [the merit's unit].
-        parameters: the searched parameters there, by name [their units]; of an array, a list.
-        ties: parameters that were kept equal to a searched one, name -> that one.
-        model: the model with these parameters.
-        at_bound: which of them are on a bound of the search, name -> "low" or "high"; of an array, "name[k]".
-        active: which constraints hold the optimum.
-        converged: whether this is a local optimum within the bounds, to rounding. message: if not, why.
-        curvature: what the second derivatives say of the directions that no bound holds: "verdict", such as "maximum" or
-            "saddle point"; "eigenvalues" of the Hessian with respect to parameters that run from 0 to 1, the most curved
-            first [the merit's unit]; "flat", the directions in which it does not curve, each label -> share.
-        gradient_norm: largest derivative of the figure of merit, in the directions that no bound holds, with respect to
-            parameters that run from 0 to 1 between their bounds [the merit's unit].
-        evaluations: how many times the figure of merit was computed.
-        starts: where the starts began and ended: "begin" and "end", each name (or "name[k]") -> (starts,), and the values
-            there, "first" and "best", (starts,); NaN for a start that met no finite value.
-        trace: "values" (steps, starts) and "best" (steps,), the best value so far.
-        bounds: of the search, name -> (low, high).
-        notes: what the model says of the neighbourhood of the optimum, such as between which kinks it lies.
-    """
-
-    merit: Merit
-    minimize: bool
-    value: float
-    parameters: dict[str, Any]
-    ties: dict[str, str]
-    model: Model
-    at_bound: dict[str, str]
-    active: list[str]
-    converged: bool
-    message: str
-    curvature: dict[str, Any]
-    gradient_norm: float
-    evaluations: int
-    starts: dict[str, Any] = dataclasses.field(repr=False)
-    trace: dict[str, np.ndarray] = dataclasses.field(repr=False)
-    bounds: dict[str, tuple[float, float]]
-    notes: dict[str, Any]
-
-    def record(self) -> dict[str, Any]:
-        """The result without its history, as plain numbers, words and dictionaries."""
-        names = "value parameters ties at_bound active converged message curvature gradient_norm evaluations minimize bounds notes"
-        return {"merit": self.merit.name, **{name: getattr(self, name) for name in names.split()}}
-
-    def save(self, folder: str | os.PathLike):
-        """Write result.json, trace.csv and picture.png into a folder, which is made if need be."""
-        from .store.optimum_files import save
-
-        save(self, folder)
 
 
 @led
@@ -163,55 +104,34 @@ def optimize(
         >>> best.value, best.parameters, best.at_bound, best.converged
         (5.0, {'x': 0.25, 'y': 2.0}, {'y': 'high'}, True)
     """
-    if not isinstance(model, Model):
-        raise ValueError(f"model must be a qdiff.Model, but was {model!r}")
-    kind = type(model)
-    sought = objective(kind, merit)
-    model = prepared(model, over)
-    box = Box.of(model, over)
-    ties = tied(model, box, ties)
-    limits = constraints_of(kind, constraints)
-    counted(starts=starts, steps=steps, seed=seed)
+    problem = Problem.of(
+        model, [merit], over, ties, constraints, starts=starts, seed=seed, steps=steps, optimizer=optimizer
+    )
     choice("polish", polish, ("newton", "quasi-newton"))
     minimize = truth("minimize", minimize)
-    rule(optimizer, steps)
-    sign = 1 if minimize else -1
-    record = {
-        "study": "optimize",
-        **model_record(model, roles(sought, limits=limits)),
-        "merit": sought.about.name,
-        "over": {name: list(pair) for name, pair in box.bounds.items()},
-        "ties": ties,
-        "constraints": [limit.text for limit in limits],
-        "minimize": bool(minimize),
-        "starts": int(starts),
-        "seed": int(seed),
-        "steps": int(steps),
-        "optimizer": optimizer if isinstance(optimizer, str) else "custom",
-        "polish": polish,
-    }
-    journal = kept(out, record, resume)
-    check_search(journal, model, [sought], box, ties, limits)
+    about, box, sign, exact = problem.sought[0].about, problem.box, 1 if minimize else -1, polish == "newton"
+    record = problem.record("optimize", merit=about.name, minimize=bool(minimize), polish=polish)
+    journal = Journal.of(out, record, resume)
+    check_search(journal, problem)
 
-    exact = polish == "newton"
-    programs = Programs(model, [sought], box, starts, sign, ties, limits, second=exact, journal=journal)
+    programs = Programs(problem, sign, np.ones((starts, 1)), journal, second=exact)
     search: Search | None = None
     found: list[Polished] = []
 
     def result(search: Search, best: Polished, curvature: dict[str, Any], ended: bool) -> Optimum:
         parameters = box.named(best.u)
-        optimum = model.replace(**parameters)
-        optimum = optimum.replace(**followed(optimum, ties))
+        optimum = problem.model.replace(**parameters)
+        optimum = optimum.replace(**followed(optimum, problem.ties))
         held = programs.limits(best.u)[0] > -1e-9 if ended else []
         return Optimum(
-            merit=sought.about,
+            merit=about,
             minimize=minimize,
             value=sign * best.value + 0.0,  # no -0
             parameters=parameters,
-            ties=dict(ties),
+            ties=problem.ties,
             model=optimum,
             at_bound=box.touched(best.u),
-            active=[limit.text for limit, there in zip(limits, held, strict=False) if there],
+            active=[limit.text for limit, there in zip(problem.limits, held, strict=False) if there],
             converged=best.converged,
             message=best.message,
             curvature=curvature,
@@ -220,48 +140,39 @@ def optimize(
             starts=_table(search, box, sign),
             trace=_history(search, sign),
             bounds=box.bounds,
-            notes=optimum.notes() if ended else {},
+            notes=optimum.warnings({}) if ended else {},
         )
 
     def interrupted() -> Interrupted:
         """What there is, without a program that was not compiled before."""
         half, words = None, ""
         if search is not None and np.isfinite(search.best).any():
-            half = result(search, _so_far(_best(found, search)), _STOPPED, ended=False)
-            words = f"{sought.about.name} = {half.value:.10g}"
+            best = _best(found, search)
+            half = result(search, _so_far(best), _STOPPED, ended=False)
+            words = f"{about.name} = {half.value:.10g}"
             if out is None:
-                words += " at " + ", ".join(f"{k} = {x:.6g}" for k, x in zip(box.labels, box.values(_best(found, search).u), strict=True))
-            elif writing():
-                half.save(out)
+                at = zip(box.labels, box.values(best.u), strict=True)
+                words += " at " + ", ".join(f"{k} = {x:.6g}" for k, x in at)
+            journal.save(half.save)
         return kept_search(out, Journal.NAME, half, words)
 
     with ending(interrupted):
-        search = Search(screened(programs.slopes, starts, len(box.low), seed, model.screening))
-        if limits:
-            first = programs.slopes(search.points)[0]
-            spread = np.ptp(first[np.isfinite(first)]) if np.isfinite(first).any() else 1.0
-            programs.penalty = _LEAD * float(spread or 1.0)
+        search = Search(screened(programs.slopes, starts, len(box.low), seed, problem.model.screening))
+        if problem.limits:
+            programs.punish(programs.slopes(search.points)[0])
         report = (lambda step, value: callback(step, sign * value)) if callback else lambda *_: None
         search.run(programs.slopes, steps, report, programs.allowed, optimizer)
-        for u in search.candidates(_POLISHED):
-            if not exact:
-                found.append(quasi_newton(programs.one, programs.limits if limits else None, u, search.scale))
-            elif limits:
-                found.append(polished(programs.one, programs.limits, u, search.scale))
-            else:
-                found.append(newton(programs.one, u, search.scale))
+        found += [programs.polish(u, search.scale) for u in search.candidates(_POLISHED)]
         if not np.isfinite(search.best).any():
-            if limits and np.isfinite(search.history).any():
+            if problem.limits and np.isfinite(search.history).any():
                 raise ValueError("constraints must leave something to search, but none of the points that were tried keeps to them")
-            if isinstance(journal, Journal):
-                journal.discard()
-            what = f"{sought.about.name} is not a finite number at any of the {starts} starts"
+            journal.remove()
+            what = f"{about.name} is not a finite number at any of the {starts} starts"
             raise SolveError(f"{what}: narrow the bounds `over`, or take more starts")
         best, what = _best(found, search), "minimum" if minimize else "maximum"
         curvature = _curvature(programs, best.u, search.scale, box.labels, what) if exact else _UNKNOWN
         whole = result(search, best, curvature, ended=True)
-        if out is not None and writing():
-            whole.save(out)
+        journal.save(whole.save)
         return whole
 
 

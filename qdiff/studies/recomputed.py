@@ -6,7 +6,6 @@ One call of the program takes a few kept points, each also with its inputs moved
 from __future__ import annotations
 
 import pathlib
-from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax
@@ -14,14 +13,12 @@ import jax.numpy as jnp
 import numpy as np
 
 from ..models.base import Model, sharing
-from ..models.parameters import assigned
 from ..results import failures
 from .batches import Batches
 from .grid import Grid, boxes
-from .search.box import Box, followed
-from .search.constraints import Constraint
-from .search.objective import Objective
+from .search.problem import Problem
 from .store.journal import Journal
+from .store.shards import Shards
 
 # Calls of another size, other devices and other compilers change a figure of merit by some 1e-11 of its largest value.
 _SAME = 1e-6
@@ -33,10 +30,10 @@ _POINTS = 8
 _SLAB = 256  # points of a finished file that are looked at
 
 
-def check_shards(folder: pathlib.Path, kept: tuple[int, dict[str, np.ndarray]] | None, batches: Batches, grid: Grid):
-    """Raises ValueError if kept points (the first, variable -> values) of the unfinished study in `folder` have another value now."""
-    if kept is not None and (found := _points_apart(*kept, batches, grid)):
-        raise ValueError(f"the unfinished study in {folder} must be the same as this one, but {found}")
+def check_shards(shards: Shards, batches: Batches, grid: Grid):
+    """Raises ValueError if kept points of an unfinished study have another value now."""
+    if (kept := shards.some()) is not None and (found := _points_apart(*kept, batches, grid)):
+        shards.refuse(found)
 
 
 def check_file(path: pathlib.Path, model: Model, merits: tuple[str, ...], grid: Grid, chunk: int | None):
@@ -57,13 +54,9 @@ def check_file(path: pathlib.Path, model: Model, merits: tuple[str, ...], grid: 
         raise ValueError(f"out must be a new file or one of the same study, but in {path} {apart}")
 
 
-def check_search(journal, model: Model, sought: Sequence[Objective], box: Box, ties: Mapping[str, str], limits: Sequence[Constraint]):
-    """Raises ValueError if evaluations that a journal keeps have another value now.
-
-    Args: as of `Programs`. A journal that keeps nothing is none.
-    """
-    if not isinstance(journal, Journal):
-        return
+def check_search(journal: Journal, problem: Problem):
+    """Raises ValueError if evaluations that a journal keeps have another value now."""
+    sought, limits, box = problem.sought, problem.limits, problem.box
     n, rows = len(box.low), []
     names = {"slopes": [of.about.name for of in sought], "allowed": [limit.text for limit in limits]}
     for name, place in (("slopes", 2), ("allowed", 0)):
@@ -76,14 +69,13 @@ def check_search(journal, model: Model, sought: Sequence[Objective], box: Box, t
         return
 
     def at_one(model, x):
-        varied = assigned(model, dict(zip(box.names, box.split(x), strict=True)))
-        varied = assigned(varied, followed(varied, ties))
+        varied = problem.at(model, x)
         with failures("nan"), sharing():
             return {"slopes": jnp.stack([of(varied) for of in sought]), "allowed": jnp.array([limit(varied) for limit in limits])}
 
     u = np.concatenate([points for _, points, _, _ in rows])
     x = box.values(np.clip(u[:, None] * (1 + _MOVED[:, None]), 0, 1))
-    new = jax.device_get(jax.jit(jax.vmap(jax.vmap(at_one, (None, 0)), (None, 0)))(model, x))
+    new = jax.device_get(jax.jit(jax.vmap(jax.vmap(at_one, (None, 0)), (None, 0)))(problem.model, x))
     begin = 0
     for name, points, old, largest in rows:
         again = new[name][begin : begin + len(points)]
@@ -91,8 +83,7 @@ def check_search(journal, model: Model, sought: Sequence[Objective], box: Box, t
         for k, label in enumerate(names[name]):
             if (bad := _apart(old[:, k], again[:, :, k], largest[k])).size:
                 where = ", ".join(f"{p}={v:g}" for p, v in zip(box.labels, x[begin - len(points) + bad[0], 0], strict=True))
-                what = f"{label} at {where} is {again[bad[0], 0, k]:g} now and was {old[bad[0], k]:g}"
-                raise ValueError(f"the study in {journal.path} must be the same as this one, but {what}")
+                journal.refuse(f"{label} at {where} is {again[bad[0], 0, k]:g} now and was {old[bad[0], k]:g}")
 
 
 def _points_apart(start: int, kept: dict[str, np.ndarray], batches: Batches, grid: Grid) -> str:

@@ -10,9 +10,8 @@ import numpy as np
 
 from ..models.base import Model
 from ..models.parameters import place_of
-from .store.netcdf import versions
+from .store.netcdf import DAMAGED, reading, study_of, versions
 from .store.provenance import numbers, recorded_model
-from .store.recorded import DAMAGED, reading, study_of
 from .sweep import sweep
 
 # Other versions, chunks and devices round differently; what they change is below this part of the largest value.

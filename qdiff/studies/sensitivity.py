@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import jax
@@ -11,8 +11,10 @@ import numpy as np
 
 from ..models.base import Merit, Model, known_name
 from ..results import SolveError
+from .batches import filled
 from .search.parameters import Flat, by_label
-from .search.search import counted, second_order
+from .search.programs import second_order
+from .search.search import counted
 
 # Steps for one-sided slopes, relative to the parameter: the merits' 1e-11 then is 1e-7 of a slope.
 _STEP, _SHORTER = 1e-3, 8.0
@@ -127,7 +129,7 @@ def sensitivity(
     if not np.isfinite(value):
         raise SolveError(f"{merit} is not a finite number at these parameters; `evaluate` says why")
 
-    batch = _batched(function, len(flat.x0))
+    batch = _batched(function)
     remarks = _remarks(flat, batch, float(value), slope, sigma)
     contributions = np.abs(np.where(sigma > 0, slope, 0.0) * sigma)
     largest = float(contributions.max())
@@ -157,21 +159,18 @@ def sensitivity(
         samples=used,
         lost=(samples - used) if sigma.any() else 0,
         remarks=remarks,
-        warning=model.caution(),
+        warning=model.warnings({}).get("warning"),
     )
 
 
-def _batched(function, size: int):
-    """The function of points (m, n), in calls of one size."""
-    program = jax.jit(jax.vmap(function)).lower(jax.ShapeDtypeStruct((_POINTS, size), float)).compile()
+def _batched(function: Callable) -> Callable[[np.ndarray], np.ndarray]:
+    """The function of points (m, n), in calls of one size, so that one program is compiled."""
+    program = jax.jit(jax.vmap(function))
 
     def values(points: np.ndarray) -> np.ndarray:
-        out = []
-        for start in range(0, len(points), _POINTS):
-            some = points[start : start + _POINTS]
-            full = np.concatenate([some, np.repeat(some[-1:], _POINTS - len(some), axis=0)])
-            out.append(np.asarray(program(full))[: len(some)])
-        return np.concatenate(out) if out else np.zeros(0)
+        parts = [points[k : k + _POINTS] for k in range(0, len(points), _POINTS)]
+        found = [np.asarray(program(filled(part, _POINTS, None)))[: len(part)] for part in parts]
+        return np.concatenate([np.zeros(0), *found])
 
     return values
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pathlib
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from typing import TYPE_CHECKING
 
 import jax
@@ -19,11 +21,10 @@ from .interrupt import Interrupted, ending, look
 from .processes import Alone, Company, company
 from .recomputed import check_file, check_shards
 from .store import csv_files
-from .store.netcdf import Layout, coded
+from .store.netcdf import Layout, coded, study_of
 from .store.paths import disk, folder_to_be
 from .store.provenance import differing, model_record, numbers
-from .store.recorded import study_of
-from .store.shards import Shards, finished, keeping, kept_points, unfinished
+from .store.shards import Shards
 
 if TYPE_CHECKING:
     import xarray
@@ -113,68 +114,62 @@ def sweep(
     if out is not None and not isinstance(out, (str, os.PathLike)):
         raise ValueError(f"out must be the name of a file, but was {out!r}")
     path = None if out is None else pathlib.Path(out)
-    with company(path, "sweep") as others, ending(lambda: _interrupted(path, grid.size)):
-        return _swept(model, names, grid, record, out, resume, chunk, gradient, progress, callback, others)
+    shards = None if path is None else Shards(path, grid.size, alone=jax.process_count() == 1)
+    with (
+        company(path, "sweep") as others,
+        ending(lambda: _interrupted(shards, grid.size)),
+        contextlib.ExitStack() as bar,  # it ends its line before anything else is said
+    ):
+        if shards is not None:
+            with disk("out", out or ""):
+                there = _target(shards.out, record, resume)
+            if there:
+                check_file(shards.out, model, names, grid, chunk)
+                shards.finish(record)
+                return _opened(shards.out)
+            chunk = chunk or shards.study().get("chunk")  # the same calls as before give the same digits
 
-
-def _swept(
-    model: Model,
-    names: tuple[str, ...],
-    grid: Grid,
-    record: dict,
-    out: str | os.PathLike | None,
-    resume: bool,
-    chunk: int | None,
-    gradient: bool,
-    progress: bool | None,
-    callback: Callable[[int, int], object] | None,
-    others: Company | Alone,
-) -> xarray.Dataset:
-    """The sweep of a grid, computed or read."""
-    with disk("out", out or ""):
-        path = None if out is None else _target(pathlib.Path(out), record, resume)
-    if path is not None and path.exists():
-        check_file(path, model, names, grid, chunk)
-        return _ended(path, record)
-    if path is not None and chunk is None:
-        chunk = unfinished(path).get("chunk")  # the same calls as before give the same digits
-
-    points = grid.size if chunk else -(-grid.size // jax.process_count())  # of a small grid each process has its share
-    batches = Batches(model, grid.names, names, gradient, points, chunk)
-    layout = Layout(model, grid, batches.shapes, record)
-    if warning := _warning(model, grid):
-        layout.attributes["warning"] = warning
-    report = _reporter(grid.size, progress, callback)
-    work = _Work(grid, batches, Reasons(model, grid.names, names), report, others.look)
-    if path is None:
-        arrays, reasons = work.run(0, grid.size)
-        report(None)
-        texts: list[str] = []
-        return layout.dataset(arrays, coded(grid.size, 0, reasons, texts), texts)
-    with keeping(path, grid.size, alone=jax.process_count() == 1):
-        shards = Shards(path, record, batches.chunk, resume or jax.process_count() > 1)
-        try:
-            shards.check(grid.size, batches.shapes)
-            if resume:
-                check_shards(shards.folder, shards.some(), batches, grid)
-            # The shares are cut by what the first process has chosen: the memory of each may allow another chunk.
-            missing = _missing(grid.size, unfinished(path).get("chunk", batches.chunk), shards.ranges())
-        except (OSError, ValueError):
-            if not path.exists():
-                raise
-        if path.exists():  # another process was quicker, and takes its shards away
-            report(None)
-            return csv_files.read(path, layout) if csv_files.is_csv(path) else _ended(_target(path, record, True), record)
-        for start, stop in missing:
-            work.run(start, stop, shards)
-        report(None)
-        _finish(path, layout, shards, grid.size, others)
-    return csv_files.read(path, layout) if csv_files.is_csv(path) else _opened(path)
+        # Of a small grid each process has its share.
+        points = grid.size if chunk else -(-grid.size // jax.process_count())
+        batches = Batches(model, grid.names, names, gradient, points, chunk)
+        layout = Layout(model, grid, batches.shapes, record)
+        if warning := _warning(model, grid):
+            layout.attributes["warning"] = warning
+        report = bar.enter_context(_reporter(grid.size, progress, callback))
+        work = _Work(grid, batches, Reasons(model, grid.names, names), report, others.look)
+        if shards is None:
+            arrays, reasons = work.run(0, grid.size)
+            texts: list[str] = []
+            return layout.dataset(arrays, coded(grid.size, 0, reasons, texts), texts)
+        with shards.writing():
+            shards.begin(record, resume or jax.process_count() > 1, batches.chunk)
+            try:
+                shards.check(batches.shapes)
+                if resume:
+                    check_shards(shards, batches, grid)
+                # The shares are cut by what the first process has chosen: the memory of each may allow another chunk.
+                missing = _missing(grid.size, shards.study().get("chunk", batches.chunk), shards.ranges())
+            except (OSError, ValueError):
+                if not shards.out.exists():
+                    raise
+                missing = []
+            if shards.out.exists():  # another process was quicker, and takes its shards away
+                if not csv_files.is_csv(shards.out):
+                    _target(shards.out, record, True)
+                    shards.finish(record)
+            else:
+                for start, stop in missing:
+                    work.run(start, stop, shards)
+                bar.close()
+                _finish(layout, shards, others)
+        if csv_files.is_csv(shards.out):
+            return csv_files.read(shards.out, layout)
+        return _opened(shards.out)
 
 
 def _warning(model: Model, grid: Grid) -> str | None:
     """At how many points the model warns of its results, and of what at the first of them."""
-    if type(model).caution is Model.caution:
+    if not model.warns or type(model).warnings is Model.warnings:
         return None
     asked, found = np.unique(np.linspace(0, grid.size - 1, min(grid.size, _ASKED)).astype(int)), []
     for k in asked:
@@ -182,7 +177,7 @@ def _warning(model: Model, grid: Grid) -> str | None:
             device = model.replace(**dict(zip(grid.names, grid.points(k, k + 1)[0].tolist(), strict=True)))
         except ValueError:  # a point without a value, of which `failure` tells
             continue
-        found += [caution] if (caution := device.caution()) else []
+        found += [warning] if (warning := device.warnings({}).get("warning")) else []
     return f"at {len(found)} of {len(asked)} points{' looked at' if len(asked) < grid.size else ''}: {found[0]}" if found else None
 
 
@@ -194,13 +189,6 @@ class _Work:
 
     def run(self, start: int, stop: int, shards: Shards | None = None):
         """The variables of the points [start, stop), and why some failed; with `shards` they are put there instead."""
-        try:
-            return self._run(start, stop, shards)
-        except BaseException:
-            self._report(None)  # the bar ends its line, for what is said next
-            raise
-
-    def _run(self, start: int, stop: int, shards: Shards | None):
         done: list[dict[str, np.ndarray]] = []
         why: dict[int, str] = {}
         begin, last = start, time.monotonic()
@@ -240,31 +228,32 @@ def _missing(size: int, chunk: int, there: list[tuple[int, int]]) -> list[tuple[
     return out
 
 
-def _interrupted(path: pathlib.Path | None, size: int) -> Interrupted:
+def _interrupted(shards: Shards | None, size: int) -> Interrupted:
     """What there is of a sweep that was interrupted."""
-    if path is None:
+    if shards is None:
         return Interrupted("nothing is kept, as `out` was not given", None)
+    path = shards.out
     if path.exists():
         return Interrupted(f"all {size} points are in {path}", path)
-    if points := kept_points(path, alone=jax.process_count() == 1):
-        return Interrupted(f"{points} of {size} points are kept in {path}.parts", path)
+    if points := shards.points:
+        return Interrupted(f"{points} of {size} points are kept in {shards.path}", path)
+    shards.forget()
     return Interrupted("nothing is kept, as no point was computed yet", None)
 
 
-def _finish(path: pathlib.Path, layout: Layout, shards: Shards, size: int, others: Company | Alone):
+def _finish(layout: Layout, shards: Shards, others: Company | Alone):
     """The shards joined into the file, by the first process when all are there; the others wait for it."""
+    path = shards.out
     if jax.process_index() > 0:
         others.wait(path.exists)
         return
-    others.wait(lambda: sum(stop - start for start, stop in shards.ranges()) >= size)
-    if csv_files.is_csv(path):
-        shards.join(path, lambda file: csv_files.write(file, layout, shards.parts))
-    else:
-        shards.join(path, lambda file: layout.write(file, shards.parts))
+    others.wait(lambda: shards.points >= layout.grid.size)
+    write = partial(csv_files.write, layout) if csv_files.is_csv(path) else layout.write
+    shards.join(lambda file: write(file, shards.parts))
 
 
-def _target(path: pathlib.Path, record: dict, resume: bool) -> pathlib.Path:
-    """The path, if it is a new file, or the finished one of the same study."""
+def _target(path: pathlib.Path, record: dict, resume: bool) -> bool:
+    """Whether the file is there; it must be new, or, to be resumed, the finished one of the same study."""
     if path.is_dir():
         raise ValueError(f"out must be a file, but {path} is a folder")
     folder_to_be("the folder of out", path.parent)
@@ -275,15 +264,10 @@ def _target(path: pathlib.Path, record: dict, resume: bool) -> pathlib.Path:
             raise ValueError(f"out must be a new file, but {path} exists, and a CSV does not say which study it is of: move it away")
         if found := differing(study_of(path), record):
             raise ValueError(f"out must be a new file or one of the same study, but {path} is of another one: it differs in {found}")
-    elif path.suffix.lower() not in (".nc", ".csv"):
+        return path.exists()
+    if path.suffix.lower() not in (".nc", ".csv"):
         raise ValueError(f"out must end in .nc, for NetCDF, or in .csv, but was {str(path)!r}")
-    return path
-
-
-def _ended(path: pathlib.Path, record: dict) -> xarray.Dataset:
-    """The finished study, without what a kill may have left of its shards."""
-    finished(path, record)
-    return _opened(path)
+    return False
 
 
 def _opened(path: pathlib.Path) -> xarray.Dataset:
@@ -292,21 +276,19 @@ def _opened(path: pathlib.Path) -> xarray.Dataset:
     return xarray.open_dataset(path, engine="h5netcdf")
 
 
-def _reporter(total: int, shown: bool | None, callback: Callable[[int, int], object] | None) -> Callable[[int | None], None]:
-    """What to call with the number of points just done, and with None at the end."""
+@contextlib.contextmanager
+def _reporter(total: int, shown: bool | None, callback: Callable[[int, int], object] | None) -> Iterator[Callable]:
+    """A bar, and what to call with the number of points just done."""
     from tqdm import tqdm
 
-    bar = tqdm(total=total, unit="points", disable=not progress_shown(shown), dynamic_ncols=True)
-    done = 0
+    with tqdm(total=total, unit="points", disable=not progress_shown(shown), dynamic_ncols=True) as bar:
+        done = 0
 
-    def report(count: int | None):
-        nonlocal done
-        if count is None:
-            bar.close()
-            return
-        done += count
-        bar.update(count)
-        if callback is not None:
-            callback(done, total)
+        def report(count: int):
+            nonlocal done
+            done += count
+            bar.update(count)
+            if callback is not None:
+                callback(done, total)
 
-    return report
+        yield report

@@ -85,7 +85,7 @@ def cumulants(state: State, bath: str, of: Of = "energy", *, order: int = 4, sol
         raise TypeError(f"solver must be one such as Dense(), but was {solver!r}")
     amounts = carried(generator, bath, of)
     if isinstance(state, Snapshot):
-        state = steady_state(generator, solver, initial=state.rho)
+        state = steady_state(generator, solver, initial=state)
     sector = reach(generator, counted=bath)
     if len(sector.classes) > 1:  # the given one of several stationary states has a sector of its own
         sector = reach(generator, state.sector.elements, counted=bath)

@@ -1,4 +1,4 @@
-"""What one jump carries from its bath into the system: energy, quanta, or the change of a charge."""
+"""The energy, quanta or charge that one jump carries from its bath into the system."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ..equations.lindblad.jumps import Jump
-from ..equations.lindblad.terms import AbstractLindblad
+from ..equations.lindblad.terms import AbstractTerms, jumps_of
 from ..linalg.gather import sum_into, take
 from ..operators.operator import Operator
 from ..operators.pattern import join
@@ -20,7 +20,7 @@ Of = str | Operator | Sequence
 _DEFINITE = 1e-10
 
 
-def carried(generator: AbstractLindblad, bath: str, of: Of = "energy"):
+def carried(generator: AbstractTerms, bath: str, of: Of = "energy"):
     """How much each jump of a bath brings into the system, as the counting statistics define it.
 
     Args:
@@ -34,9 +34,10 @@ def carried(generator: AbstractLindblad, bath: str, of: Of = "energy"):
         Array (n_jumps,) [unit of what is counted]; members of families are counted one by one.
 
     Raises:
-        ValueError: a jump does not carry a definite amount, or there are not as many numbers as jumps.
+        ValueError: a jump does not carry a definite amount, or there are not as many numbers as
+            jumps, or the bath is not of Lindblad form.
     """
-    jumps = generator.jumps[bath]
+    jumps = jumps_of("what is counted", generator, bath)
     if isinstance(of, Operator):
         charge = generator.into_frame(of)
         if not charge.is_hermitian:

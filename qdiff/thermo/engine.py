@@ -1,4 +1,4 @@
-"""What a machine between two baths is used as, and how well it does it."""
+"""The mode in which a machine between two baths operates, and its figure of merit in that mode."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ import numpy as np
 from ..equations.lindblad.eigenbasis import eigenvalues
 from ..equations.lindblad.states import FOLLOWED, density_matrix
 from ..equations.lindblad.steady import State, a_state
-from ..equations.lindblad.terms import AbstractLindblad, hermitian
+from ..equations.lindblad.terms import AbstractTerms, hermitian
 from ..operators.checks import instance, is_number, real_number
 from ..operators.operator import Operator
 from ..operators.space import Space
@@ -98,7 +98,7 @@ def _share(p):
 
 
 def dephasing_entropy(p, q, squared, factor):
-    """What `pair_entropy` rises by when |c|^2 = squared falls to factor * squared, with relative accuracy however small that is [1].
+    """The rise of `pair_entropy` when |c|^2 = squared falls to factor * squared, with relative accuracy however small it is [1].
 
     The accuracy is that of p q - |c|^2: 1e-15, and less only for blocks so nearly pure that p q - |c|^2 has lost digits.
 
@@ -167,15 +167,18 @@ def entropy_production(state: State, fixed_points: Mapping):
     generator = a_state(state).generator
     if not isinstance(fixed_points, Mapping):
         raise TypeError(f"fixed_points must map the name of each bath to a state, but was {type(fixed_points).__name__}")
-    if set(fixed_points) != set(generator.jumps):
-        raise ValueError(f"fixed_points must name the baths {sorted(generator.jumps)}, but names {sorted(map(str, fixed_points))}")
+    if set(fixed_points) != set(generator.labels):
+        raise ValueError(
+            f"fixed_points must name the baths {sorted(generator.labels)}, "
+            f"but names {sorted(map(str, fixed_points))}"
+        )
     total = jnp.zeros(())
     for bath, given in fixed_points.items():
         total = total + moved(state, _logarithm(generator, bath, given), True)[bath]
     return total
 
 
-def _logarithm(generator: AbstractLindblad, bath: str, given) -> Operator:
+def _logarithm(generator: AbstractTerms, bath: str, given) -> Operator:
     """ln pi of a bath's fixed point, up to a number, in the generator's frame."""
     name = f"the fixed point of {bath!r}"
     if is_number(given):

@@ -132,8 +132,9 @@ def _hamiltonian(state: State, H: Operator | None, name: str) -> Operator:
 
 def known_bath(state: State | Evolution, bath: str) -> str:
     """The name of a bath, if it is one of the state's generator."""
-    jumps = state.generator.jumps
-    if not isinstance(bath, str) or bath not in jumps:
-        known = f"one of {list(jumps)}" if jumps else "that of a generator with baths, which this one is not"
+    labels = state.generator.labels
+    if not isinstance(bath, str) or bath not in labels:
+        none = "that of a generator with baths, which this one is not"
+        known = f"one of {list(labels)}" if labels else none
         raise ValueError(f"bath must be {known}, but was {bath!r}")
     return bath

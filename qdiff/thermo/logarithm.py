@@ -49,7 +49,7 @@ def logarithm(rho: Operator) -> Operator:
 
 
 def full(rho: Operator):
-    """Whether every eigenvalue is known to be positive: of a block of several levels, one that rounding has not made."""
+    """Whether every eigenvalue is positive, and above rounding where it belongs to a block of several levels."""
     good = jnp.ones((), bool)
     for _, _, local in blocks_of(rho, rho.values):
         e = (

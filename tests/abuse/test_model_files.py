@@ -65,6 +65,10 @@ NOT_EVALUATED = {
         MERIT + "self.x\n    def diagnostics(self):\n        raise KeyError('q')\n",
         "(line 8): KeyError: 'q'",
     ),
+    "diagnostics in words": (
+        MERIT + "self.x\n    def diagnostics(self):\n        return {'a': 'word'}\n",
+        "diagnostics must return a number or an array of numbers, but returned 'word'",
+    ),
     "a constructor that fails": (HEAD + "    def __init__(self):\n        raise KeyError('q')\n", "(line 5): KeyError: 'q'"),
     "a check that fails": (HEAD + "    def __check_init__(self):\n        raise ValueError('x must be even')\n", "x must be even"),
     "endless recursion": (MERIT + "self.height()\n", "'mine.py' fails (line 6): RecursionError"),

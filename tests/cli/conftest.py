@@ -64,7 +64,10 @@ SOURCE = dedent(
             return (self.beta - self.beta) / (self.gap - self.gap)
 
         def diagnostics(self):
-            return {"nested": {"residual": self.steady().residual}, "ok": True, "words": self.form}
+            return {"nested": {"residual": self.steady().residual}, "ok": True}
+
+        def warnings(self, numbers):
+            return {"words": self.form}
 
 
     class Idle(qd.Model):

@@ -23,15 +23,6 @@ def test_json(qdiff, tmp_path):
     assert [claim["verdict"] for claim in found["claims"]["thermophoresis-2c"]] == ["holds", "holds"] and found["quick"] is True
 
 
-def test_bad_input(qdiff, tmp_path):
-    """An unknown name, a file for a folder, and the table of a single figure are refused before anything is computed."""
-    unknown = qdiff("figure", "rotor4")
-    assert unknown.exit_code == 2 and "did you mean 'rotor-4'?" in unknown.stderr
-    (tmp_path / "file").write_text("")
-    assert "must be a folder" in qdiff("figure", "rotor-4", "--out", str(tmp_path / "file")).stderr
-    assert "--readme must come with all" in qdiff("figure", "rotor-4", "--readme", str(tmp_path / "file")).stderr
-
-
 def test_a_folder_of_its_own_and_the_table_of_all(qdiff, tmp_path, monkeypatch):
     """Without --out a new folder here; with --readme the claims stand in a file's table."""
     monkeypatch.chdir(tmp_path)

@@ -87,7 +87,7 @@ def test_a_search(qdiff, press, write, tmp_path, monkeypatch, command, begin):
     options = ["--starts", "4", "--steps", "8", "--out", "best"]
     with monkeypatch.context():
         press(Search, "_note", 6)
-        monkeypatch.setattr("qdiff.studies.search.search.Programs.one", None)
+        monkeypatch.setattr("qdiff.studies.search.programs.Programs.one", None)
         result = qdiff(*search, *options)
         monkeypatch.undo()
     monkeypatch.chdir(tmp_path)

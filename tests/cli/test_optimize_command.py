@@ -87,30 +87,6 @@ def test_no_run_is_overwritten(qdiff, hill):
     assert pathlib.Path(names[0], "result.json").read_bytes() == before
 
 
-@pytest.mark.parametrize(
-    ("args", "message"),
-    [
-        (["hight"], "Hill has no figure of merit 'hight'; did you mean 'height'? It has height, nowhere"),
-        (["height", "--over", "z=0:1"], "Hill has no parameter 'z'. It has x, y, wide, kind"),
-        (["height", "--over", "x"], "--over must be followed by NAME=LOW:HIGH, such as --over x=0:1, but was 'x'"),
-        (["height", "--over", "x=0"], "--over must be followed by NAME=LOW:HIGH, such as --over x=0:1, but was 'x=0'"),
-        (["height", "--over", "x=1:0"], "over['x'] must have low < high, but was (1, 0)"),
-        (["height", "--over", "x=0:inf"], "over['x'] must be finite, but was (0, inf)"),
-        (["height", "--over", "x=0:1", "--over", "x=0:2"], "x must be searched between one pair of bounds, but --over gives it two"),
-        (["height", "--over", "y=-1:1"], "over['y'] must stay where y is physical, at least 0, but was (-1, 1)"),
-        (["height", "--over", "kind=1:2"], "over['kind'] must be a parameter that varies continuously, but kind is a setting"),
-        (["height", "--starts", "0"], "starts must be an integer of at least 1, but was 0"),
-        (["height", "--steps", "0"], "steps must be an integer of at least 1, but was 0"),
-        (["height", "--out", "device.py"], "--out must be a folder, but device.py is a file"),
-    ],
-)
-def test_bad_input(qdiff, hill, args, message):
-    result = qdiff("optimize", hill, *args, "--json")
-    assert (result.exit_code, result.stdout) == (2, "")
-    assert f"qdiff: {message}" in result.stderr.splitlines()
-    assert os.listdir() == ["device.py"]
-
-
 def test_a_search_that_finds_nothing(qdiff, hill):
     result = qdiff("optimize", hill, "nowhere", "--json", *FAST)
     assert (result.exit_code, result.stdout) == (3, "")
@@ -133,10 +109,8 @@ def test_the_default_search_in_a_process_of_its_own(process, tmp_path):
 @pytest.mark.parametrize(
     ("tie", "message"),
     [
-        (["T2"], "--tie must be followed by NAME=OTHER"),
         (["T9=T1"], "LambdaSystem has no parameter 'T9'"),
         (["T2=T1", "T2=rate"], "T2 must be tied to one parameter, but --tie gives it two"),
-        (["T2=rate"], "ties['T2'] must be one of the searched parameters, T1, but was 'rate'"),
     ],
 )
 def test_bad_ties(qdiff, tmp_path, tie, message):
@@ -146,13 +120,11 @@ def test_bad_ties(qdiff, tmp_path, tie, message):
 
 
 def test_constraints(qdiff, tmp_path):
-    """The force is proportional to rate^2: rate is as large as omega1 allows. What is no inequality is refused before anything runs."""
+    """The force is proportional to rate^2: rate is as large as omega1 allows."""
     options = ["--over", "rate=0.1:2", "--over", "omega1=0.9:1.1", "--starts", "4", "--json"]
     result = qdiff("optimize", "lambda-system", "force", "--constraint", "rate + omega1 <= 2", *options, "--out", str(tmp_path / "a"))
     found = json.loads(result.stdout)
     assert found["active"] == ["rate + omega1 <= 2"] and sum(found["parameters"].values()) == pytest.approx(2, abs=1e-12)
-    result = qdiff("optimize", "lambda-system", "force", "--constraint", "rate", *options, "--out", str(tmp_path / "b"))
-    assert result.exit_code == 2 and "constraints must be inequalities" in result.stderr and not (tmp_path / "b").exists()
 
 
 def test_resume(qdiff, hill, tmp_path):

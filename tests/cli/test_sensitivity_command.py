@@ -19,19 +19,12 @@ def test_table(qdiff):
 
 
 @pytest.mark.parametrize(
-    ("options", "text"),
-    [
-        (["forc"], "did you mean 'force'"),
-        (["force", "--uncertainty", "T1"], "--uncertainty must be followed by NAME=SIGMA"),
-        (["force", "--uncertainty", "T3=1"], "did you mean"),
-        (["force", "--uncertainty", "T1=-1"], "uncertainty of T1 must be a positive number"),
-        (["force", "--uncertainty", "T1=1", "--uncertainty", "T1=2"], "T1 must have one uncertainty"),
-        (["force", "--parameter", "T9"], "has no parameter 'T9'"),
-        (["force", "--samples", "0"], "samples must be an integer of at least 2"),
-    ],
+    ("sigmas", "text"),
+    [(["T3=1"], "did you mean"), (["T1=1", "T1=2"], "T1 must have one uncertainty")],
 )
-def test_bad_input(qdiff, options, text):
-    out = qdiff("sensitivity", "lambda-system", *options)
+def test_bad_input(qdiff, sigmas, text):
+    options = [word for sigma in sigmas for word in ("--uncertainty", sigma)]
+    out = qdiff("sensitivity", "lambda-system", "force", *options)
     assert out.exit_code == 2 and text in out.stderr and out.stdout == ""
 
 
@@ -43,8 +36,8 @@ import qdiff as qd
 class Hill(qd.Model):
     x: float = qd.parameter(0.5, low=0)
 
-    def caution(self):
-        return "steep" if self.x > 0.4 else None
+    def warnings(self, numbers):
+        return {"warning": "steep"} if self.x > 0.4 else {}
 
     @qd.merit(symbol="h", unit="1", source="none")
     def height(self):

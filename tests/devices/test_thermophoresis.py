@@ -147,14 +147,16 @@ def test_notes():
     at = Lattice().crossings()
     assert np.all(np.diff(at) > 0) and at.size == 5
     low, high = Lattice(g=-1.3, h=2.0).crossings()[:2]
-    notes = Lattice(g=-1.1, h=2.0).notes()
+    notes = Lattice(g=-1.1, h=2.0).warnings({})
     assert notes["g_interval"] == [low, high] and notes["levels_below_ground"] == 1 and notes["derivatives"] == "two-sided"
-    assert Lattice(g=0.3).notes()["g_interval"] == [0.0, at[0]]
-    assert Lattice(g=9.0).notes()["g_interval"] == [at[-1], np.inf]
+    assert Lattice(g=0.3).warnings({})["g_interval"] == [0.0, at[0]]
+    assert Lattice(g=9.0).warnings({})["g_interval"] == [at[-1], np.inf]
     there = Lattice(g=at[2])
-    assert there.notes()["derivatives"] == "one-sided, for E_8 > 0: level 8 crosses the ground states here"
-    assert there.diagnostics()["derivatives"] == there.notes()["derivatives"]
-    assert Lattice(spectrum="ohmic").notes() == {} == Lattice(master_equation="local").notes()
+    assert there.warnings({})["derivatives"] == "one-sided, for E_8 > 0: level 8 crosses the ground states here"
+    found = qd.evaluate(there, "mean_site").diagnostics
+    assert found["derivatives"] == there.warnings({})["derivatives"]
+    for kind in ({"spectrum": "ohmic"}, {"master_equation": "local"}):
+        assert Lattice(**kind).warnings({}) == {}
 
 
 def test_diagnostics():

@@ -76,10 +76,10 @@ def test_nothing_is_nan_where_derivatives_end():
     }
     for note, model in cases.items():
         assert all(np.isfinite(float(x)) for x in jax.tree.leaves(jax.jit(jax.grad(current))(model))), note
-        assert note in model.notes() and note in model.diagnostics()
+        assert note in model.warnings({}) and note in qd.evaluate(model, "current").diagnostics
     both = RASHBA(alpha_y=0.0, alpha_z=0.0, field=0.0, length=64)
     assert all(np.isfinite(float(x)) for x in jax.tree.leaves(jax.jit(jax.grad(current))(both)))
-    assert RASHBA().notes() == {} and RAMAN().notes() == {}
+    assert RASHBA().warnings({}) == {} and RAMAN().warnings({}) == {}
     # The kink: 0.247 |alpha_z| on both sides, for a chain long enough.
     slopes = [float(jax.grad(current)(RASHBA(alpha_z=z, length=2**15)).alpha_z) for z in (-2e-3, 2e-3)]
     assert slopes == pytest.approx([-0.247, 0.247], abs=5e-3)

@@ -5,20 +5,18 @@ linear algebra of the scattering model, panel quadrature, matrix exponentials, c
 """
 
 import functools
-import json
 import math
-from pathlib import Path
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from helpers import slow_but
+from helpers import reference_numbers, slow_but
 
 import qdiff as qd
 from qdiff.models.active import device as ap
 
-DATA = {entry["id"]: entry for entry in json.loads((Path(__file__).parents[1] / "data" / "active_particle.json").read_text())}
+DATA = reference_numbers("active_particle")
 NAMES = {"eps": "epsilon", "dx": "d_x", "dz": "d_z", "wo": "hopping", "gh": "gamma_hot", "gc": "gamma_cold"}
 
 
@@ -217,7 +215,7 @@ def test_drift_diffusion_in_time():
 # ---- scattering ----------------------------------------------------------------------------------------------
 
 
-@ids("v_final_full[", "p=3")
+@ids(("v_final_full[", "v_final_full_N1000"), "full[p=3")
 def test_relaxed_velocity(name):
     entry = DATA[name]
     model = device(entry, phonon_exponent=exponent(name))
@@ -226,13 +224,6 @@ def test_relaxed_velocity(name):
         assert close(model.momentum_distribution("relaxed").weight[entry["N"] // 2], entry["ro_at_k0"], 1e-12)
         assert close(model.velocity_trace(entry["t"], "scattering"), entry["v_of_t"], 1e-11, 1e-8)
         assert close(model.velocity_correlation(entry["tbar"], "relaxed"), numbers(entry["g_full"]), 1e-11, 1e-8)
-
-
-@pytest.mark.slow
-@ids("v_final_full_N1000")
-def test_relaxed_velocity_at_a_thousand_momenta(name):
-    entry = DATA[name]
-    assert close(device(entry, phonon_exponent=exponent(name)).velocity_relaxed(), entry["value"], 1e-11, 1e-8)
 
 
 @pytest.mark.slow

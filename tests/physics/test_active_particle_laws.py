@@ -156,7 +156,7 @@ def test_warning(settings):
     with pytest.warns(UserWarning, match="the secular master equation needs a spin splitting above the damping"):
         doubtful.velocity()
     assert "warning" in qd.evaluate(doubtful, "velocity_linear_response").diagnostics
-    assert "warning" not in Particle(**settings).notes()
+    assert "warning" not in Particle(**settings).warnings({})
 
 
 def test_distributions_of_momenta():

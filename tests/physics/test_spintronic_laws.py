@@ -18,7 +18,7 @@ MERITS = (*FLOWS, "affinity", "entropy_production")
 @jax.vmap
 def look(model):
     with sharing():
-        return {name: getattr(model, name)() for name in MERITS} | {"imbalance": model.checks()["imbalance"]}
+        return {name: getattr(model, name)() for name in MERITS} | {"imbalance": model.diagnostics()["imbalance"]}
 
 
 def random_points(seed, count=100):

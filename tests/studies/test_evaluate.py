@@ -43,11 +43,11 @@ class Damped(qd.Model):
 
 
 class Checked(Damped):
-    def checks(self):
+    def diagnostics(self):
         return {"residual": self.steady().residual, "cold": self.beta > 1}
 
-    def remarks(self, checks):
-        return {**checks, "words": "cold" if checks["cold"] else "warm"}
+    def warnings(self, numbers):
+        return {"words": "cold" if numbers["cold"] else "warm"} if numbers else {}
 
 
 def test_merits_are_those_of_the_methods():

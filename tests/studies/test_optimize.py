@@ -320,8 +320,8 @@ def test_an_interrupt_keeps_the_best(monkeypatch):
 
     def stop(step, value):
         if step == 5:
-            monkeypatch.setattr("qdiff.studies.search.search.Programs.one", None)
-            monkeypatch.setattr("qdiff.studies.search.search.Programs.limits", None)
+            monkeypatch.setattr("qdiff.studies.search.programs.Programs.one", None)
+            monkeypatch.setattr("qdiff.studies.search.programs.Programs.limits", None)
             raise KeyboardInterrupt
 
     with pytest.raises(Interrupted) as caught, monkeypatch.context() as monkeypatch:
@@ -363,22 +363,29 @@ def test_saved_files(tmp_path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"merit": "hil"}, "Toy has no figure of merit 'hil'; did you mean 'hill'? It has hill, bound, "),
-        ({"over": {"z": (0, 1)}}, "Toy has no parameter 'z'"),
+        ({"optimizer": 3}, "optimizer must be one of adabelief"),
+        ({"merit": {"hll": 1.0}}, "Toy has no figure of merit 'hll'; did you mean 'hill'"),
+        ({"merit": {"hill": "a"}}, "merit must be weights, name -> number"),
+        ({"merit": 3}, "merit must be the name of a figure of merit or a formula (numbers, names"),
         ({"over": {"bet": (0, 1)}}, "Toy has no parameter 'bet'; did you mean 'beta'? It has x, y, beta, size"),
-        ({"over": {"size": (1, 4)}}, "over['size'] must be a parameter that varies continuously, but size is a setting"),
-        ({"over": {"x": (1, 1)}}, "over['x'] must have low < high, but was (1, 1)"),
         ({"over": {"x": (0, 6)}}, "over['x'] must stay where x is physical, between -5 and 5, but was (0, 6)"),
-        ({"over": {"beta": (0, 1)}}, "over['beta'] must stay where beta is physical, above 0, but was (0, 1)"),
-        ({"over": {"x": (0, float("nan"))}}, "over['x'] must be finite, but was (0, nan)"),
         ({"over": {"x": 3}}, "over['x'] must be two numbers (low, high), but was 3"),
         ({"over": {}}, "over must name at least one parameter, but was empty"),
         ({"over": ["x"]}, "over must be a dictionary, name -> (low, high), but was ['x']"),
-        ({"merit": "vector"}, "merit must be a real number to be optimized, but vector has shape (2,) and type float64"),
-        ({"starts": 0}, "starts must be an integer of at least 1, but was 0"),
-        ({"steps": 0}, "steps must be an integer of at least 1, but was 0"),
+        ({"ties": {"z": "x"}}, "Toy has no parameter 'z'"),
+        ({"over": {"x": (0, 1)}, "ties": {"y": "z"}}, "Toy has no parameter 'z'"),
+        (
+            {"over": {"x": (0, 1)}, "ties": {"y": "beta"}},
+            "ties['y'] must be one of the searched parameters, x, but was 'beta'",
+        ),
+        (
+            {"over": {"x": (0, 1)}, "ties": {"beta": "x"}},
+            "ties['beta'] must stay where beta is physical, above 0, but x runs to 0",
+        ),
+        ({"constraints": ["x <= "]}, "constraints must be inequalities such as"),
+        ({"constraints": ["z <= 1"]}, "Toy has no figure of merit or parameter 'z'"),
+        ({"constraints": [3]}, "constraints must be inequalities such as"),
         ({"steps": 2.5}, "steps must be an integer of at least 1, but was 2.5"),
-        ({"seed": -1}, "seed must be an integer of at least 0, but was -1"),
     ],
 )
 def test_bad_input(change, message):
@@ -427,22 +434,6 @@ def test_ties():
     assert found.parameters["x"] == pytest.approx(0.525, abs=1e-12) and found.ties == {"y": "x"} and found.converged
     assert float(found.model.y) == found.parameters["x"] and found.value == pytest.approx(float(found.model.hill()), abs=1e-15)
     assert found.curvature["eigenvalues"] == pytest.approx([-4.0], rel=1e-12) and found.curvature["verdict"] == "maximum"
-
-
-@pytest.mark.parametrize(
-    ("ties", "text"),
-    [
-        ({"z": "x"}, "Toy has no parameter 'z'"),
-        ({"y": "z"}, "Toy has no parameter 'z'"),
-        ({"size": "x"}, "size is a setting"),
-        ({"x": "y"}, "must be a parameter that is not searched itself"),
-        ({"y": "beta"}, "must be one of the searched parameters, x, but was 'beta'"),
-        ({"beta": "x"}, "must stay where beta is physical, above 0, but x runs to 0"),
-    ],
-)
-def test_ties_that_make_no_sense(ties, text):
-    with pytest.raises(ValueError, match=re.escape(text)):
-        qd.optimize(Toy(), "hill", {"x": (0, 1)}, ties=ties)
 
 
 def test_what_the_curvature_says():
@@ -501,26 +492,6 @@ def test_constraints_that_do_not_hold_the_optimum():
 
 
 @pytest.mark.parametrize(
-    ("constraint", "text"),
-    [
-        ("x + y", "constraints must be inequalities such as"),
-        ("x < 1", "constraints must be inequalities such as"),
-        ("0 <= x <= 1", "constraints must be inequalities such as"),
-        ("x <= ", "constraints must be inequalities such as"),
-        ("__import__('os') <= 1", "constraints must be inequalities such as"),
-        ("x.real <= 1", "constraints must be inequalities such as"),
-        ("z <= 1", "Disk has no figure of merit or parameter 'z'"),
-        ("sites <= 1", "sites is not"),
-        (3, "constraints must be inequalities such as"),
-        ("x >= 5", "must leave something to search"),
-    ],
-)
-def test_constraints_that_make_no_sense(constraint, text):
-    with pytest.raises(ValueError, match=re.escape(text)):
-        qd.optimize(Disk(), "height", SQUARE, constraints=[constraint], starts=4, steps=10)
-
-
-@pytest.mark.parametrize(
     "given",
     ["0.25*hill - 2*hole", {"hill": 0.25, "hole": -2.0}, lambda m: 0.25 * m.hill() - 2 * m.hole()],
     ids=["formula", "weights", "function"],
@@ -567,27 +538,6 @@ def test_quasi_newton():
     assert disk.converged and disk.value == pytest.approx(5**0.5, abs=1e-8) and disk.active == ["x**2 + y**2 <= 1"]
     kink = qd.optimize(Disk(), lambda m: -abs(m.x - 0.3) - m.y**2, SQUARE, **options)
     assert not kink.converged and kink.value > -1e-6
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"optimizer": "adamx"}, "optimizer must be one of adabelief"),
-        ({"optimizer": 3}, "optimizer must be one of adabelief"),
-        ({"polish": "no"}, 'polish must be "newton" or "quasi-newton", but was \'no\''),
-        ({"merit": "hill +"}, "merit must be the name of a figure of merit or a formula (numbers, names"),
-        ({"merit": "hill.real"}, "merit must be the name of a figure of merit or a formula"),
-        ({"merit": "hill * __import__('os')"}, "merit must be the name of a figure of merit or a formula"),
-        ({"merit": "(" * 500 + "hill" + ")" * 500}, "merit must be the name of a figure of merit or a formula"),
-        ({"merit": "hill * z"}, "Disk has no figure of merit or parameter 'z'"),
-        ({"merit": {"hll": 1.0}}, "Disk has no figure of merit 'hll'; did you mean 'hill'"),
-        ({"merit": {"hill": "a"}}, "merit must be weights, name -> number"),
-        ({"merit": 3}, "merit must be the name of a figure of merit or a formula"),
-    ],
-)
-def test_choices_that_make_no_sense(change, message):
-    with pytest.raises(ValueError, match=re.escape(message)):
-        qd.optimize(Disk(), **{"merit": "hill", "over": SQUARE, **change})
 
 
 def test_starts_are_the_best_of_many():

@@ -199,10 +199,10 @@ def gone(folder: pathlib.Path):
 
 
 def test_a_reader_writes_nothing(tmp_path):
-    kept = journal.Journal(tmp_path / "a", {"study": "x"}, False)
+    kept = journal.Journal.of(tmp_path / "a", {"study": "x"}, False)
     with journal.read_only():
         assert kept("f", lambda x: [2 * x], np.ones(1))[0] == 2
-        kept.discard()
+        kept.remove()
     assert not (tmp_path / "a").exists()
     kept("g", lambda x: [3 * x], np.ones(1))
     assert (tmp_path / "a" / "journal.jsonl").read_text().count("\n") == 2

@@ -1,5 +1,6 @@
 """An optimisation that is killed and resumed ends as the undisturbed one, byte by byte."""
 
+import inspect
 import json
 import os
 import pathlib
@@ -14,32 +15,30 @@ import pytest
 import qdiff as qd
 
 OVER = {"x": (-1, 1), "y": (-1, 1)}
-# Rosenbrock's valley, slowed down by its callback so that a kill comes in the middle.
-SCRIPT = """
+
+
+class Valley(qd.Model):
+    """Rosenbrock's."""
+
+    x: float = qd.parameter(0.0)
+    y: float = qd.parameter(0.0)
+
+    @qd.merit(symbol="F", unit="energy", source="a test")
+    def depth(self):
+        return 100 * (self.y - self.x**2) ** 2 + (0.9 - self.x) ** 2
+
+
+# Slowed down by its callback, so that a kill comes in the middle.
+SCRIPT = f"""
 import sys, time
 import qdiff as qd
 
-class Valley(qd.Model):
-    x: float = qd.parameter(0.0)
-    y: float = qd.parameter(0.0)
-
-    @qd.merit(symbol="F", unit="energy", source="a test")
-    def depth(self):
-        return 100 * (self.y - self.x**2) ** 2 + (0.9 - self.x) ** 2
+{inspect.getsource(Valley)}
 
 if __name__ == "__main__":
     wait = lambda *_: time.sleep(0.02)
-    qd.optimize(Valley(), "depth", {"x": (-1, 1), "y": (-1, 1)}, minimize=True, starts=4, out=sys.argv[1], resume=True, callback=wait)
+    qd.optimize(Valley(), "depth", {OVER}, minimize=True, starts=4, out=sys.argv[1], resume=True, callback=wait)
 """
-
-
-class Valley(qd.Model):
-    x: float = qd.parameter(0.0)
-    y: float = qd.parameter(0.0)
-
-    @qd.merit(symbol="F", unit="energy", source="a test")
-    def depth(self):
-        return 100 * (self.y - self.x**2) ** 2 + (0.9 - self.x) ** 2
 
 
 def search(out, **options):
@@ -84,7 +83,7 @@ def test_an_interrupt_is_resumed(whole, tmp_path):
 
 def test_nothing_is_computed_twice(whole, tmp_path, monkeypatch):
     """A finished search is read, not run: without its compiled programs it still gives its result."""
-    from qdiff.studies.search import search as module
+    from qdiff.studies.search import programs as module
 
     (tmp_path / "journal.jsonl").write_bytes(whole["journal.jsonl"])
     monkeypatch.setattr(module.Programs, "_compiled", None)

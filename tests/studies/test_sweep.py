@@ -22,7 +22,7 @@ from qdiff.studies.batches import _SHARE, Batches, Reasons
 from qdiff.studies.grid import Grid, boxes
 from qdiff.studies.store.paths import folder_to_be
 from qdiff.studies.store.provenance import model_record
-from qdiff.studies.store.shards import Shards, unfinished
+from qdiff.studies.store.shards import Shards
 
 LAMBDA = qd.models.LambdaSystem()
 T1, W1 = np.linspace(0.5, 3, 7), np.array([1.0, 2.0])
@@ -233,6 +233,13 @@ def test_killed_while_it_ends(tmp_path, monkeypatch, moment):
     assert os.listdir(tmp_path) == ["data.nc"]
 
 
+def begun(out, record=None) -> Shards:
+    """The shards of a study that has no point yet."""
+    shards = Shards(out, 7)
+    shards.begin(record or {"study": "sweep"}, False, 2)
+    return shards
+
+
 @pytest.mark.parametrize("moment", ["before", "after"])
 def test_another_process_may_end_it_first(tmp_path, monkeypatch, moment):
     """While one looks at the shards, another joins them and takes them away: the same data, and nothing is left behind."""
@@ -241,10 +248,10 @@ def test_another_process_may_end_it_first(tmp_path, monkeypatch, moment):
     def overtaken(self, *args):
         if once:
             once.clear()
-            record = unfinished(out)["record"]
+            record = self.study()["record"]
             qd.sweep(LAMBDA, "force", T1=T1, chunk=2, out=out, resume=True).close()
             if moment == "after":
-                Shards(out, record, 2, False)
+                begun(out, record)
         check(self, *args)
 
     monkeypatch.setattr(Shards, "check", overtaken)
@@ -277,7 +284,7 @@ def test_what_is_of_no_finished_study_stays(tmp_path):
     """Next to a finished file: the shards of another study, and a folder that cannot be understood."""
     out, folder = tmp_path / "data.nc", tmp_path / "data.nc.parts"
     qd.sweep(LAMBDA, "force", T1=T1, out=out).close()
-    Shards(out, {"study": "sweep"}, 2, False)
+    begun(out)
     for text in (None, "{", ""):
         if text is not None:
             (folder / "study.json").write_text(text)
@@ -290,8 +297,7 @@ def test_what_is_of_no_finished_study_stays(tmp_path):
 
 def test_a_damaged_study_is_said(tmp_path):
     out = tmp_path / "data.nc"
-    shards = Shards(out, {"study": "sweep"}, 2, False)
-    (shards.folder / "study.json").write_bytes(b"\xff{")
+    (begun(out).path / "study.json").write_bytes(b"\xff{")
     with pytest.raises(ValueError, match="is damaged"):
         qd.sweep(LAMBDA, "force", T1=T1, out=out, resume=True)
     (tmp_path / "cut.nc").write_bytes(b"\x89HDF\r\n\x1a\n123")
@@ -349,47 +355,30 @@ def test_all_devices_share_a_call(tmp_path):
             close(found[name], want[name], 1e-14, 1.0)
 
 
-REFUSED = {
-    "an unknown parameter": ({"T": [1.0]}, {}, "no parameter 'T'"),
-    "an empty grid": ({"T1": []}, {}, "the grid of T1 must be a sequence of at least one number"),
-    "no grid": ({}, {}, "grids must name at least one"),
-    "a matrix": ({"T1": [[1.0]]}, {}, "shape"),
-    "words": ({"T1": ["a"]}, {}, "must be numbers"),
-    "not a number": ({"T1": [1.0, np.nan]}, {}, "physical, above 0, but has nan"),
-    "outside physics": ({"T1": [1.0, -1.0]}, {}, "above 0, but has -1"),
-    "an unknown merit": ({"T1": [1.0]}, {"merits": "forc"}, "did you mean 'force'"),
-    "no merit": ({"T1": [1.0]}, {"merits": []}, "merits must name at least one"),
-    "a group of unequal lengths": ({"T1": [1.0], "T2": [1.0, 2.0]}, {"together": [("T1", "T2")]}, "one length"),
-    "a group without grid": ({"T1": [1.0]}, {"together": [("T1", "T2")]}, "has 'T2'"),
-    "a chunk of nothing": ({"T1": [1.0]}, {"chunk": 0}, "chunk must be a positive integer"),
-}
-
-
-@pytest.mark.parametrize("what", REFUSED)
-def test_refused_with_one_sentence(what):
-    grids, options, said = REFUSED[what]
-    options = {"merits": "force", **options}
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({}, "grids must name at least one"),
+        ({"T1": [[1.0]]}, "shape"),
+        ({"T1": ["a"]}, "must be numbers"),
+        ({"T1": [1.0], "merits": "forc"}, "did you mean 'force'"),
+        ({"T1": [1.0], "merits": []}, "merits must name at least one"),
+        ({"T1": [1.0], "out": 3}, "out must be the name of a file, but was 3"),
+    ],
+)
+def test_refused_with_one_sentence(given, said):
     with pytest.raises(ValueError, match=said) as caught:
-        qd.sweep(LAMBDA, options.pop("merits"), **options, **grids)
+        qd.sweep(LAMBDA, **{"merits": "force", **given})
     assert "\n" not in str(caught.value)
 
 
-def test_settings_and_files_are_refused(tmp_path):
-    with pytest.raises(ValueError, match="sites is a setting"):
-        qd.sweep(qd.models.ThermophoreticLattice(), "thermophoresis", sites=[3, 4])
+def test_files_that_are_there_are_refused(tmp_path):
     (tmp_path / "there.nc").write_text("mine")
     with pytest.raises(ValueError, match="out must be a new file"):
         qd.sweep(LAMBDA, "force", T1=T1, out=tmp_path / "there.nc")
     with pytest.raises(ValueError, match="whole output file"):
         qd.sweep(LAMBDA, "force", T1=T1, out=tmp_path / "there.nc", resume=True)
     assert (tmp_path / "there.nc").read_text() == "mine"
-    with pytest.raises(ValueError, match="but .* is a folder"):
-        qd.sweep(LAMBDA, "force", T1=T1, out=tmp_path)
-
-
-def test_what_is_no_file():
-    with pytest.raises(ValueError, match="out must be the name of a file, but was 3"):
-        qd.sweep(LAMBDA, "force", T1=T1, out=3)
 
 
 @pytest.mark.parametrize("folder", [3, "", None, b"here"])
@@ -418,13 +407,26 @@ class Fragile(Spiral):
         if not isinstance(self.x, jax.core.Tracer) and self.x > 2:
             raise ValueError("x must be at most 2")
 
-    def caution(self):
-        return f"x is {self.x:g}"
+    def warnings(self, numbers):
+        return {"warning": f"x is {self.x:g}"}
 
 
 def test_warnings_of_points_that_are_none():
     data = qd.sweep(Fragile(), "pole", x=[1.0, 2.0, 3.0, 4.0])
     assert data.attrs["warning"] == "at 2 of 4 points: x is 1"
+
+
+class Calm(Spiral):
+    warns = False
+
+    def warnings(self, numbers):
+        raise AssertionError("asked")
+
+
+def test_models_without_warnings_are_not_asked():
+    """Neither at the points of a sweep nor after a figure of merit."""
+    assert "warning" not in qd.sweep(Calm(), "pole", x=[1.0, 2.0]).attrs
+    assert np.isfinite(Calm(x=1.0).pole())
 
 
 def test_many_failures_are_not_all_examined():
@@ -451,15 +453,14 @@ def test_calls_fit_the_memory(monkeypatch):
 
 def test_two_may_begin_one_study(tmp_path, monkeypatch):
     """The one that comes second finds the folder made, and leaves nothing of its own; if there is none, the error is shown."""
-    first = Shards(tmp_path / "data.nc", {"study": "sweep"}, 2, False)
-    assert not first._made({"study": "sweep"}, 2) and os.listdir(tmp_path) == ["data.nc.parts"]
+    assert not begun(tmp_path / "data.nc")._made() and os.listdir(tmp_path) == ["data.nc.parts"]
 
     def forbidden(*_):
         raise PermissionError(errno.EACCES, "Permission denied")
 
     monkeypatch.setattr("os.rename", forbidden)
     with pytest.raises(PermissionError):
-        Shards(tmp_path / "other.nc", {"study": "sweep"}, 2, False)
+        begun(tmp_path / "other.nc")
     assert os.listdir(tmp_path) == ["data.nc.parts"]
 
 

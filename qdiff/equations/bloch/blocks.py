@@ -15,6 +15,7 @@ import numpy as np
 from ...generator import AbstractGenerator
 from ...operators.operator import Operator
 from ..lindblad.equation import Lindblad
+from ..lindblad.terms import refuse_sandwiches
 from .scalarise import Pair, add, conj, entrywise, imag, mul, neg, pair, real, sub
 
 
@@ -27,6 +28,7 @@ class AbstractBlochModel(AbstractGenerator):
     def parts(self, k):
         """H (n, n), rates (jumps,) and jump operators (jumps, n, n) at one momentum, dense."""
         given = self.function(k, self.parameters)
+        refuse_sandwiches("what the function of a BlochModel returns", given)
         if isinstance(given, Lindblad):
             if any(j.groups is not None for label in given.labels for j in given.jumps[label]):
                 raise ValueError("a BlochModel takes a Lindblad equation with single jumps, but this one has families of jumps (secular)")

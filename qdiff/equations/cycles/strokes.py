@@ -16,6 +16,7 @@ from ...operators.structure import is_constant
 from ..lindblad.coordinates import Coordinates, congruence
 from ..lindblad.equation import Lindblad
 from ..lindblad.jumps import Jump
+from ..lindblad.terms import refuse_sandwiches
 
 # Eigenvalues of a measured observable closer than this, relative to the largest, are one outcome.
 _SAME = 1e-9
@@ -40,6 +41,7 @@ class Free(Stroke):
     time: Any
 
     def __init__(self, generator: Lindblad, time):
+        refuse_sandwiches("the generator of a free motion", generator)
         if not isinstance(generator, Lindblad):
             raise TypeError(f"generator must be one such as Lindblad(...), but was {type(generator).__name__}")
         self.generator, self.time = generator, real_number("time", time, low=0, open=True)

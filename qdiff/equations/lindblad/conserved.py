@@ -7,13 +7,13 @@ import numpy as np
 from ...operators.pattern import Pattern
 from .reach import reach
 from .sector import Sector, nullity
-from .terms import AbstractLindblad
+from .terms import AbstractTerms
 
 # Conserved coherences are looked for up to this dimension; an inverse of dimension 256 takes milliseconds.
 MOST = 16
 
 
-def hidden(generator: AbstractLindblad, sector: Sector) -> int:
+def hidden(generator: AbstractTerms, sector: Sector) -> int:
     """How many independent stationary operators there are beside those in the sector that the populations reach.
 
     Where there is one, such as sigma_x of a qubit with H and jump proportional to sigma_x, coherences that the

@@ -20,7 +20,7 @@ from .sector import Sector
 from .solver import matrix
 from .states import density_matrix
 from .steady import State
-from .terms import AbstractLindblad
+from .terms import AbstractTerms
 
 
 class Snapshot(State):
@@ -30,7 +30,7 @@ class Snapshot(State):
     """
 
     @classmethod
-    def of(cls, generator: AbstractLindblad, x, sector: Sector) -> Snapshot:
+    def of(cls, generator: AbstractTerms, x, sector: Sector) -> Snapshot:
         values = jnp.asarray(sector.values(generator))
         moved = jnp.zeros(sector.size).at[sector.target].add(values * x[sector.source])
         largest = jnp.max(jnp.abs(values), initial=0.0)
@@ -42,7 +42,7 @@ class Snapshot(State):
         return {"residual": self.residual, "smallest_eigenvalue": jnp.min(eigenvalues(self.sector.operator(self.x, None)))}
 
 
-def state_of(name: str, generator: AbstractLindblad, given) -> State:
+def state_of(name: str, generator: AbstractTerms, given) -> State:
     """A state in any of the forms that `evolve` takes, in coordinates in which this generator moves it.
 
     Raises:
@@ -66,7 +66,7 @@ def state_of(name: str, generator: AbstractLindblad, given) -> State:
     return Snapshot.of(generator, sector.coordinates(local), sector)
 
 
-def _alike(generator: AbstractLindblad, other: AbstractLindblad) -> bool:
+def _alike(generator: AbstractTerms, other: AbstractTerms) -> bool:
     """Whether the sector of one is that of the other: their structure is the same, and so are the numbers that it is seen from."""
     (leaves, tree), (others, other_tree) = jax.tree.flatten(generator), jax.tree.flatten(other)
     return tree == other_tree and all(
@@ -92,7 +92,7 @@ class Evolution(eqx.Module):
         sector: the sector that the initial state reaches.
     """
 
-    generator: AbstractLindblad
+    generator: AbstractTerms
     times: jax.Array
     x: jax.Array | None
     final: jax.Array
@@ -158,5 +158,5 @@ class Evolution(eqx.Module):
             raise ValueError("the states were not kept: evolve with states=True")
         return self.x
 
-    def _generator(self, k: int) -> AbstractLindblad:
+    def _generator(self, k: int) -> AbstractTerms:
         return jax.tree.map(lambda leaf: leaf[k], self.generator) if self.varying else self.generator

@@ -23,13 +23,13 @@ from .reach import reach
 from .sector import Sector
 from .states import examined
 from .switches import Inputs, Program
-from .terms import AbstractLindblad, refusals
+from .terms import AbstractTerms, refusals
 
 _UNSORTED = Failure("times must be sorted in ascending order, not before `start`, and finite", ValueError)
 
 
 def evolve(
-    generator: AbstractLindblad | Callable[[Any], AbstractLindblad],
+    generator: AbstractTerms | Callable[[Any], AbstractTerms],
     initial,
     times,
     solver: AbstractIntegrator | None,
@@ -40,7 +40,7 @@ def evolve(
     progress: bool | None,
 ) -> Evolution:
     """See `Lindblad.evolve` and `Lindblad.evolve_varying`."""
-    constant = isinstance(generator, AbstractLindblad)
+    constant = isinstance(generator, AbstractTerms)
     require_float64()
     given = start, times
     start, times = _times(start, times)
@@ -64,7 +64,9 @@ def evolve(
     readers = {"asked": _readers(at, flow.sector, expect, dim), "watch": _watch(at, flow.sector, space)}
     done = _solve(solver, flow, x, start, times, jumps, readers, states, progress)
     # A wrong rate of a constant generator shows in the state, or does no harm: in a part that the state does not reach.
-    causes = (lambda: [*wrong, *refusals(generator)]) if isinstance(generator, AbstractLindblad) else None
+    causes = None
+    if isinstance(generator, AbstractTerms):
+        causes = lambda: [*wrong, *refusals(generator)]  # noqa: E731
     mark = check(jnp.ones(()), *wrong, *_found(solver, flow, done), causes=causes)
     (kept, seen), final = jax.tree.map(lambda a: a * mark, (done.saved, done.final))
     return Evolution(
@@ -108,14 +110,14 @@ def _jumps(given):
 
 def _look(generator) -> tuple[Space | None, int]:
     """The space and the dimension of a generator that depends on time."""
-    now = at_some_time(generator, AbstractLindblad)
+    now = at_some_time(generator, AbstractTerms)
     if now.frame is not None:
         raise ValueError("generator must return a Lindblad in one fixed basis, but a secular generator turns its basis with H(t)")
     return now.space, now.H.size
 
 
 def _flow(generator, pattern, start, times) -> Flow:
-    if isinstance(generator, AbstractLindblad):
+    if isinstance(generator, AbstractTerms):
         sector = reach(generator, pattern)
         return Flow(sector.values(generator), sector)
     found = {}
@@ -179,7 +181,7 @@ def _is_operator(x):
     return isinstance(x, Operator)
 
 
-def _readers(generator: AbstractLindblad, sector: Sector, expect, dim: int):
+def _readers(generator: AbstractTerms, sector: Sector, expect, dim: int):
     """For each operator asked for its covectors: one if it is Hermitian, two for its real and its imaginary part."""
 
     def covectors(op):
@@ -200,7 +202,7 @@ def _combined(expect, seen: list):
     return jax.tree.unflatten(jax.tree.structure(expect, is_leaf=_is_operator), values)
 
 
-def _watch(generator: AbstractLindblad, sector: Sector, space: Space | None) -> dict:
+def _watch(generator: AbstractTerms, sector: Sector, space: Space | None) -> dict:
     """Covectors of what the diagnostics follow: the trace, and the last levels of truncated factors."""
     out: dict[str, Any] = {"trace": sector.trace_weights}
     for name, factor in space.factors.items() if space is not None else ():

@@ -9,23 +9,26 @@ from __future__ import annotations
 import numpy as np
 
 from ...operators.pattern import Pattern, join
-from ...operators.structure import PROBES, generic, sums_of, vanishes
+from ...operators.structure import PROBES, sums_of, vanishes
+from .entries import LEFT, Entries, entries
 from .sector import Sector
-from .terms import AbstractLindblad
+from .terms import AbstractTerms
 
 
-def reach(generator: AbstractLindblad, start: Pattern | None = None, *, counted: str | None = None) -> Sector:
+def reach(
+    generator: AbstractTerms, start: Pattern | None = None, *, counted: str | None = None
+) -> Sector:
     """The sector that the populations (or the elements of `start`, in the generator's frame) reach.
 
     The jumps of a `counted` bath are told apart: what two of them add to one element may cancel in the generator,
     but not where they are counted with different weights.
     """
     dim, labels = generator.H.size, generator.labels
-    jumps = [(b, j) for b, label in enumerate(labels) for j in generator.jumps[label]]
-    loss = _loss(dim, jumps)
+    terms = entries(generator)
+    loss = _loss(dim, labels, terms)
     kinds = _Kinds(len(labels), None if counted is None else labels.index(counted))
-    found = _explore(dim, generator.H, jumps, loss, start, kinds)
-    return _real_form(dim, labels, generator.H, jumps, loss, found, start, kinds)
+    found = _explore(dim, generator.H, terms, loss, start, kinds)
+    return _real_form(dim, labels, generator.H, terms, loss, found, start, kinds)
 
 
 class _Kinds:
@@ -44,50 +47,52 @@ class _Kinds:
         return np.where((family == 2) & (label == self.counted), 3 * (self.baths + 1) + jump, kind)
 
 
-def _flat(jumps):
-    """All jump entries one after another: row, col, group (unique over jumps), label, rate index, probe."""
-    none = np.zeros(0, int)
-    parts: list[tuple[np.ndarray, ...]] = [(none, none, none, none, np.zeros((PROBES, 0)), np.zeros((PROBES, 0)))]
-    groups = 0
-    for b, j in jumps:
-        nnz = j.operator.pattern.nnz
-        own = np.zeros(nnz, int) if j.groups is None else np.asarray(j.groups, int)
-        rate = generic(j.rate).reshape(PROBES, -1)
-        parts.append((j.operator.pattern.row, j.operator.pattern.col, own + groups, np.full(nnz, b), j.operator.probe, rate))
-        groups += rate.shape[1]
-    row, col, group, label = (np.concatenate([p[k] for p in parts]) for k in range(4))
-    probe = np.concatenate([p[4] for p in parts], axis=1)
-    rate = np.concatenate([p[5] for p in parts], axis=1)
-    return row, col, group, label, probe, rate, groups
+def _loss(dim, labels, terms: Entries):
+    """K_b = sum c B^dag A of every bath b as one sparse list, with the bilinear terms behind it.
 
-
-def _loss(dim, jumps):
-    """K_b = sum rate A^dag A of every bath b as one sparse list, with the bilinear terms behind it."""
-    row, col, group, label, probe, rate, groups = _flat(jumps)
-    p, q = join(row * max(groups, 1) + group, row * max(groups, 1) + group, dim * max(groups, 1))
-    key = (label[p] * dim + col[p]) * dim + col[q]
+    Those which stand only to the left of rho, or only to its right, are listed apart.
+    """
+    left, right, groups = terms.left, terms.right, max(terms.coefficient.shape[1], 1)
+    p, q = join(right.row * groups + right.group, left.row * groups + left.group, dim * groups)
+    side = terms.side[right.group[p]]
+    bath = terms.label[right.group[p]]
+    key = ((side * len(labels) + bath) * dim + right.col[p]) * dim + left.col[q]
     keys, out = np.unique(key, return_inverse=True)
-    term = rate[:, group[p]] * probe[:, p].conj() * probe[:, q]
+    term = terms.coefficient[:, right.group[p]] * right.probe[:, p].conj() * left.probe[:, q]
     value, bound = sums_of(term, out, keys.size), sums_of(np.abs(term), out, keys.size)
     dead = vanishes(value, bound, int(np.bincount(out).max(initial=1)))
     keep = ~dead[out]
     number = np.cumsum(~dead) - 1
     keys = keys[~dead]
+    side = keys // (dim * dim * max(len(labels), 1))
     return {
-        "label": keys // (dim * dim),
+        "label": keys // (dim * dim) % max(len(labels), 1),
         "row": keys // dim % dim,
         "col": keys % dim,
         "probe": value[:, ~dead],
-        "plan": {"out": number[out[keep]], "rate": group[p][keep], "p": p[keep], "q": q[keep], "size": np.array([keys.size])},
-        "jumps": (row, col, group, label, probe, rate, groups),
+        "left": -LEFT[side],
+        "right": LEFT[side] - 1,
+        "plan": {
+            "out": number[out[keep]],
+            "rate": right.group[p][keep],
+            "p": right.place[p][keep],
+            "q": left.place[q][keep],
+            "size": np.array([keys.size]),
+        },
     }
 
 
-def _explore(dim, H, jumps, loss, start, kinds):
+def _explore(dim, H, terms: Entries, loss, start, kinds):
     """Breadth-first search over density-matrix elements; returns all terms as a list of flat arrays."""
-    row, col, group, label, aprobe, rate, groups = loss["jumps"]
+    A, B, coefficient = terms.left, terms.right, terms.coefficient
+    groups = max(coefficient.shape[1], 1)
     hrow, hcol, hprobe = H.pattern.row, H.pattern.col, H.probe
     krow, kcol, klabel, kprobe = loss["row"], loss["col"], loss["label"], loss["probe"]
+    ones = np.ones(hrow.size)
+    products = [
+        (hrow, hcol, 0, np.full(hrow.size, -1), -1j * ones, 1j * ones),
+        (krow, kcol, 1, klabel, loss["left"], loss["right"]),
+    ]
     if start is None:
         front = np.arange(dim) * dim + np.arange(dim)
     else:
@@ -100,19 +105,20 @@ def _explore(dim, H, jumps, loss, start, kinds):
         off = i != j
         i, j = np.r_[i, j[off]], np.r_[j, i[off]]  # both rho_ij and its conjugate act as sources
         found = []  # family, label, target row, target col, source row, source col, weight, first, second, rate
-        for prow, pcol, family, plabel, left, right in (
-            (hrow, hcol, 0, np.full(hrow.size, -1), -1j, 1j),
-            (krow, kcol, 1, klabel, -0.5, -0.5),
-        ):
-            e, s = join(pcol, i, dim)
-            found.append((family, plabel[e], prow[e], j[s], i[s], j[s], np.full(e.size, left), e, e, e))
-            e, s = join(prow, j, dim)
-            found.append((family, plabel[e], i[s], pcol[e], i[s], j[s], np.full(e.size, right), e, e, e))
-        p, s = join(col, i, dim)
-        n = dim * max(groups, 1)
-        q, t = join(col * max(groups, 1) + group, j[s] * max(groups, 1) + group[p], n)
+        for prow, pcol, family, plabel, left, right in products:
+            on = np.flatnonzero(left)
+            e, s = join(pcol[on], i, dim)
+            e = on[e]
+            found.append((family, plabel[e], prow[e], j[s], i[s], j[s], left[e], e, e, e))
+            on = np.flatnonzero(right)
+            e, s = join(prow[on], j, dim)
+            e = on[e]
+            found.append((family, plabel[e], i[s], pcol[e], i[s], j[s], right[e], e, e, e))
+        p, s = join(A.col, i, dim)
+        q, t = join(B.col * groups + B.group, j[s] * groups + A.group[p], dim * groups)
         p, s = p[t], s[t]
-        found.append((2, label[p], row[p], row[q], i[s], j[s], np.ones(p.size), p, q, group[p]))
+        g = A.group[p]
+        found.append((2, terms.label[g], A.row[p], B.row[q], i[s], j[s], np.ones(p.size), p, q, g))
         family = np.concatenate([np.full(f[1].size, f[0]) for f in found])
         columns = [np.concatenate([f[k] for f in found]) for k in range(1, 10)]
         keep = columns[1] <= columns[2]
@@ -122,7 +128,8 @@ def _explore(dim, H, jumps, loss, start, kinds):
             on = family == number
             probe[:, on] = columns[5][on] * value[:, columns[6][on]]
         on = family == 2
-        probe[:, on] = rate[:, columns[8][on]] * aprobe[:, columns[6][on]] * aprobe[:, columns[7][on]].conj()
+        first, second, c = columns[6][on], columns[7][on], coefficient[:, columns[8][on]]
+        probe[:, on] = c * A.probe[:, first] * B.probe[:, second].conj()
         # What one bath's gain (or loss, or the Hamiltonian) adds to one element may cancel identically.
         target, origin = columns[1] * dim + columns[2], columns[3] * dim + columns[4]
         keep = ~_cancelled(np.stack([kinds(family, columns[0], columns[8]), target, origin]), probe)
@@ -147,7 +154,7 @@ def _cancelled(keys: np.ndarray, term: np.ndarray) -> np.ndarray:
     return dead[at]
 
 
-def _real_form(dim, labels, H, jumps, loss, found, start, kinds) -> Sector:
+def _real_form(dim, labels, H, terms: Entries, loss, found, start, kinds) -> Sector:
     seen, family, columns, probe = found
     label, trow, tcol, srow, scol, weight, first, second, rate = columns
     erow, ecol = seen // dim, seen % dim
@@ -159,8 +166,7 @@ def _real_form(dim, labels, H, jumps, loss, found, start, kinds) -> Sector:
     sizes = [H.pattern.nnz, loss["row"].size, int(gains.sum())]
     index = np.where(family == 0, first, first + sizes[0])
     index[gains] = sizes[0] + sizes[1] + np.arange(sizes[2])
-    bath_complex = any(not j.operator.is_real for _, j in jumps)
-    is_complex = [not H.is_real, bath_complex, bath_complex]
+    is_complex = [not H.is_real, terms.is_complex, terms.is_complex]
     imag_start, total = np.zeros(3, int), sum(sizes)
     for k in range(3):
         imag_start[k] = total
@@ -229,8 +235,8 @@ def _real_form(dim, labels, H, jumps, loss, found, start, kinds) -> Sector:
         "label": lab[order],
         "jump": hop[order],
         "rate": rate[used],
-        "p": first[used],
-        "q": second[used],
+        "p": terms.left.place[first[used]],
+        "q": terms.right.place[second[used]],
     }
     return Sector(
         dim,

@@ -18,7 +18,7 @@ from .reach import reach
 from .resolvent import resolvent
 from .sector import Sector
 from .steady import State, a_state, steady_state
-from .terms import AbstractLindblad
+from .terms import AbstractTerms
 
 _CORRELATION = Failure("the correlation is not finite: a time is too long for the solver, or a rate is infinite or NaN")
 _SPECTRUM = Failure(
@@ -66,7 +66,7 @@ def correlation(
     Accuracy: that of the solver; of the default 1e-14 of the largest value (measured on random systems).
 
     Example:
-        >>> import qdiff as qd
+        >>> import jax.numpy as jnp, qdiff as qd
         >>> mode = qd.Space(mode=qd.Boson(30)).mode
         >>> bath = qd.BosonicBath(1.0, 0.1)
         >>> generator = qd.Lindblad(mode.n, {"bath": qd.thermal_jumps(mode.a, 1.0, bath)})
@@ -126,7 +126,7 @@ def spectrum(state: State, A: Operator, B: Operator, omegas):
     residuals are taken in doubled precision. One factorisation for each frequency, of twice the sector that B rho reaches.
 
     Example:
-        >>> import qdiff as qd
+        >>> import jax.numpy as jnp, qdiff as qd
         >>> qubit = qd.Space(qubit=qd.Spin()).qubit
         >>> generator = qd.Lindblad(0.5 * qubit.z, {"bath": [(0.3, qubit.minus), (0.1, qubit.plus)]})
         >>> state = qd.steady_state(generator)
@@ -178,7 +178,7 @@ def finite(values, failure: Failure):
     return check(values, (~jnp.isfinite(values), failure))
 
 
-def _within(generator: AbstractLindblad, op: Operator, name: str) -> Operator:
+def _within(generator: AbstractTerms, op: Operator, name: str) -> Operator:
     """The operator in the generator's frame."""
     if not isinstance(op, Operator):
         raise TypeError(f"{name} must be an Operator, but was {type(op).__name__}")
@@ -239,7 +239,7 @@ def _halves(state, A, B):
     generator, end, rho = state.generator, state, _density(state)
     A, B = _within(generator, A, "A"), _within(generator, B, "B")
     if isinstance(state, Snapshot):  # a state that moves, or may: what it becomes
-        end = steady_state(generator, initial=generator.out_of_frame(rho))
+        end = steady_state(generator, initial=state)
     first = _prepared(generator, A, B @ rho, end)
     return first, None if (A - B.dag).pattern.nnz == 0 else _prepared(generator, B, rho @ A, end)
 

@@ -19,7 +19,7 @@ from .sector import Sector
 from .solver import matrix
 from .states import density_matrix
 from .steady import State, steady_state
-from .terms import AbstractLindblad
+from .terms import AbstractTerms
 
 # The time is looked for on grids of so many points, each within one interval of the last: over ten decades first, then to
 # a part in 64^4 = 2e7.
@@ -56,7 +56,7 @@ class Relaxation(eqx.Module):
     final: State
 
 
-def relax(generator: AbstractLindblad, initial, count: int, tolerance: float) -> Relaxation:
+def relax(generator: AbstractTerms, initial, count: int, tolerance: float) -> Relaxation:
     """See `Lindblad.relax`."""
     if not (isinstance(count, int) and count >= 1):
         raise ValueError(f"count must be a positive integer, but was {count!r}")
@@ -67,7 +67,7 @@ def relax(generator: AbstractLindblad, initial, count: int, tolerance: float) ->
         final = steady_state(generator)
     else:
         rho = density_matrix("initial", initial, generator.space, generator.H.size)
-        final = steady_state(generator, initial=rho)
+        final = steady_state(generator, initial=initial)
     local = generator.into_frame(rho)
     sector = reach(generator, local.pattern)
     end = sector.coordinates(final.sector.operator(final.x, generator.space))
@@ -120,7 +120,11 @@ def _mode_jvp(sector, primals, tangents):
 
 
 def _arrival(sector: Sector, G, x, end, gap, tolerance):
-    """The time at which the trace distance, which never grows, falls to the tolerance; infinite if it does not."""
+    """The time from which on the trace distance is within the tolerance; infinite if there is none.
+
+    It never grows under an equation that keeps states positive, but may where it does not.
+    """
+    number = jnp.arange(1, _POINTS + 1)
 
     def far(times):
         states, _ = expm.propagate(G, x, times, sector.trace_weights, len(sector.bands))
@@ -128,7 +132,7 @@ def _arrival(sector: Sector, G, x, end, gap, tolerance):
 
     def closer(between, _):
         times, _ = between
-        k = jnp.sum(far(times))
+        k = jnp.max(jnp.where(far(times), number, 0))
         inside = jnp.clip(k, 1, _POINTS - 1)
         return (jnp.linspace(times[inside - 1], times[inside], _POINTS), times[inside]), k
 

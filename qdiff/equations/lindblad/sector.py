@@ -15,7 +15,8 @@ import numpy as np
 from ...linalg.gather import sum_into, take
 from ...operators.pattern import closed_classes, components, levels
 from .coordinates import Coordinates
-from .terms import AbstractLindblad, allowed_rates
+from .sandwiches import operators_of
+from .terms import AbstractTerms, allowed_rates, listed
 
 # In the sector of an initial state conserved coherences are looked for up to this number of coordinates: singular values of three matrices
 # of 600 take half a second.
@@ -50,8 +51,8 @@ class Sector(Coordinates):
 
     @property
     def closed(self) -> bool:
-        """Whether no jump has any effect on any state, so that the Hamiltonian is all there is."""
-        return not self._kplan["size"][0]
+        """Whether no bath has any effect on any state, so that the Hamiltonian is all there is."""
+        return not self._kplan["size"][0] and not self._plan["rate"].size
 
     @property
     def still(self) -> bool:
@@ -79,14 +80,17 @@ class Sector(Coordinates):
         """The coordinates in consecutive levels, such that the generator is block tridiagonal."""
         return levels(self.size, self.target, self.source)
 
-    def terms(self, generator: AbstractLindblad):
+    def terms(self, generator: AbstractTerms):
         """The real numbers from which every generator entry is summed, and the rates behind them."""
         plan, kplan = self._plan, self._kplan
-        jumps = [j for label in self.labels for j in generator.jumps[label]]
-        values = jnp.concatenate([jnp.asarray(j.operator.values) for j in jumps]) if jumps else jnp.zeros(0)
-        rates = jnp.concatenate([jnp.atleast_1d(jnp.asarray(j.rate, float)) for j in jumps]) if jumps else jnp.zeros(0)
+        jumps, sandwiches = listed(generator, self.labels)
+        terms = [term for _, term in (*jumps, *sandwiches)]
+        values = _joined(op.values for term in terms for op in operators_of(term))
+        rates = _joined(jnp.atleast_1d(jnp.asarray(j.rate, float)) for _, j in jumps)
         # A negative rate is no decay and no solver may take it for one: NaN, and so is every derivative.
         rates = rates * jnp.where(allowed_rates(rates), 1.0, jnp.nan)
+        if sandwiches:
+            rates = jnp.concatenate([rates, *(s.coefficients for _, s in sandwiches)])
         loss = take(rates, kplan["rate"]) * _conj(take(values, kplan["p"])) * take(values, kplan["q"])
         loss = sum_into(loss, kplan["out"], int(kplan["size"][0]))
         gain = take(rates, plan["rate"]) * take(values, plan["p"]) * _conj(take(values, plan["q"]))
@@ -95,13 +99,13 @@ class Sector(Coordinates):
         imag = [jnp.imag(p) if jnp.iscomplexobj(p) else jnp.zeros(0) for p in parts]
         return jnp.concatenate(real + imag)
 
-    def values(self, generator: AbstractLindblad):
+    def values(self, generator: AbstractTerms):
         """The generator's entries (nnz,) [rate]."""
         plan = self._plan
         terms = plan["weight"] * take(self.terms(generator), plan["term"])
         return sum_into(terms, plan["out"], self.target.size)
 
-    def act_by_label(self, generator: AbstractLindblad, x):
+    def act_by_label(self, generator: AbstractTerms, x):
         """L_b x for every bath b, shape (n_labels, size) [rate]."""
         terms = self.terms(generator)
         moved = [self.act_of(terms, x, label) for label in self.labels]
@@ -115,7 +119,7 @@ class Sector(Coordinates):
         change = plan["weight"][on] * take(terms, plan["term"][on]) * take(x, self.source[out])
         return sum_into(change, self.target[out], self.size)
 
-    def gains(self, generator: AbstractLindblad, bath: str):
+    def gains(self, generator: AbstractTerms, bath: str):
         """What the jumps of one bath add to x: the static places `target`, `source` and `jump` (the number of the jump,
         members of families counted one by one), and the values (terms,) [rate], one for each place.
 
@@ -123,9 +127,14 @@ class Sector(Coordinates):
         """
         plan, b = self._plan, self.labels.index(bath)
         on = np.flatnonzero((plan["label"] == b) & (plan["jump"] >= 0))
-        first = sum(np.size(j.rate) for label in self.labels[:b] for j in generator.jumps[label])
+        first = sum(np.size(j.rate) for at, j in listed(generator, self.labels)[0] if at < b)
         values = plan["weight"][on] * take(self.terms(generator), plan["term"][on])
         return self.target[plan["out"][on]], self.source[plan["out"][on]], plan["jump"][on] - first, values
+
+
+def _joined(parts):
+    parts = [jnp.asarray(part) for part in parts]
+    return jnp.concatenate(parts) if parts else jnp.zeros(0)
 
 
 def _conj(x):

@@ -21,7 +21,7 @@ from .sector import Sector
 from .selected import averaged, energies_apart, selected, unchanged
 from .solver import AbstractSolver, choose, matrix
 from .states import density_matrix
-from .terms import AbstractLindblad, refusals
+from .terms import AbstractTerms, refusals
 
 
 class State(eqx.Module):
@@ -36,7 +36,7 @@ class State(eqx.Module):
         generator, sector: what was solved, and the sector it was solved in.
     """
 
-    generator: AbstractLindblad
+    generator: AbstractTerms
     x: jax.Array
     rcond: jax.Array
     residual: jax.Array
@@ -110,7 +110,9 @@ def a_state(given: Any) -> State:
     return given
 
 
-def steady_state(generator: AbstractLindblad, solver: AbstractSolver | None = None, *, initial: Any = None) -> State:
+def steady_state(
+    generator: AbstractTerms, solver: AbstractSolver | None = None, *, initial: Any = None
+) -> State:
     """See `Lindblad.steady_state`."""
     if solver is not None and not isinstance(solver, AbstractSolver):
         raise TypeError(f"solver must be one such as Dense(), but was {solver!r}")
@@ -169,7 +171,7 @@ def _checked(generator, x, rcond, residual, several: Failure):
     return check(x, *found, causes=partial(refusals, generator))
 
 
-def _closed(generator: AbstractLindblad) -> str:
+def _closed(generator: AbstractTerms) -> str:
     return (
         f"a closed system has no stationary state of its own: nothing decays, and there are {energies_apart(generator.H)} independent "
         "stationary operators. Give `initial`, a density matrix, for its average over all times, or a bath"
@@ -183,7 +185,7 @@ def _coherent(more: int) -> str:
     )
 
 
-def _several(generator: AbstractLindblad, sector: Sector) -> str:
+def _several(generator: AbstractTerms, sector: Sector) -> str:
     def name(index):
         return generator.space.label(int(index)) if generator.space is not None else str(index)
 

@@ -1,10 +1,10 @@
-"""The terms of a Lindblad equation: what `Lindblad` is made of, for all that needs them and solves nothing."""
+"""What a master equation is made of, for all that needs its terms and solves nothing."""
 
-from __future__ import annotations
-
-from collections.abc import Mapping
+# Annotations are no strings here: Equinox finds its `AbstractVar` in them.
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -16,15 +16,23 @@ from ...operators.structure import is_constant
 from ...results import Failure, Found, check
 from .eigenbasis import turned
 from .jumps import Jump, same_space
+from .sandwiches import Sandwich, Term, infinite
 
 
-class AbstractLindblad(AbstractGenerator):
-    """A Lindblad equation's Hamiltonian and jumps, as `Lindblad` documents them; what is solved for is in `Lindblad`."""
+class AbstractTerms(AbstractGenerator):
+    """A Hamiltonian and the terms of each bath: what every solve knows of a master equation.
 
-    H: Operator
-    jumps: dict[str, tuple[Jump, ...]]
-    frame: Operator | None = None
-    splitting: jax.Array | None = None
+    Attributes:
+        H: the Hamiltonian, in the frame.
+        terms: of each bath, by its name, in the frame. They are kept and not made anew when asked
+            for: within a compiled function other entries could vanish than were seen outside.
+        frame, splitting: as `Lindblad` documents them.
+    """
+
+    H: eqx.AbstractVar[Operator]
+    terms: eqx.AbstractVar[Mapping[str, tuple[Term, ...]]]
+    frame: eqx.AbstractVar[Operator | None]
+    splitting: eqx.AbstractVar[jax.Array | None]
 
     @property
     def space(self):
@@ -37,7 +45,7 @@ class AbstractLindblad(AbstractGenerator):
 
     @property
     def labels(self) -> tuple[str, ...]:
-        return tuple(self.jumps)
+        return tuple(self.terms)
 
     def into_frame(self, op: Operator) -> Operator:
         """V^dag op V, of an observable or a density matrix on the generator's space."""
@@ -50,6 +58,56 @@ class AbstractLindblad(AbstractGenerator):
     def out_of_frame(self, op: Operator) -> Operator:
         """V op V^dag."""
         return op if self.frame is None else self.frame @ op @ self.frame.dag
+
+
+class AbstractLindblad(AbstractTerms):
+    """The fields of a Lindblad equation, as `Lindblad` documents them: all of its terms are jumps."""
+
+    H: Operator
+    jumps: dict[str, tuple[Jump, ...]]
+    frame: Operator | None = None
+    splitting: jax.Array | None = None
+
+    @property
+    def terms(self) -> Mapping[str, tuple[Jump, ...]]:
+        return self.jumps
+
+
+def listed(
+    generator: AbstractTerms, labels: Sequence[str]
+) -> tuple[list[tuple[int, Jump]], list[tuple[int, Sandwich]]]:
+    """All jumps and all sandwiches with the numbers of their baths: the order of a sector's lists.
+
+    A compiled function is given the baths in another order than they had, hence the `labels`.
+    """
+    terms = [(b, term) for b, label in enumerate(labels) for term in generator.terms[label]]
+    jumps = [(b, term) for b, term in terms if isinstance(term, Jump)]
+    return jumps, [(b, term) for b, term in terms if isinstance(term, Sandwich)]
+
+
+def jumps_of(what: str, generator: AbstractTerms, bath: str) -> tuple[Jump, ...]:
+    """The terms of a bath, for what needs them to be jumps.
+
+    Raises:
+        ValueError: one is none.
+    """
+    jumps = tuple(term for term in generator.terms[bath] if isinstance(term, Jump))
+    if len(jumps) < len(generator.terms[bath]):
+        raise ValueError(
+            f"{what} must be of Lindblad form, but bath {bath!r} has terms c A rho B^dag with "
+            "different operators A and B, which are no jumps"
+        )
+    return jumps
+
+
+def refuse_sandwiches(what: str, given: Any):
+    """Refuse a master equation with a bath that is not of Lindblad form, by its name.
+
+    Raises:
+        ValueError: as `jumps_of`.
+    """
+    for bath in given.labels if isinstance(given, AbstractTerms) else ():
+        jumps_of(what, given, bath)
 
 
 def hermitian(H: Operator, name: str = "H") -> Operator:
@@ -103,15 +161,20 @@ def allowed_rates(rates):
     return (rates >= 0) & (rates < jnp.inf)
 
 
-def refusals(generator: AbstractLindblad) -> list[Found]:
+def refusals(generator: AbstractTerms) -> list[Found]:
     """Why rates are refused: what is wrong with the arguments that they were made of, then which baths have a wrong rate."""
     found: dict[str, Any] = {}
     for label in generator.labels:
-        for fault in (f for j in generator.jumps[label] for f in j.faults):
+        for fault in (f for term in generator.terms[label] for f in term.faults):
             sentence = f"{fault.sentence} (bath {label!r})"
             found[sentence] = fault.there | found.get(sentence, False)
     for label in generator.labels:
-        rates = [jnp.ravel(jnp.asarray(j.rate, float)) for j in generator.jumps[label]]
+        terms = generator.terms[label]
+        rates = [jnp.ravel(jnp.asarray(t.rate, float)) for t in terms if isinstance(t, Jump)]
         wrong = ~jnp.all(jnp.array([jnp.all(allowed_rates(r)) for r in rates], bool))
         found[f"a rate of bath {label!r} is negative or not finite"] = wrong
+        sandwiches = [t for t in terms if isinstance(t, Sandwich)]
+        if sandwiches:
+            wrong = jnp.any(jnp.array([infinite(t) for t in sandwiches]))
+            found[f"a term of bath {label!r} is not finite"] = wrong
     return [Found(there, Failure(sentence)) for sentence, there in found.items()]

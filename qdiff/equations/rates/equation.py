@@ -17,6 +17,7 @@ from ...linalg.gather import sum_into
 from ...operators.checks import instance, kind_of, real_array, real_number
 from ..lindblad.equation import Lindblad
 from ..lindblad.reach import reach
+from ..lindblad.terms import refuse_sandwiches
 from .transitions import Transitions
 
 
@@ -53,7 +54,7 @@ class Rates(AbstractGenerator):
     Differentiable in the energies and the rates. Which jumps there are is static.
 
     Example:
-        >>> import qdiff as qd
+        >>> import jax.numpy as jnp, qdiff as qd
         >>> bath = qd.BosonicBath(1.0, 0.1)
         >>> ladder = qd.rates.Rates([0.0, 1.0, 2.0], {"bath": [*qd.rates.thermal_transitions([0, 1], [1, 2], [1.0, 1.0], bath)]})
         >>> p = ladder.steady_state()
@@ -166,7 +167,7 @@ class Rates(AbstractGenerator):
         1e-13 of themselves. Costs n^3 for each doubling of each time.
 
         Example:
-            >>> import qdiff as qd
+            >>> import jax.numpy as jnp, qdiff as qd
             >>> decay = qd.rates.Rates([0.0, 1.0], {"bath": [(1, 0, 2.0)]})
             >>> p = decay.evolve([0.0, 1.0], [0.5, 20.0])
             >>> [f"{x:.12e}" for x in p[:, 1]] == [f"{float(jnp.exp(-2.0 * t)):.12e}" for t in (0.5, 20.0)]
@@ -252,8 +253,9 @@ def pauli(generator: Lindblad) -> Rates:
         `Rates`, with the baths' names.
 
     Raises:
-        ValueError: populations and coherences are coupled.
+        ValueError: populations and coherences are coupled, or a bath is not of Lindblad form.
     """
+    refuse_sandwiches("generator", generator)
     sector = reach(instance("generator", generator, Lindblad))
     if not sector.is_population.all():
         count = int(np.sum(~sector.is_population))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from ..lindblad.equation import Lindblad
 from ..lindblad.reach import reach
 from ..lindblad.solver import matrix
+from ..lindblad.terms import refuse_sandwiches
 from .equation import Rates
 from .slowest import slowest_of_matrix
 
@@ -38,6 +39,7 @@ def slowest_decay(generator: Rates | Lindblad):
     """
     if isinstance(generator, Rates):
         return generator.relax()
+    refuse_sandwiches("generator", generator)
     if not isinstance(generator, Lindblad):
         raise TypeError(f"generator must be Rates or a Lindblad, but was {type(generator).__name__}")
     sector = reach(generator)

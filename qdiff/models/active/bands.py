@@ -90,10 +90,14 @@ class Bands(eqx.Module):
 
     def flips(self, k):
         """The rates up -> down and down -> up [rate]; infinite where the bands touch."""
-        D, xi = self.splitting(k), self.couplings(k)
-        up = sum(x * T * thermal(2 * D / T) for x, T in zip(xi, self.temperatures(), strict=True))
-        down = sum(x * T * thermal(-2 * D / T) for x, T in zip(xi, self.temperatures(), strict=True))
+        up, down = self._flips(k)
+        D = self.splitting(k)
         return up / (2 * D), down / (2 * D)
+
+    def _flips(self, k):
+        """`flips` times 2 D, finite where the bands touch [rate energy]."""
+        D, baths = self.splitting(k), tuple(zip(self.couplings(k), self.temperatures(), strict=True))
+        return tuple(sum(x * T * thermal(sign * 2 * D / T) for x, T in baths) for sign in (1, -1))
 
     def relaxation(self, k):
         """Gamma = sum xi_a coth(D/T_a), the decay rate of the polarisation [rate]."""
@@ -114,8 +118,7 @@ class Bands(eqx.Module):
 
     def unpolarised(self, k):
         """1 - r_z^2 = 4 G_+ G_- / Gamma^2, without cancellation at low temperature."""
-        D, xi = self.splitting(k), self.couplings(k)
-        up, down = (sum(x * T * thermal(sign * 2 * D / T) for x, T in zip(xi, self.temperatures(), strict=True)) for sign in (1, -1))
+        up, down = self._flips(k)
         return up * down / self._weighted(k) ** 2
 
     def mean_velocity(self, k):
@@ -127,7 +130,7 @@ class Bands(eqx.Module):
         return 2 * self.hopping * sincos(k)[0] + 2 * jnp.tanh(self.splitting(k) / self.T) * self.along(k)
 
     def excess_velocity(self, k):
-        """What the bias adds to that, 2 (r_z - tanh(D/T)) A, without cancellation [energy]."""
+        """The bias's share of `mean_velocity`, 2 (r_z - tanh(D/T)) A, without cancellation [energy]."""
         return self.bias * self.excess_per_bias(k)
 
     def excess_per_bias(self, k):

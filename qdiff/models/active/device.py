@@ -1,14 +1,15 @@
 """An active quantum particle: heat that flows through the spin of a particle on a ring makes it move.
 
 Penner, Viotti, Fazio, Arrachea, von Oppen, "Heat-to-motion conversion for quantum active matter" (2025). Equation
-numbers are the paper's, those with an S its supplement's. Read here with H_k = eps_k - Delta_k . sigma (the Fourier
-transform of Eq. 1), so that Eqs. (4), (S4)-(S6), (S8) have the opposite sign; with sigma_x and sigma_z of the laboratory
-in the coupling to the baths; with 2n + 1 in the denominator of (S2), a factor 1/2 in (S18) and (S19), a factor 4 and
-Gamma^2 in (10); and with the flux around the ring that (S20) leaves out.
+numbers are the paper's, those with an S its supplement's. Corrections to the printed text: H_k = eps_k - Delta_k . sigma
+(the Fourier transform of Eq. 1), which reverses the sign of Eqs. (4), (S4)-(S6) and (S8); the baths couple to sigma_x and
+sigma_z of the laboratory; (S2) has 2n + 1 in the denominator, (S18) and (S19) a factor 1/2, and (10) a factor 4 and
+Gamma^2; (S20) lacks the flux around the ring.
 """
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any, NamedTuple
 
 import equinox as eqx
@@ -54,7 +55,7 @@ class ActiveParticle(Model):
     those of the scattering model to 1e-12 of themselves at small bias.
 
     Example:
-        >>> import qdiff as qd
+        >>> import jax, qdiff as qd
         >>> device = qd.models.ActiveParticle(dT=0.5)
         >>> f"{device.velocity():.12f}"
         '-0.025128930166'
@@ -79,25 +80,26 @@ class ActiveParticle(Model):
     points: int = setting(1024, text="momenta N", low=8)
     spin_flips: bool = setting(True, text="whether phonons flip the spin", choices=(True, False))
     cells: int = setting(4096, text="finite volumes, and quadrature nodes, of the drift-diffusion equation", low=256)
-    # How many momenta phonons can transfer: of the given range, because a traced one decides no shape.
-    _reach: int = eqx.field(static=True, init=False, default=-1)
+    # How many momenta phonons can transfer: of the given range, because a traced one decides no
+    # shape. A copy keeps it, traced or not; -1 where it is to be found.
+    _reach: int = eqx.field(static=True, default=-1)
 
-    def __check_init__(self):
-        Model.__check_init__(self)
+    def __post_init__(self):
+        Model.__check_init__(self)  # what follows takes the parameters for what they must be
         if self.dT is None:
             if not isinstance(self.bias_ratio, Tracer) and not abs(float(self.bias_ratio)) < 2:
                 raise ValueError(f"bias_ratio must be between -2 and 2, both excluded, but was {float(self.bias_ratio)!r}")
         elif not isinstance(self.T, Tracer) and not isinstance(self.dT, Tracer) and not abs(float(self.dT)) / 2 < float(self.T):
             raise ValueError(f"T must be above |dT|/2 = {abs(float(self.dT)) / 2!r}, but was {float(self.T)!r}")
-        longest = np.inf if isinstance(self.phonon_range, Tracer) else RANGES * float(self.phonon_range)
-        object.__setattr__(self, "_reach", reach_of(self.points, min(longest, 2 * np.pi)))
+        if self._reach < 0:
+            known = not isinstance(self.phonon_range, Tracer)
+            longest = RANGES * float(self.phonon_range) if known else np.inf
+            self._reach = reach_of(self.points, min(longest, 2 * np.pi))
 
     def replace(self, **changes):
-        """A copy with some parameters changed; it has as many phonon momenta, unless their range or the points change."""
+        """A copy with some parameters changed; as many phonon momenta, unless their range or the points change."""
         out = super().replace(**changes)
-        if not changes.keys() & {"phonon_range", "points"}:
-            object.__setattr__(out, "_reach", self._reach)
-        return out
+        return dataclasses.replace(out, _reach=-1) if changes.keys() & {"phonon_range", "points"} else out
 
     # ---- bands and rates --------------------------------------------------------------------------------
 
@@ -154,7 +156,7 @@ class ActiveParticle(Model):
         return self.drift_diffusion().steady_state(self.cells)
 
     def _velocities(self):
-        """Of both bands (2, points)."""
+        """The group velocities of both bands (2, points)."""
         return jnp.stack(self.bands().group_velocities(self.momenta))
 
     def _persistent(self):
@@ -202,7 +204,7 @@ class ActiveParticle(Model):
     @merit(symbol="g(0)", unit="energy^2", source="Eq. (10), with the factor 4")
     def velocity_fluctuation(self):
         """<v^2> - <v>^2 before the momentum relaxes."""
-        return jnp.real(self._correlation(jnp.zeros(1), self._as_distribution(self._thermal()))[0])
+        return jnp.real(self._correlation(jnp.zeros(1), self._distribution("thermal"))[0])
 
     @merit(symbol="T_{opt}", unit="energy", source="Fig. 2; Eq. (S7) is its limit")
     def optimal_temperature(self, bias_ratio=None):
@@ -251,22 +253,19 @@ class ActiveParticle(Model):
         """
         _chosen("method", method, ("bloch", "scattering", "drift-diffusion"))
         times = checked_times(times)
-        return getattr(self, "_trace_" + method.replace("-", "_"))(times)
+        return self._trace(times, method)
 
     @compile_method
-    def _trace_bloch(self, times):
+    def _trace(self, times, method):
         bands, k = self.bands(), self.momenta
-        part = -jnp.expm1(-bands.relaxation(k) * times[:, None])
-        return part @ (self._thermal() * bands.excess_velocity(k)) + self._persistent()
-
-    @compile_method
-    def _trace_scattering(self, times):
-        p = self.scattering().evolve(self._populations(self._thermal(), self._equilibrium()), times)
-        return jnp.einsum("tsk,sk->t", p, self._velocities())
-
-    @compile_method
-    def _trace_drift_diffusion(self, times):
-        volumes, bands = finite_volumes(self.drift_diffusion(), self.cells), self.bands()
+        if method == "bloch":
+            part = -jnp.expm1(-bands.relaxation(k) * times[:, None])
+            return part @ (self._thermal() * bands.excess_velocity(k)) + self._persistent()
+        if method == "scattering":
+            polarisation = jnp.tanh(bands.splitting(k) / bands.T)
+            start = self._thermal() * jnp.stack([(1 + polarisation) / 2, (1 - polarisation) / 2])
+            return jnp.einsum("tsk,sk->t", self.scattering().evolve(start, times), self._velocities())
+        volumes = finite_volumes(self.drift_diffusion(), self.cells)
         k = volumes.momenta
         return volumes.evolve(jax.nn.softmax(bands.log_weight(k)), times) @ bands.mean_velocity(k)
 
@@ -281,19 +280,11 @@ class ActiveParticle(Model):
         _chosen("distribution", distribution, ("thermal", "drift-diffusion", "relaxed"))
         return self._correlations(checked_times(times), distribution)
 
+    @compile_method
     def _correlations(self, times, distribution):
         if distribution == "relaxed":
             return self._correlation_relaxed(times)
-        return self._correlation_thermal(times) if distribution == "thermal" else self._correlation_drift_diffusion(times)
-
-    @compile_method
-    def _correlation_thermal(self, times):
-        return self._correlation(times, self._as_distribution(self._thermal()))
-
-    @compile_method
-    def _correlation_drift_diffusion(self, times):
-        r = self._quadrature()
-        return self._correlation(times, Distribution(r.k, r.weight, r.density))
+        return self._correlation(times, self._distribution(distribution))
 
     def _correlation(self, times, momenta: Distribution):
         bands, (k, weight, _) = self.bands(), momenta
@@ -304,7 +295,6 @@ class ActiveParticle(Model):
         spread = weight @ (v - weight @ v) ** 2
         return (4 * (turning + decaying)) @ weight.astype(complex) + spread
 
-    @compile_method
     def _correlation_relaxed(self, times):
         scattering, bands, k, v = self.scattering(), self.bands(), self.momenta, self._velocities()
         p = self._relaxed()[0]
@@ -327,43 +317,20 @@ class ActiveParticle(Model):
             current: for drift-diffusion, whether there is a flux around the ring; (S20) has none.
         """
         _chosen("method", method, ("thermal", "relaxed", "drift-diffusion"))
+        return self._distribution(method, bool(current))
+
+    @compile_method
+    def _distribution(self, method, current=True) -> Distribution:
         if method == "drift-diffusion":
-            return self._density_with_flux() if current else self._density_without_flux()
-        return self._distribution_relaxed() if method == "relaxed" else self._distribution_thermal()
-
-    @compile_method
-    def _distribution_thermal(self):
-        return self._as_distribution(self._thermal())
-
-    @compile_method
-    def _distribution_relaxed(self):
-        return self._as_distribution(jnp.sum(self._relaxed()[0], axis=0))
-
-    @compile_method
-    def _density_with_flux(self):
-        r = self._quadrature()
-        return Distribution(r.k, r.weight, r.density)
-
-    @compile_method
-    def _density_without_flux(self):
-        r = self.drift_diffusion().steady_state(self.cells, current=False)
-        return Distribution(r.k, r.weight, r.density)
-
-    def _as_distribution(self, weight) -> Distribution:
+            equation = self.drift_diffusion()
+            r = self._quadrature() if current else equation.steady_state(self.cells, current=False)
+            return Distribution(r.k, r.weight, r.density)
+        weight = self._thermal() if method == "thermal" else jnp.sum(self._relaxed()[0], axis=0)
         return Distribution(self.momenta, weight, weight * self.points / (2 * jnp.pi))
-
-    def _equilibrium(self):
-        """tanh(D/T)."""
-        bands = self.bands()
-        return jnp.tanh(bands.splitting(self.momenta) / bands.T)
-
-    def _populations(self, weight, polarisation):
-        """Of both bands (2, points)."""
-        return weight * jnp.stack([(1 + polarisation) / 2, (1 - polarisation) / 2])
 
     @compile_method
     def bloch_functions(self, k) -> dict:
-        """What enters the equations at momenta k, in arrays of its shape, under the references' names.
+        """The functions of the momentum that the equations are made of, in arrays of k's shape, under the references' names.
 
         ek: eps_k. D: half the splitting. xh, xc: couplings xi to the hot and cold bath. G: Gamma_k. r, dr: r_z and its
         slope. vbar: mean velocity. u, d: group velocities of the bands up and down. A: h . d cos k.
@@ -394,20 +361,16 @@ class ActiveParticle(Model):
         s = np.clip(field @ d / (2 * d @ d), -1, 1) if d @ d > 0 else 0.0
         return float(2 * np.linalg.norm(field - 2 * s * d))
 
-    def caution(self) -> str | None:
-        """What makes the secular master equation doubtful for these parameters, if anything does."""
+    def warnings(self, numbers: dict) -> dict:
+        """The smallest splitting, and a warning where that is below the damping."""
         gap, gamma = self.smallest_splitting(), max(float(self.gamma_hot), float(self.gamma_cold))
         if gap >= gamma:
-            return None
-        return f"the secular master equation needs a spin splitting above the damping, but 2 Delta_min = {gap:.4g} < gamma = {gamma:.4g}"
-
-    def remarks(self, checks: dict) -> dict:
-        return {**checks, **self.notes()}
-
-    def notes(self) -> dict:
-        """The smallest splitting, and a warning where that is below the damping."""
-        caution = self.caution()
-        return {"smallest_splitting": self.smallest_splitting(), **({"warning": caution} if caution else {})}
+            return {"smallest_splitting": gap}
+        warning = (
+            "the secular master equation needs a spin splitting above the damping, "
+            f"but 2 Delta_min = {gap:.4g} < gamma = {gamma:.4g}"
+        )
+        return {"smallest_splitting": gap, "warning": warning}
 
 
 def _share(hot, cold):

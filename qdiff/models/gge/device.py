@@ -32,6 +32,7 @@ class _GibbsChain(Model):
     """A chain of fermions between an equilibrium bath and a driving one."""
 
     bands: ClassVar[int] = 1
+    warns: ClassVar[bool] = False
 
     if TYPE_CHECKING:  # what each chain declares
         filling: Any
@@ -131,12 +132,11 @@ class _GibbsChain(Model):
 
     # ---- how far to trust it ----------------------------------------------------------------------------
 
-    def checks(self) -> dict:
+    @compile_method
+    def diagnostics(self) -> dict:
+        """How far the last Newton step went, and how many modes no bath acts on."""
         state = self.ensemble()
         return {"newton_change": state.change, "undetermined_modes": state.untouched()}
-
-    def remarks(self, checks: dict) -> dict:
-        return {**checks, **self.notes()}
 
 
 class GibbsRelaxation(eqx.Module):
@@ -213,7 +213,7 @@ class RashbaRectifier(_GibbsChain):
     drive = 1 with dephasing_up 0 or 1 some modes feel no bath, and the state with n = filling/2 everywhere is returned,
     the limit for a long chain; the slope in `drive` diverges there. At alpha_z = 0 the current has a kink, rounded over
     1/length. At field = 0 the bands touch at k = 0 and pi, where coherences between them are conserved that the ensemble
-    leaves out; those modes are labelled by their helicity, as their neighbours are. `notes` says which of these apply.
+    leaves out; those modes are labelled by their helicity, as their neighbours are. `warnings` says which of these apply.
 
     Example:
         >>> import qdiff as qd
@@ -279,7 +279,7 @@ class RashbaRectifier(_GibbsChain):
         """Energies (2, length) of the modes."""
         return Bands.at(self, periodic_chain.momenta(self.length)).energy
 
-    def notes(self) -> dict:
+    def warnings(self, numbers: dict) -> dict:
         """Where the state is not unique, the ensemble leaves something out, or a derivative does not exist."""
         out = {}
         if float(self.drive) == 1 and float(self.dephasing_up) in (0, 1):

@@ -83,16 +83,11 @@ def mode_energies(space: FockSpace, energies) -> Operator:
     return combined([space.moved(k, k) for k in range(len(space.modes))], list(energies))
 
 
-def occupations(space: FockSpace, populations):
-    """<eta+_k eta_k> (modes,) from the populations of the Fock states."""
-    return jnp.asarray(space.filled.T) @ populations
-
-
 def steady_occupations(space: FockSpace, generator) -> Array:
     """<eta+_k eta_k> (modes,) in the steady state of the generator that `generator()` makes, in a space of definite number."""
     if space.states.size == 1:  # no place to go
         return jnp.asarray(space.filled[0], float)
-    return occupations(space, steady_state(generator()).populations())
+    return jnp.asarray(space.filled.T) @ steady_state(generator()).populations()
 
 
 def raman_chain(model, particles: int | None) -> tuple[FockSpace, Callable[[], Lindblad]]:

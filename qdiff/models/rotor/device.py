@@ -7,6 +7,8 @@ fixed number (default 20, twice the larger field), Lamb shifts are omitted as in
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -34,7 +36,9 @@ from ..base import Model, compile_method, merit, parameter, setting, shared
 
 
 class _RotorDevice(Model):
-    """What both descriptions share: the system of Sec. II, H = H0 + HI, and the rotor's load."""
+    """The system of Sec. II, H = H0 + HI, and the rotor's load, which both descriptions share."""
+
+    warns: ClassVar[bool] = False
 
     B1: float = parameter(4.0, unit="energy", text="half the splitting of the cold qubit", low=0, open=True)
     B2: float = parameter(10.0, unit="energy", text="half the splitting of the hot qubit", low=0, open=True, search=(4.5, 14))
@@ -149,8 +153,7 @@ class RotorEngine(_RotorDevice):
     @shared
     def ledger(self) -> Ledger:
         """Heat (through H0) and work (through HI) of every bath, Eqs. (18) to (26) [energy^2]."""
-        state = self.steady()
-        return ledger(state, self.uncoupled())
+        return ledger(self.steady(), self.uncoupled())
 
     @merit(symbol=r"\dot Q_1", unit="energy^2", source="Eq. (19)")
     def heat_current_cold(self):
@@ -213,20 +216,18 @@ class RotorEngine(_RotorDevice):
     @merit(symbol=r"\sigma", unit="energy", source="Spohn's form, with the load's true fixed point")
     def entropy_production(self):
         """Entropy produced per time, by Spohn's formula."""
-        state = self.steady()
         s = self.space
         fixed = {
             "cold": (self.beta1, self.B1 * s.cold.z),
             "hot": (self.beta2, self.B2 * s.hot.z),
             "load": (-1.0, self.load_fixed_point()),
         }
-        return entropy_production(state, fixed)
+        return entropy_production(self.steady(), fixed)
 
     @shared
     def _counts_hot(self):
         """The first two cumulants of the heat from the hot bath, 2 B2 a quantum."""
-        state = self.steady()
-        return cumulants(state, "hot", order=2)
+        return cumulants(self.steady(), "hot", order=2)
 
     @merit(symbol="S_2", unit="energy^3", source="full counting statistics of 2 B2 per quantum")
     def current_noise_hot(self):
@@ -287,19 +288,26 @@ class RotorEngine(_RotorDevice):
     def _mode_flows(self):
         return self.heat_current_hot(), self.heat_current_cold(), self.power_qubits()
 
-    def checks(self) -> dict:
+    @compile_method
+    def diagnostics(self) -> dict:
+        """Those of the steady state, and which of efficiency and COP has a meaning in the operating mode."""
         mode = engine.mode(*self._mode_flows())
-        return {**self.steady().diagnostics(), "first_law_residual": self.ledger().imbalance, "operating_mode": mode}
+        return {
+            **self.steady().diagnostics(),
+            "first_law_residual": self.ledger().imbalance,
+            "operating_mode": mode,
+            "efficiency_meaningful": mode == engine.MODES.index("engine"),
+            "cop_meaningful": mode == engine.MODES.index("refrigerator"),
+        }
 
-    def remarks(self, checks: dict) -> dict:
-        """`checks` with the mode in words, and which of efficiency and COP has a meaning in it."""
-        mode = engine.MODES[int(checks["operating_mode"])]
-        meaning = {"efficiency_meaningful": mode == "engine", "cop_meaningful": mode == "refrigerator"}
-        return {**checks, "operating_mode": mode, **meaning}
+    def warnings(self, numbers: dict) -> dict:
+        """The operating mode by its name."""
+        mode = numbers.get("operating_mode")
+        return {} if mode is None else {"operating_mode": engine.MODES[int(mode)]}
 
 
 class Run(eqx.Module):
-    """What one run of the rectifier shows: flows of heat and work [energy^2], rotor and qubit properties."""
+    """One run of the rectifier: flows of heat and work [energy^2], rotor and qubit properties."""
 
     heat_cold: jax.Array
     heat_hot: jax.Array
@@ -383,8 +391,7 @@ class RotorRectifier(_RotorDevice):
 
     @compile_method
     def _each(self) -> tuple[Run, Run]:
-        runs = self._runs()
-        return jax.tree.map(lambda x: x[0], runs), jax.tree.map(lambda x: x[1], runs)
+        return _separate(self._runs())
 
     def forward(self) -> Run:
         """The run with the hot bath at the second qubit."""
@@ -474,12 +481,14 @@ class RotorRectifier(_RotorDevice):
         run = self.forward()
         return engine.MODES[int(engine.mode(run.heat_hot, run.heat_cold, run.work_load))]
 
-    def checks(self) -> dict:
-        def one(beta_cold, beta_hot):
-            return self.steady(beta_cold, beta_hot).diagnostics()
+    @compile_method
+    def diagnostics(self) -> dict:
+        """Those of the two runs, forward and reverse."""
+        states = self._both(lambda *betas: self.steady(*betas).diagnostics())
+        found = {**states, "first_law_residual": self._runs().imbalance}
+        return dict(zip(("forward", "reverse"), _separate(found), strict=True))
 
-        return {**self._both(one), "first_law_residual": self._runs().imbalance}
 
-    def remarks(self, checks: dict) -> dict:
-        """`checks` of the two runs, forward and reverse."""
-        return {run: jax.tree.map(lambda x, k=k: x[k], checks) for k, run in enumerate(("forward", "reverse"))}
+def _separate(runs):
+    """The two members of a batch of two runs."""
+    return tuple(jax.tree.map(lambda x, k=k: x[k], runs) for k in (0, 1))

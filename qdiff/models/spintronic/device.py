@@ -27,7 +27,7 @@ from ...equations.lindblad.reach import reach
 from ...generator import steady_state
 from ...operators.fermions import Fermions
 from ...operators.operator import Operator
-from ...operators.pattern import Pattern
+from ...operators.pattern import Pattern, diagonal
 from ...operators.space import Space
 from ...operators.structure import structured
 from ...results import Failure, check
@@ -106,7 +106,7 @@ class EngineCycle(eqx.Module):
 
 
 class Flows(eqx.Module):
-    """What enters the dots per time without any measurement: particles [rate] and heat [energy rate]."""
+    """Currents into the dots without any measurement: particles [rate] and heat [energy rate]."""
 
     particles_left: jax.Array
     particles_right: jax.Array
@@ -163,6 +163,7 @@ class SpintronicEngine(Model):
     }
     # The power has ripples in tau, of period 2 pi/sqrt((Delta + U)^2 + 4 gamma^2).
     screening: ClassVar[int] = 16
+    warns: ClassVar[bool] = False
 
     # ---- the device -------------------------------------------------------------------------------------
 
@@ -182,7 +183,7 @@ class SpintronicEngine(Model):
         return Lindblad(H, jumps)
 
     def measurement(self) -> Measurement:
-        """What ends each cycle."""
+        """The measurement that ends each cycle."""
         return Measurement(OBSERVABLES[self.measured], self.measurement_strength)
 
     def cycle(self) -> Cycle:
@@ -278,14 +279,17 @@ class SpintronicEngine(Model):
         infinite = jax.lax.stop_gradient(jnp.where(flowing, A, 0.0) * jnp.where(flowing, N, 0.0))
         return jnp.where(bounded, jnp.where(bounded, A, 0.0) * N, infinite)
 
-    def checks(self):
+    @compile_method
+    def diagnostics(self) -> dict:
+        """How well energy is conserved in a cycle, and the smallest population of its states."""
         end = self._limit()
         return {"imbalance": end.imbalance, "smallest_population": jnp.min(end.x[:, end.coordinates.is_population])}
 
-    def remarks(self, checks):
-        if float(self.boson_up) == 0 and float(self.boson_down) == 0:
-            return {**checks, "affinity": "undefined without bosons: nothing flows in the limit cycle, whatever the leads"}
-        return checks
+    def warnings(self, numbers: dict) -> dict:
+        """Without bosons, that the affinity is undefined."""
+        if float(self.boson_up) or float(self.boson_down):
+            return {}
+        return {"affinity": "undefined without bosons: nothing flows in the limit cycle, whatever the leads"}
 
     # ---- the limit cycle and its limits -----------------------------------------------------------------
 
@@ -308,7 +312,7 @@ class SpintronicEngine(Model):
         )
 
     def _factors(self):
-        """What the measurement multiplies rho_14 and rho_36 by (2,)."""
+        """The factors by which the measurement multiplies rho_14 and rho_36 (2,)."""
         return jnp.where(np.array(_told(self.measured)), 1 - self.measurement_strength, 1.0)
 
     @staticmethod
@@ -339,9 +343,9 @@ class SpintronicEngine(Model):
             )
         generator = self.generator()
         sector = reach(generator)
-        diagonal = np.flatnonzero(sector.is_population)
-        moved = jax.vmap(lambda x: sector.act_by_label(generator, x))(np.eye(sector.size)[diagonal])
-        W = dict(zip(sector.labels, jnp.moveaxis(moved[:, :, diagonal], 0, 2), strict=True))
+        at = np.flatnonzero(sector.is_population)
+        moved = jax.vmap(lambda x: sector.act_by_label(generator, x))(np.eye(sector.size)[at])
+        W = dict(zip(sector.labels, jnp.moveaxis(moved[:, :, at], 0, 2), strict=True))
         lump = np.array([0, 1, 2, 3, 1, 4, 3, 5])[np.argsort(_STATE)]
         member = (np.arange(6)[:, None] == lump).astype(float)
         share = (member / member.sum(axis=1, keepdims=True)).T
@@ -463,7 +467,7 @@ def _log(x):
 
 
 def _diagonal(p) -> Operator:
-    return Operator(Pattern(8, np.arange(8), np.arange(8)), p, SPACE)
+    return Operator(diagonal(8), p, SPACE)
 
 
 def _twelve(initial):

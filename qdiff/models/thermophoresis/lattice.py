@@ -6,7 +6,9 @@ has the same in its smallest form.
 
 from __future__ import annotations
 
-from typing import Any
+from functools import reduce
+from operator import add
+from typing import Any, ClassVar
 
 import equinox as eqx
 import jax
@@ -74,7 +76,7 @@ class ThermophoreticLattice(Model):
     steady state does not depend on `rate`.
 
     With a flat spectrum, rates diverge where a level crosses the ground states (E_m = 0). Populations stay continuous
-    and have a kink: derivatives at a crossing are those on the side E_m > 0, and `notes` says between which crossings
+    and have a kink: derivatives at a crossing are those on the side E_m > 0, and `warnings` says between which crossings
     the parameters lie. Derivatives of `relaxation_gap` and `evolution` lose digits next to one, about 1e-16 (h/E_m)^2.
     The secular equation itself holds where |E_m| is well above sqrt(rate T).
 
@@ -110,6 +112,8 @@ class ThermophoreticLattice(Model):
     spectrum: str = setting("flat", text="spectral density of the baths", choices=("flat", "ohmic"))
     master_equation: str = setting("global", text="jumps between eigenstates or within sites", choices=("global", "local"))
 
+    warns: ClassVar[bool] = False
+
     def __check_init__(self):
         Model.__check_init__(self)
         if self.temperatures is not None and np.shape(self.temperatures) != (self.sites,):
@@ -136,14 +140,18 @@ class ThermophoreticLattice(Model):
         """The whole master equation, Eqs. (4) and (5), baths "site 1" and so on: for small lattices, as a check."""
         N, T = self.sites, self.profile()
         lattice = Space(lattice=Levels(*(f"g{k + 1}" for k in range(N)), *(f"e{k + 1}" for k in range(N)))).lattice
-        H = self.h * _sum(lattice.projector(f"e{k + 1}") for k in range(N))
-        hops = _sum(lattice.transition(f"e{k}", f"e{k + 1}") for k in range(1, N))
-        H = H + self.g * (hops + hops.dag)
+        excited = reduce(add, (lattice.projector(f"e{k}") for k in range(1, N + 1)))
+        hops = reduce(add, (lattice.transition(f"e{k}", f"e{k + 1}") for k in range(1, N)))
+        H = self.h * excited + self.g * (hops + hops.dag)
         lower = {f"site {k}": lattice.transition(f"g{k}", f"e{k}") for k in range(1, N + 1)}
-        baths = [BosonicBath(1 / T[k], self.rate if self.spectrum == "flat" else Ohmic(self.rate)) for k in range(N)]
+        baths = [self._bath(T[k]) for k in range(N)]
         if self.master_equation == "local":
             return Lindblad(H, {k: thermal_jumps(A, self.h, b) for (k, A), b in zip(lower.items(), baths, strict=True)})
         return secular(H, {k: (A + A.dag, b) for (k, A), b in zip(lower.items(), baths, strict=True)})
+
+    def _bath(self, T) -> BosonicBath:
+        """The bath at temperature T, or several of them."""
+        return BosonicBath(1 / T, self.rate if self.spectrum == "flat" else Ohmic(self.rate))
 
     def exchange(self, T=None) -> Exchange:
         """The global equation for the populations of ground states and levels: exact, whatever the state.
@@ -237,7 +245,7 @@ class ThermophoreticLattice(Model):
 
     def _heat(self, ground, excited):
         if self.master_equation == "local":
-            bath = BosonicBath(1 / self.profile(), self.rate if self.spectrum == "flat" else Ohmic(self.rate))
+            bath = self._bath(self.profile())
             return self.h * (bath.absorption(self.h) * ground - bath.emission(self.h) * excited)
         return self.exchange().heat_currents(ground, excited)
 
@@ -285,7 +293,9 @@ class ThermophoreticLattice(Model):
 
     # ---- how far to trust it ----------------------------------------------------------------------------
 
-    def checks(self) -> dict:
+    @compile_method
+    def diagnostics(self) -> dict:
+        """How close a level is to the ground states, and how well populations and heat are balanced."""
         out = {"smallest_level_distance": jnp.min(jnp.abs(self.level_energies()))}
         if self.master_equation == "global":
             state, exchange = self.steady(), self.exchange()
@@ -295,33 +305,23 @@ class ThermophoreticLattice(Model):
                 out["interpolation_error"] = separable_rates(self.level_energies(), self.profile())[-1]
         return out
 
-    def remarks(self, checks: dict) -> dict:
-        return {**checks, **self.notes()}
-
     def crossings(self) -> np.ndarray:
         """The |g| at which a level crosses the ground states, ascending [energy]."""
         c = np.abs(open_chain.cosines(self.sites))
         return np.unique(float(self.h) / (2 * c[c > 0]))
 
-    def notes(self) -> dict:
+    def warnings(self, numbers: dict) -> dict:
         """Between which level crossings the parameters lie, if they have any effect, and which derivatives exist there."""
         if self.spectrum != "flat" or self.master_equation != "global":
             return {}
         g, at = abs(float(self.g)), self.crossings()
-        E = np.asarray(self.level_energies())
+        E = float(self.h) + 2 * float(self.g) * open_chain.cosines(self.sites)
         m = int(np.argmin(np.abs(E)))
         k = int(np.sum(at <= g))
         bounds = [float(at[k - 1]) if k else 0.0, float(at[k]) if k < at.size else float("inf")]
         close = abs(E[m]) < 1e-9 * np.abs(E).max()
         side = f"one-sided, for E_{m + 1} > 0: level {m + 1} crosses the ground states here" if close else "two-sided"
         return {"g_interval": bounds, "levels_below_ground": int(np.sum(E < 0)), "derivatives": side}
-
-
-def _sum(operators) -> Operator:
-    first, *rest = operators
-    for op in rest:
-        first = first + op
-    return first
 
 
 def _signs(N: int) -> np.ndarray:

@@ -1,7 +1,7 @@
 """Quantum thermophoresis in its smallest form: two places of different temperature, joined by way of a third state.
 
-Matos, Werlang, Valente, "Quantum thermophoresis", arXiv:2404.12346. Equation numbers are the paper's. In the text
-above Eq. (11) <X'> = -Gamma n <X'> is to be read as <X''> = -Gamma n <X'>.
+Matos, Werlang, Valente, "Quantum thermophoresis", arXiv:2404.12346. Equation numbers are the paper's. Correction to the
+printed text: above Eq. (11), <X'> = -Gamma n <X'> should be <X''> = -Gamma n <X'>.
 """
 
 from __future__ import annotations
@@ -77,8 +77,7 @@ class _ThreeLevel(Model):
     @merit(symbol=r"\langle X \rangle", unit="length", source="Eq. (9)")
     def mean_position(self):
         """(d/2)(P_2 - P_1) in the stationary state."""
-        p = self._steady()
-        return self.distance / 2 * (p[1] - p[0])
+        return self.distance / 2 * self.imbalance()
 
     @merit(symbol="m^*", unit="1", source="Eq. (2)")
     def effective_mass(self):

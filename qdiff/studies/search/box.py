@@ -11,25 +11,21 @@ import numpy as np
 
 from ...models.base import Model
 from ...models.parameters import Parameter, entries, place_in, place_of, value_at
-from .parameters import split
+from .parameters import Coordinates
 
 
 @dataclasses.dataclass(frozen=True)
-class Box:
+class Box(Coordinates):
     """Bounds of some parameters of a model, and the coordinates u in [0, 1]^n that they are searched in.
 
     x = low (1 - s) + high s, which is exact at both ends, with s = u, or for a parameter of scale "log"
     s = (e^{ku} - 1)/(e^k - 1). An array has a coordinate for each of its entries.
 
     Attributes:
-        names: of the parameters, and of single entries such as "J[1]". shapes: of each, () of a number.
-        labels: of the coordinates, such as "T[3]".
         low, high: the coordinates' bounds, float (n,), each in its parameter's unit.
         bend: k of each coordinate, float (n,), zero where s = u.
     """
 
-    names: tuple[str, ...]
-    shapes: tuple[tuple[int, ...], ...]
     low: np.ndarray
     high: np.ndarray
     bend: np.ndarray
@@ -63,13 +59,9 @@ class Box:
         low, high = (np.repeat(column, repeat) for column in np.array(bounds).T)
         bend = np.repeat([_bend(known[place.parameter], *pair) for place, pair in zip(places, bounds, strict=True)], repeat)
         box = cls(names, tuple(shapes), low, high, bend)
-        if twice := [label for k, label in enumerate(box.labels) if label in box.labels[:k]]:
-            raise ValueError(f"over must name each entry once, but has {twice[0]} twice")
+        if box.twice:
+            raise ValueError(f"over must name each entry once, but has {box.twice} twice")
         return box
-
-    @property
-    def labels(self) -> tuple[str, ...]:
-        return tuple(label for name, shape in zip(self.names, self.shapes, strict=True) for label in entries(name, shape))
 
     @property
     def bounds(self) -> dict[str, tuple[float, float]]:
@@ -77,13 +69,10 @@ class Box:
         starts = np.cumsum([0, *map(math.prod, self.shapes)])[:-1]
         return {name: (float(self.low[at]), float(self.high[at])) for name, at in zip(self.names, starts, strict=True)}
 
-    def split(self, x) -> list:
-        """The values of the parameters, one number or one array for each name, from those of the coordinates x (n,)."""
-        return split(x, self.shapes)
-
-    def values(self, u) -> np.ndarray:
-        """The coordinates' values at normalised coordinates u (..., n)."""
-        s = np.where(self.bend == 0, u, np.expm1(self.bend * u) / np.expm1(np.where(self.bend == 0, 1.0, self.bend)))
+    def values(self, u, xp: Any = np) -> Any:
+        """The coordinates' values at normalised coordinates u (..., n), by NumPy or by jax.numpy."""
+        whole = np.expm1(np.where(self.bend == 0, 1.0, self.bend))
+        s = xp.where(self.bend == 0, u, xp.expm1(self.bend * u) / whole)
         return self.low * (1 - s) + self.high * s
 
     def named(self, u) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from .newton import Polished, free_norm
-from .sqp import ALLOWED, Limits
+from .sqp import ALLOWED, Limits, descended
 
 _SMALL = 1e-6  # of the scale of the values: differences of gradients, which stand for curvature, lead no closer in reason
 
@@ -23,21 +23,11 @@ def quasi_newton(function: Callable, limits: Limits | None, u: np.ndarray, scale
         `Polished`, converged if the gradient in the directions that no bound holds is below 1e-6 of `scale`; under
         constraints that hold the optimum, if they balance it to that. `gradient_norm` is what is left of it.
     """
-    from scipy.optimize import lsq_linear, minimize
+    from scipy.optimize import lsq_linear
 
     scale = scale or abs(function(u)[0]) or 1.0
-
-    def value(u):
-        f, g = function(u)
-        return (f / scale, g / scale) if np.isfinite(f) and np.isfinite(g).all() else (np.inf, np.zeros_like(u))
-
-    box = [(0, 1)] * u.size
-    with np.errstate(all="ignore"):
-        if limits is None:
-            found = minimize(value, u, jac=True, method="L-BFGS-B", bounds=box, options={"ftol": 1e-15, "gtol": 1e-9, "maxiter": 500})
-        else:
-            keep = {"type": "ineq", "fun": lambda u: -limits(u)[0], "jac": lambda u: -limits(u)[1]}
-            found = minimize(value, u, jac=True, method="SLSQP", bounds=box, constraints=[keep], options={"ftol": 1e-15, "maxiter": 500})
+    more = {"gtol": 1e-9} if limits is None else {}
+    _, found = descended(function, limits, u, scale, maxiter=500, **more)
     end = np.clip(found.x, 0, 1)
     f, g = function(end)
     if not (np.isfinite(f) and np.isfinite(g).all()):

@@ -16,17 +16,43 @@ from ...results import failures
 
 
 @dataclasses.dataclass(frozen=True)
-class Flat:
+class Coordinates:
+    """Some parameters as the coordinates of one vector, arrays entry by entry.
+
+    Attributes:
+        names: of the parameters, and of single entries such as "J[1]". shapes: of each, () of a number.
+    """
+
+    names: tuple[str, ...]
+    shapes: tuple[tuple[int, ...], ...]
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The name of each coordinate, such as "T[3]"."""
+        both = zip(self.names, self.shapes, strict=True)
+        return tuple(label for name, shape in both for label in entries(name, shape))
+
+    @property
+    def twice(self) -> str | None:
+        """A label that stands for two coordinates, if there is one."""
+        return next((label for k, label in enumerate(self.labels) if label in self.labels[:k]), None)
+
+    def split(self, x) -> list:
+        """The values of the parameters, a number or an array for each name, from those of the coordinates x (n,)."""
+        ends = np.cumsum([0, *map(math.prod, self.shapes)])
+        pairs = zip(ends[:-1], ends[1:], self.shapes, strict=True)
+        return [x[a:b].reshape(shape) if shape else x[a] for a, b, shape in pairs]
+
+
+@dataclasses.dataclass(frozen=True)
+class Flat(Coordinates):
     """Coordinates x (n,) of a model.
 
     Attributes:
-        model: the device that x0 stands for. names: of the parameters, and of single entries of arrays such as "J[1]".
-        shapes: of each, () of a number. x0: their values (n,).
+        model: the device that x0 stands for. x0: the values of its coordinates (n,).
     """
 
     model: Model
-    names: tuple[str, ...]
-    shapes: tuple[tuple[int, ...], ...]
     x0: np.ndarray
 
     @classmethod
@@ -50,24 +76,14 @@ class Flat:
             if value_at(model, name) is None:
                 raise ValueError(f"parameters must be in use, but another one has taken the place of {name}")
         values = [np.asarray(value_at(model, name), float) for name in names]
-        flat = cls(model, names, tuple(v.shape for v in values), np.concatenate([v.ravel() for v in values]))
-        if twice := [label for k, label in enumerate(flat.labels) if label in flat.labels[:k]]:
-            raise ValueError(f"parameters must name each entry once, but have {twice[0]} twice")
+        flat = cls(names, tuple(v.shape for v in values), model, np.concatenate([v.ravel() for v in values]))
+        if flat.twice:
+            raise ValueError(f"parameters must name each entry once, but have {flat.twice} twice")
         return flat
-
-    @property
-    def owners(self) -> tuple[str, ...]:
-        """The parameter of each coordinate."""
-        return tuple(place_in(self.model, label).parameter for label in self.labels)
-
-    @property
-    def labels(self) -> tuple[str, ...]:
-        """The name of each coordinate, such as "T[3]"."""
-        return tuple(label for name, shape in zip(self.names, self.shapes, strict=True) for label in entries(name, shape))
 
     def at(self, x) -> Model:
         """The model at x (n,), which may be traced."""
-        return assigned(self.model, dict(zip(self.names, split(x, self.shapes), strict=True)))
+        return assigned(self.model, dict(zip(self.names, self.split(x), strict=True)))
 
     def merit(self, name: str):
         """The function x -> figure of merit, NaN where it cannot be solved for.
@@ -89,15 +105,9 @@ class Flat:
         """Of which points x (..., n) a coordinate is not physical, (...,)."""
         known = type(self.model).parameters()
         out = np.zeros(x.shape[:-1], bool)
-        for k, name in enumerate(self.owners):
-            out |= known[name].outside(x[..., k])
+        for k, label in enumerate(self.labels):
+            out |= known[place_in(self.model, label).parameter].outside(x[..., k])
         return out
-
-
-def split(x, shapes) -> list:
-    """The parts of x (n,), one after the other, in these shapes."""
-    ends = np.cumsum([0, *(math.prod(shape) for shape in shapes)])
-    return [x[a:b].reshape(shape) if shape else x[a] for a, b, shape in zip(ends[:-1], ends[1:], shapes, strict=True)]
 
 
 def by_label(flat: Flat, given, what: str) -> np.ndarray:

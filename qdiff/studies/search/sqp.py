@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -15,6 +16,26 @@ _ACTIVE = 1e-6  # a constraint whose value is above minus this may hold the opti
 ALLOWED = 1e-9  # what counts as not positive
 
 
+def descended(function: Callable, limits: Limits | None, u: np.ndarray, scale: float, **options) -> tuple[Callable, Any]:
+    """SciPy's descent in the box [0, 1]^n: the function in units of `scale`, infinite where it is none, and what was found.
+
+    Args:
+        function: u -> value, gradient. options: of `scipy.optimize.minimize`; without limits by L-BFGS-B, else by SLSQP.
+    """
+    from scipy.optimize import minimize
+
+    def value(u):
+        f, g = function(u)
+        return (f / scale, g / scale) if np.isfinite(f) and np.isfinite(g).all() else (np.inf, np.zeros_like(u))
+
+    how: dict[str, Any] = {"method": "L-BFGS-B"}
+    if limits is not None:
+        keep = {"type": "ineq", "fun": lambda u: -limits(u)[0], "jac": lambda u: -limits(u)[1]}
+        how = {"method": "SLSQP", "constraints": [keep]}
+    with np.errstate(all="ignore"):
+        return value, minimize(value, u, jac=True, bounds=[(0, 1)] * u.size, options={"ftol": 1e-15, **options}, **how)
+
+
 def polished(function: Quadratic, limits: Limits, u: np.ndarray, scale: float) -> Polished:
     """A local minimum of `function` in the box [0, 1]^n where no limit is positive.
 
@@ -22,19 +43,8 @@ def polished(function: Quadratic, limits: Limits, u: np.ndarray, scale: float) -
     Karush, Kuhn and Tucker: the gradient of the Lagrangian vanishes to 1e-8 of `scale` in the directions that no bound
     holds, no multiplier is negative, and there is no negative curvature along the active constraints.
     """
-    from scipy.optimize import minimize
-
     scale = scale or abs(function(u)[0]) or 1.0
-
-    def value(u):
-        f, g, _ = function(u)
-        return (f / scale, g / scale) if np.isfinite(f) and np.isfinite(g).all() else (np.inf, np.zeros_like(u))
-
-    keep = {"type": "ineq", "fun": lambda u: -limits(u)[0], "jac": lambda u: -limits(u)[1]}
-    with np.errstate(all="ignore"):
-        found = minimize(
-            value, u, jac=True, method="SLSQP", bounds=[(0, 1)] * u.size, constraints=[keep], options={"ftol": 1e-15, "maxiter": 200}
-        )
+    value, found = descended(lambda u: function(u)[:2], limits, u, scale, maxiter=200)
     start = np.clip(found.x, 0, 1)
     if not (np.isfinite(found.fun) and limits(start)[0].max() <= _ACTIVE and found.fun <= value(u)[0] + 1e-12):
         start = u

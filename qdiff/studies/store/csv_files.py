@@ -22,7 +22,7 @@ def is_csv(path: pathlib.Path) -> bool:
     return path.suffix.lower() == ".csv"
 
 
-def write(path: pathlib.Path, layout: Layout, parts: Callable[[], Iterable]):
+def write(layout: Layout, path: pathlib.Path, parts: Callable[[], Iterable]):
     """The file from `parts()`, as of `Layout.write`.
 
     Columns: what varies, every number of every variable (of arrays by entry, "populations[0]"), and why a point has no

@@ -79,13 +79,21 @@ def made(folder: pathlib.Path) -> Iterator[None]:
 
 
 @contextlib.contextmanager
+def replaced(*renamed: tuple[pathlib.Path, pathlib.Path]) -> Iterator[None]:
+    """Rename files (fresh, path), written in this context, at its end; a kill or an error leaves no half file at `path`."""
+    try:
+        yield
+        for fresh, path in renamed:
+            os.replace(fresh, path)
+    finally:
+        for fresh, _ in renamed:
+            fresh.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
 def whole(folder: pathlib.Path, names: tuple[str, ...]) -> Iterator[list[pathlib.Path]]:
     """Other names to write the files `names` of a folder under, all of which appear at the end, the first one last, or none does."""
     fresh = [folder / f"{name}.new" for name in names]
-    try:
+    # Where the first one is, the others are.
+    with replaced(*((path, folder / name) for path, name in reversed([*zip(fresh, names, strict=True)]))):
         yield fresh
-        for path, name in reversed([*zip(fresh, names, strict=True)]):  # where the first one is, the others are
-            os.replace(path, folder / name)
-    finally:
-        for path in fresh:
-            path.unlink(missing_ok=True)

@@ -1,47 +1,72 @@
-"""A curve of best compromises on disk: result.json, curve.csv and picture.png."""
+"""A curve of best compromises, and its files: result.json, curve.csv and picture.png."""
 
 from __future__ import annotations
 
 import csv
+import dataclasses
 import os
-import pathlib
 from typing import Any
 
 import numpy as np
 
-from ...models.parameters import entries, place_of
-from .journal import kept_evaluations
-from .optimum_files import symbol, unit_text, write_json
-from .paths import disk, made, results_folder, whole
+from ...models.base import Merit, Model
+from ...models.parameters import entries
+from .results import figure, panels, saving, symbol, unit_text, write_json
 
 FILES = ("result.json", "curve.csv", "picture.png")
 
 
-def save(curve: Any, folder: str | os.PathLike):
-    """Write the three files into a folder, which is made if need be; files of the same names are replaced.
+@dataclasses.dataclass(frozen=True)
+class Tradeoff:
+    """The curve of best compromises between two figures of merit.
 
-    result.json: `Tradeoff.record`. curve.csv: a row for each alpha: alpha, the two figures of merit, every parameter, converged.
-    picture.png: one figure of merit against the other, and the parameters along the curve.
+    Attributes:
+        merits: the two. weights: alpha (n,), rising. values: of both where alpha F + (1 - alpha) G is largest, (n, 2).
+        parameters: there, name -> (n,), of an array (n, entries). converged: whether each is a local optimum to rounding, (n,).
+        messages: what each polish says. efficient: which no other point of the curve surpasses in both figures of merit, (n,).
+        at_bound: of each, name -> "low" or "high". ties, bounds: of the search. model: whose other parameters stayed.
+        evaluations: how many times the figures of merit were computed.
     """
-    folder = results_folder("folder", folder)
-    with disk("folder", folder, lambda: kept_evaluations(folder)), made(folder), whole(folder, FILES) as paths:
-        _write(curve, *paths)
+
+    merits: tuple[Merit, Merit]
+    weights: np.ndarray
+    values: np.ndarray
+    parameters: dict[str, np.ndarray]
+    converged: np.ndarray
+    messages: list[str]
+    efficient: np.ndarray
+    at_bound: list[dict[str, str]]
+    ties: dict[str, str]
+    bounds: dict[str, tuple[float, float]]
+    model: Model = dataclasses.field(repr=False)
+    evaluations: int
+
+    def record(self) -> dict[str, Any]:
+        """The curve as plain numbers, words and dictionaries."""
+        names = "weights values parameters converged messages efficient at_bound ties bounds evaluations"
+        return {"merits": [about.name for about in self.merits], **{name: getattr(self, name) for name in names.split()}}
+
+    def save(self, folder: str | os.PathLike):
+        """Write result.json, curve.csv and picture.png into a folder, which is made if need be.
+
+        Files of the same names are replaced. result.json: `record`. curve.csv: a row for each alpha: alpha,
+        the two figures of merit, every parameter, converged. picture.png: one figure of merit against the
+        other, and the parameters along the curve.
+        """
+        columns = columns_of(self)
+        with saving(folder, FILES) as (result, table, drawing):
+            with open(table, "w", newline="") as file:
+                write = csv.writer(file)
+                write.writerow(["alpha", *(about.name for about in self.merits), *columns, "converged"])
+                rows = zip(
+                    self.weights.tolist(), self.values.tolist(), zip(*columns.values(), strict=True), self.converged.tolist(), strict=True
+                )
+                write.writerows([[repr(alpha), *map(repr, values), *map(float, x), done] for alpha, values, x, done in rows])
+            picture(self, columns, drawing)
+            write_json(self.record(), result)
 
 
-def _write(curve: Any, result: pathlib.Path, table: pathlib.Path, drawing: pathlib.Path):
-    columns = columns_of(curve)
-    with open(table, "w", newline="") as file:
-        write = csv.writer(file)
-        write.writerow(["alpha", *(about.name for about in curve.merits), *columns, "converged"])
-        rows = zip(
-            curve.weights.tolist(), curve.values.tolist(), zip(*columns.values(), strict=True), curve.converged.tolist(), strict=True
-        )
-        write.writerows([[repr(alpha), *map(repr, values), *map(float, x), done] for alpha, values, x, done in rows])
-    picture(curve, columns, drawing)
-    write_json(curve.record(), result)
-
-
-def columns_of(curve: Any) -> dict[str, np.ndarray]:
+def columns_of(curve: Tradeoff) -> dict[str, np.ndarray]:
     """Every searched number along the curve, (weights,), by its name, which for an entry of an array is such as "J[1]"."""
     out: dict[str, np.ndarray] = {}
     for name, values in curve.parameters.items():
@@ -49,15 +74,9 @@ def columns_of(curve: Any) -> dict[str, np.ndarray]:
     return out
 
 
-def picture(curve: Any, columns: dict[str, np.ndarray], path: str | os.PathLike):
+def picture(curve: Tradeoff, columns: dict[str, np.ndarray], path: str | os.PathLike):
     """Draw the curve, coloured by alpha, and below one another the parameters against alpha."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-    from matplotlib.layout_engine import ConstrainedLayoutEngine
-
-    fig = Figure(figsize=(11, max(4.2, 1.3 + 1.2 * len(columns))), layout=ConstrainedLayoutEngine(w_pad=0.12, h_pad=0.08))
-    FigureCanvasAgg(fig)
-    grid = fig.add_gridspec(1, 2, width_ratios=(1.2, 1))
+    fig, grid = figure(max(4.2, 1.3 + 1.2 * len(columns)), 1.2)
     left = fig.add_subplot(grid[0])
     labels = [symbol(about) + unit_text(about.unit, "  ") for about in curve.merits]
     x, y = curve.values.T
@@ -70,20 +89,10 @@ def picture(curve: Any, columns: dict[str, np.ndarray], path: str | os.PathLike)
     left.set(xlabel=labels[0], ylabel=labels[1], title="best compromises")
     left.margins(0.07)
     fig.colorbar(shown, ax=left, label=r"$\alpha$, the weight of " + symbol(curve.merits[0]), location="top", shrink=0.8)
-    right = grid[1].subgridspec(len(columns), 1)
-    units, axis = type(curve.model).parameters(), None
-    for k, (name, values) in enumerate(columns.items()):
-        axis = fig.add_subplot(right[k], sharex=axis)
-        axis.plot(curve.weights, values, ".-", color="C0", lw=1)
-        parameter = place_of(type(curve.model), name).parameter
-        low, high = curve.bounds.get(name) or curve.bounds[parameter]
-        axis.set_ylim(low - 0.08 * (high - low), high + 0.08 * (high - low))
-        for bound in (low, high):
-            axis.axhline(bound, color="0.5", lw=0.6, ls=":")
-        axis.set_ylabel(name + unit_text(units[parameter].unit, "\n"), fontsize=9)
-        axis.tick_params(labelsize=8, labelbottom=k == len(columns) - 1)
-        if k == 0:
-            axis.set_title("where they lie (dotted: bounds of the search)", fontsize=10)
+    title = "where they lie (dotted: bounds of the search)"
+    axis = None
+    for name, axis in panels(fig, grid[1], type(curve.model), curve.bounds, columns, 0.08, title):
+        axis.plot(curve.weights, columns[name], ".-", color="C0", lw=1)
     if axis is not None:
         axis.set_xlabel(r"$\alpha$")
     fig.savefig(path, dpi=130, format="png")
