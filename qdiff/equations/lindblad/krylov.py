@@ -31,7 +31,8 @@ from jaxtyping import Array, Float
 
 from ...linalg.gmres import gmres
 from ...linalg.lyapunov import Eigenvectors, Lyapunov, eigenvectors, lyapunov
-from .matrix_form import Action, MatrixForm
+from .actions import Action
+from .matrix_form import MatrixForm
 
 # From this condition of the eigenvectors on, the jumps are displaced.
 _DISPLACED = 1e3
@@ -116,7 +117,7 @@ def stationary(form: MatrixForm, terms: Action, solver: Krylov) -> Solved:
 
 def _moved(terms: Action, put, X):
     """M(X)."""
-    half = terms.between @ X
+    half = terms.between() @ X
     return half + half.conj().T + terms.gain(X) + put * jnp.real(jnp.trace(X))
 
 
@@ -140,7 +141,7 @@ class _System:
         put = self.put
 
         def moved(Y):
-            half = self.terms.between.conj().T @ Y
+            half = self.terms.between().conj().T @ Y
             trace = jnp.real(jnp.vdot(put, Y)) * jnp.eye(self.form.dim)
             return half + half.conj().T + self.terms.gain_adjoint(Y) + trace
 
@@ -195,14 +196,14 @@ class _System:
 
 def _preconditioner(terms: Action) -> tuple[Lyapunov, Array, Array]:
     """The motion between jumps, displaced where that makes it more normal; its slowest state; and another state."""
-    A = terms.between
+    A = terms.between()
     found = eigenvectors(A)
     other = _other(terms, found)
 
     def displaced(_):
         v, moved = found.slowest, A
-        for jump in terms.all_jumps:
-            moved = moved + jump.displaced(v)
+        for term in terms.of(None):
+            moved = moved + term.displaced(v)
         new = eigenvectors(moved)
         return lyapunov(moved, new), new.slowest
 
@@ -222,7 +223,7 @@ def _other(terms: Action, found: Eigenvectors):
     """
     w, V, inverse, _ = found
     d = w.shape[0]
-    rates = sum((jump.rates(V, inverse) for jump in terms.all_jumps), jnp.zeros((d, d)))
+    rates = sum((term.rates(V, inverse) for term in terms.of(None)), jnp.zeros((d, d)))
     rates = jnp.where(jnp.eye(d, dtype=bool), 0.0, rates)
     largest = jnp.max(jnp.sum(rates, axis=0))
     mixing = _MIXED * largest / d

@@ -15,12 +15,15 @@ from ...operators.operator import Operator
 from ...results import Failure, NotUnique, check, require_float64
 from .conserved import hidden
 from .eigenbasis import eigenvalues
+from .krylov import Krylov
+from .matrix_form import MatrixForm
 from .null_vector import RESIDUAL, UNIQUE, null_vector
 from .reach import reach
 from .sector import Sector
 from .selected import averaged, energies_apart, selected, unchanged
 from .solver import AbstractSolver, choose, matrix
 from .states import density_matrix
+from .steady_wide import prefers_krylov, solve_wide
 from .terms import AbstractTerms, refusals
 
 
@@ -34,13 +37,15 @@ class State(eqx.Module):
         residual: largest entry of G x over the largest entry of G [1]. Small for every accepted state; the
             error is residual/rcond at most.
         generator, sector: what was solved, and the sector it was solved in.
+        iterations: the steps that `Krylov` took for the state and its condition; None of other solvers.
     """
 
     generator: AbstractTerms
     x: jax.Array
     rcond: jax.Array
     residual: jax.Array
-    sector: Sector = eqx.field(static=True)
+    sector: Sector | MatrixForm = eqx.field(static=True)
+    iterations: Any = None
 
     @property
     def rho(self) -> Operator:
@@ -79,18 +84,20 @@ class State(eqx.Module):
         density matrix; negative by more than rounding means that the equation is not completely positive or
         the solve is poor. edge_weight: for each truncated factor, the population of its last levels; truncation
         matters where this is not tiny. splitting: for a secular equation, the distance of the closest coupled
-        levels over the largest energy; zero is a conical point, at which there is no derivative.
+        levels over the largest energy; zero is a conical point, at which there is no derivative. Of `Krylov` there are
+        `iterations`, and no number of stationary states.
         """
         sector = self.sector
-        values = jnp.asarray(sector.values(self.generator))
-        conserving = matrix(sector, values) + jnp.diag(double_double.Conserving(sector, values).correction)
-        singular = jnp.linalg.svd(conserving, compute_uv=False)
-        out: dict[str, Any] = {
-            "residual": self.residual,
-            "rcond": self.rcond,
-            "stationary_states": jnp.sum(singular <= 1e-12 * singular[0]),
-            "smallest_eigenvalue": jnp.min(eigenvalues(sector.operator(self.x, None))),
-        }
+        out: dict[str, Any] = {"residual": self.residual, "rcond": self.rcond}
+        if isinstance(sector, MatrixForm):
+            out["iterations"] = self.iterations
+            out["smallest_eigenvalue"] = jnp.min(jnp.linalg.eigvalsh(sector.matrix(self.x)))
+        else:
+            values = jnp.asarray(sector.values(self.generator))
+            conserving = matrix(sector, values) + jnp.diag(double_double.Conserving(sector, values).correction)
+            singular = jnp.linalg.svd(conserving, compute_uv=False)
+            out["stationary_states"] = jnp.sum(singular <= 1e-12 * singular[0])
+            out["smallest_eigenvalue"] = jnp.min(eigenvalues(sector.operator(self.x, None)))
         space = self.generator.space
         if space is not None:
             edges = {k: list(f.edges) for k, f in space.factors.items() if f.edges}
@@ -114,9 +121,13 @@ def steady_state(
     generator: AbstractTerms, solver: AbstractSolver | None = None, *, initial: Any = None
 ) -> State:
     """See `Lindblad.steady_state`."""
-    if solver is not None and not isinstance(solver, AbstractSolver):
+    if solver is not None and not isinstance(solver, (AbstractSolver, Krylov)):
         raise TypeError(f"solver must be one such as Dense(), but was {solver!r}")
     require_float64()
+    if solver is None and initial is None and prefers_krylov(generator):
+        solver = Krylov()
+    if isinstance(solver, Krylov):
+        return _wide(generator, solver, initial)
     if initial is None:
         sector = reach(generator)
         if sector.closed:
@@ -137,6 +148,21 @@ def steady_state(
     else:
         x, rcond, residual = _select(generator, local, sector, way)
     return State(generator, _checked(generator, x, rcond, residual, _NOT_DEFINED), rcond, residual, sector)
+
+
+def _wide(generator: AbstractTerms, solver: Krylov, initial: Any) -> State:
+    if not any(generator.terms.values()):
+        raise NotUnique(_closed(generator))
+    start, several = None, _NOT_UNIQUE
+    if initial is not None:
+        local = density_matrix("initial", initial, generator.space, generator.H.size)
+        start, several = generator.into_frame(local).pattern, _NOT_DEFINED
+    form, found = solve_wide(generator, solver, start)
+    unsolved = ~(jnp.all(jnp.isfinite(found.x)) & (found.residual <= RESIDUAL))
+    # A second stationary state does not keep the first one from being found, only its condition tells.
+    kinds = (~jnp.isfinite(found.scale), _NOT_FINITE), (unsolved, _STALLED), (found.rcond < UNIQUE, several)
+    x = check(found.x, *kinds, causes=partial(refusals, generator))
+    return State(generator, x, found.rcond, found.residual, form, found.iterations)
 
 
 @partial(jax.jit, static_argnums=(1, 2))
@@ -160,6 +186,10 @@ _NOT_UNIQUE = Failure(
 _NOT_DEFINED = Failure(
     "the steady state that `initial` relaxes to is not defined (reciprocal condition below 1e-12): at these numbers more is "
     "conserved than in general, because a rate or a coupling is zero, two energies meet, or a decay is too slow to resolve"
+)
+_STALLED = Failure(
+    "the steady state was not solved: Krylov stalled; give solver=BlockTridiagonal() or Dense(), if the system is not too large for "
+    "these, or Krylov(most=...) more steps"
 )
 _NOT_SOLVED = Failure("the steady state was not solved (residual above 1e-13): try solver=Dense(), or rates of more similar size")
 

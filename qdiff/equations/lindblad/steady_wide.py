@@ -1,4 +1,4 @@
-"""When the stationary state is solved for in matrix form, and the checks of what is found."""
+"""Whether a stationary state is better solved for in matrix form, and the solve."""
 
 from __future__ import annotations
 
@@ -7,11 +7,10 @@ from functools import partial
 import jax
 import numpy as np
 
-from ...operators.pattern import Pattern
-from ...results import Failure, check
+from ...operators.pattern import Pattern, diagonal
 from .krylov import Krylov, Solved, stationary
-from .matrix_form import MatrixForm, elements
-from .terms import AbstractLindblad, refusals
+from .matrix_form import Explored, MatrixForm
+from .terms import AbstractTerms
 
 # Below this dimension the sector is small enough for a direct solver in any case.
 _SMALL = 40
@@ -28,15 +27,28 @@ _TRUST = 10
 _ROOM = 4e9
 
 
-def chosen_form(generator: AbstractLindblad) -> MatrixForm | None:
-    """The matrix form of a generator, if its stationary state is better solved for in that."""
+def prefers_krylov(generator: AbstractTerms) -> bool:
+    """Whether the stationary state is expected to be solved much sooner in matrix form, or to fit in memory only there."""
     d = generator.H.size
     if d < _SMALL:
-        return None
-    layers = _layers(generator)
-    size, width = 2 * int(np.sum(layers)), 2 * int(np.max(layers))
+        return False
+    layers = Explored(generator).layers()
+    size, width = 2 * sum(layers), 2 * max(layers)
     dense = _DENSE * size**3 if 8 * size**2 < _ROOM else np.inf
     band = _BAND * len(layers) * width**3 if 24 * len(layers) * width**2 < _ROOM else np.inf
-    if min(dense, band) < _TRUST * _KRYLOV * d**3:
-        return None
-    return MatrixForm(d, generator.labels, elements(generator))
+    return min(dense, band) > _TRUST * _KRYLOV * d**3
+
+
+def solve_wide(
+    generator: AbstractTerms, solver: Krylov, start: Pattern | None
+) -> tuple[MatrixForm, Solved]:
+    """The stationary state in what the populations, or the elements of `start`, reach; not checked."""
+    if start is None:
+        start = diagonal(generator.H.size)
+    form = MatrixForm(generator.H.size, generator.labels, Explored(generator).inside(start))
+    return form, _solve(generator, form, solver)
+
+
+@partial(jax.jit, static_argnums=(1, 2))
+def _solve(generator, form, solver):
+    return stationary(form, form.terms(generator), solver)
