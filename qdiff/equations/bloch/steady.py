@@ -57,7 +57,7 @@ def _velocity(model, k):
     return _dot(blocks.velocity, _steady(blocks)[1])
 
 
-def _dot(v, x):
+def _dot(v, x) -> Any:
     return functools.reduce(add, map(mul, v, x))
 
 
@@ -160,7 +160,7 @@ def _reduced(blocks: Blocks):
     return tuple(tuple(_array(e, shape) for e in row) for row in A), tuple(_array(e, shape) for e in right)
 
 
-def _array(entry, shape):
+def _array(entry: Any, shape):
     """An entry as an array that is computed once: each is used in many places, and more so by the gradient."""
     return jnp.full(shape, entry) if isinstance(entry, float) else kept(jnp.broadcast_to(entry, shape))
 

@@ -110,9 +110,8 @@ def _trace(sector, lanes: int = 0):
 def response(sector, solver, values, x, factors, right):
     """A^-1 right for the A of `null_vector`, with its stationary state x and factors; differentiable."""
     w, u = _trace(sector)
-    s = largest(lax.stop_gradient(values))
-
     known, refined = lax.stop_gradient(values), solver.refined(sector)
+    s = largest(known)
 
     def solve(transposed: bool):
         attempt = partial(_by_refinement, sector, transposed)
