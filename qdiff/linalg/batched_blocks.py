@@ -7,6 +7,9 @@ entry. Along the levels the elimination is sequential.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
@@ -35,6 +38,9 @@ def eliminate(lower, diag, upper, pattern: Pairs):
     """The factors, and the last diagonal block's inverse times the last upper block, which leads on to a next level."""
     b, lanes = diag.shape[1], diag.shape[3]
 
+    # No rows are exchanged: which ones would differ from lane to lane, so that every exchange would
+    # be a gather. Where that costs digits the residual shows it, and `refinement.Refined` takes
+    # another inverse. Chosen together with lanes, this made solves several times as fast.
     def reduced(W, level):
         lo, d, up = level
         rows = _once(_eliminated(_once(jnp.concatenate([d - sparse(pattern, lo, W), up], axis=1))))
@@ -46,7 +52,7 @@ def eliminate(lower, diag, upper, pattern: Pairs):
                 rest = rest - rows[i, j] * solved[j]
             solved[i] = _once(rest * inverse[i])
         W = jnp.stack(solved)
-        return W, (_inverse_pivots(rows[:, :b]), W)
+        return W, (inverse_pivots(rows[:, :b]), W)
 
     last, factors = lax.scan(reduced, jnp.zeros((b, b, lanes)), (lower, diag, upper))
     return (lower, *factors), last
@@ -78,7 +84,7 @@ def down(factors, pattern: Pairs, r):
 
     def step(y, level):
         lo, lu, r = level
-        y = _triangles(lu, r - sparse(pattern, lo, y))
+        y = triangles(lu, r - sparse(pattern, lo, y))
         return y, y
 
     last, y = lax.scan(step, jnp.zeros(r.shape[1:]), (lower, packed, r))
@@ -119,7 +125,7 @@ def up_T(factors, pattern: Pairs, pulled: Float[Array, "b *c lanes"], z):
 
     def step(pulled, level):
         lo, lu, z = level
-        x = _triangles_T(lu, z - pulled)
+        x = triangles_T(lu, z - pulled)
         return sparse([(j, i) for i, j in pattern], lo, x), x
 
     return lax.scan(step, pulled, (lower, packed, z), reverse=True)[1]
@@ -142,69 +148,47 @@ def _full(W: Float[Array, "b b lanes"], x: Float[Array, "b *c lanes"]) -> Float[
     return out
 
 
-def lu(A: Float[Array, "b b lanes"]):
-    """LU factors of one full matrix in each lane, with the largest pivots: [L\\U], the order of the rows and its inverse."""
-    b = A.shape[0]
-    i = np.arange(b)[:, None]
-
-    def step(p, carry):
-        order, rows = carry
-        best = jnp.argmax(jnp.where(i >= p, jnp.abs(rows[:, p]), -1.0), axis=0)
-        swap = jnp.where(i == p, best, jnp.where(i == best, p, i))
-        order, rows = jnp.take_along_axis(order, swap, axis=0), jnp.take_along_axis(rows, swap[:, None], axis=0)
-        ratio = jnp.where(i > p, rows[:, p] / rows[p, p], 0.0)
-        rest = rows - ratio[:, None] * jnp.where(i > p, rows[p], 0.0)
-        return order, jnp.where((i > p)[:, None] & (i == p), ratio[:, None], rest)
-
-    order, rows = lax.fori_loop(0, b - 1, step, (jnp.broadcast_to(i, (b, A.shape[2])), A))
-    return _inverse_pivots(rows), order, jnp.argsort(order, axis=0)
-
-
-def lu_solve(factors, r: Float[Array, "b lanes"]) -> Float[Array, "b lanes"]:
-    """x with A x = r."""
-    packed, order, _ = factors
-    return _triangles(packed, jnp.take_along_axis(r, order, axis=0))
-
-
-def lu_solve_T(factors, r: Float[Array, "b lanes"]) -> Float[Array, "b lanes"]:
-    """x with A^T x = r."""
-    packed, _, back = factors
-    return jnp.take_along_axis(_triangles_T(packed, r), back, axis=0)
-
-
-def _inverse_pivots(rows):
+def inverse_pivots(rows):
     """[L\\U] with one over the diagonal in its place."""
     return jnp.where(np.eye(rows.shape[0], dtype=bool)[:, :, None], 1 / rows, rows)
 
 
-def _triangles(packed: Float[Array, "b b lanes"], r: Float[Array, "b *c lanes"]) -> Float[Array, "b *c lanes"]:
+def triangle(entry: Callable, r: Any, *, lower: bool, unit: bool) -> list:
+    """x with T x = r for a triangle T of entry(i, j), whose diagonal is one or given inverted."""
+    x, b = [*r], len(r)
+    for i in range(b) if lower else reversed(range(b)):
+        for j in range(i) if lower else range(i + 1, b):
+            x[i] = x[i] - entry(i, j) * x[j]
+        if not unit:
+            x[i] = x[i] * entry(i, i)
+    return x
+
+
+Columns = Float[Array, "b *c lanes"]
+
+
+def triangles(packed: Float[Array, "b b lanes"], r: Columns) -> Columns:
     """(L U)^-1 r."""
-    b, x = packed.shape[0], [*_once(r)]
-    for i in range(b):
-        for j in range(i):
-            x[i] = x[i] - packed[i, j] * x[j]
-    x = [*_once(jnp.stack(x))]
-    for i in reversed(range(b)):
-        for j in range(i + 1, b):
-            x[i] = x[i] - packed[i, j] * x[j]
-        x[i] = x[i] * packed[i, i]
-    return jnp.stack(x)
+
+    def entry(i, j):
+        return packed[i, j]
+
+    y = triangle(entry, _once(r), lower=True, unit=True)
+    return jnp.stack(triangle(entry, _once(jnp.stack(y)), lower=False, unit=False))
 
 
-def _triangles_T(packed: Float[Array, "b b lanes"], r: Float[Array, "b *c lanes"]) -> Float[Array, "b *c lanes"]:
+def triangles_T(packed: Float[Array, "b b lanes"], r: Columns) -> Columns:
     """(L U)^-T r."""
-    b, x = packed.shape[0], [*_once(r)]
-    for i in range(b):
-        for j in range(i):
-            x[i] = x[i] - packed[j, i] * x[j]
-        x[i] = x[i] * packed[i, i]
-    x = [*_once(jnp.stack(x))]
-    for i in reversed(range(b)):
-        for j in range(i + 1, b):
-            x[i] = x[i] - packed[j, i] * x[j]
-    return jnp.stack(x)
+
+    def entry(i, j):
+        return packed[j, i]
+
+    y = triangle(entry, _once(r), lower=True, unit=False)
+    return jnp.stack(triangle(entry, _once(jnp.stack(y)), lower=False, unit=True))
 
 
+# Barriers suit these few arrays, which are wanted in memory anyway. Where one value is to be kept
+# without tearing apart the loop that it is in, `trig.kept` divides instead.
 def _once(x):
     """x, computed once: the compiler would otherwise do it again for every entry that depends on it."""
     return lax.optimization_barrier(x)

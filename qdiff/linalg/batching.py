@@ -16,6 +16,7 @@ def again(good, out, alone: Callable, *args):
     The last axis of all arrays is the lane.
     """
 
+    # A `lax.cond`: nearly always every lane is good, and then no slow solve is run at all.
     def those():
         at = jnp.argsort(good)  # those that are not good come first
 
@@ -25,6 +26,8 @@ def again(good, out, alone: Callable, *args):
 
         return lax.fori_loop(0, jnp.sum(~good), one, out)
 
+    # Under `jax.vmap` a cond becomes a selection that runs both ways; in `in_lanes` nothing is
+    # batched any more when this is traced, so that it stays a branch.
     return lax.cond(jnp.all(good), lambda: out, those)
 
 
@@ -38,6 +41,9 @@ def in_lanes(many: Callable, columns: bool = False) -> Callable:
     def whole(size, batched, args):
         return [a if b else jnp.broadcast_to(a, (size, *a.shape)) for a, b in zip(args, batched, strict=True)]
 
+    # `jax.vmap` by itself puts the batch first, and the handful of entries of a block last, which
+    # fill a fraction of a vector register; here one instruction works on the same entry of several
+    # systems.
     nested = custom_vmap(many)
 
     @nested.def_vmap
@@ -97,6 +103,7 @@ def one_by_one(function: Callable, columns: bool = False) -> Callable:
             def together(*leaves):
                 return jax.vmap(lambda *leaves: function(*jax.tree.unflatten(tree, leaves)), in_axes=axes)(*leaves)
 
+            # A GPU has room for all members together, and would wait for each of them one by one.
             out = lax.platform_dependent(*leaves, cpu=in_turn, default=together)
         return out, jax.tree.map(lambda _: True, out)
 

@@ -10,7 +10,7 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Float, Int
 
-from .gather import take
+from .gather import padded, take
 from .places import Places
 from .split_lu import lu, solve_triangular
 
@@ -48,22 +48,17 @@ class BlockPlan:
 
     def blocks(self, values, shift):
         """Lower, diagonal and upper blocks (count, width, width) of the matrix minus `shift` times the identity."""
-        out = take(_padded(values), self.entry).reshape(self.shape)
+        out = take(padded(values), self.entry).reshape(self.shape)
         # A padded unknown is its own equation, -x = 0; the others are shifted.
         padding, eye = self.padding[:, :, None], np.eye(self.width)
         return out[0], out[1] - (padding + shift * (1 - padding)) * eye, out[2]
 
     def pack(self, x):
         """Columns (size, columns) level by level, (count, width, columns)."""
-        return take(_padded(x), self.origin).reshape(self.count, self.width, -1)
+        return take(padded(x), self.origin).reshape(self.count, self.width, -1)
 
     def unpack(self, x):
         return take(x.reshape(self.count * self.width, -1), self.flat)
-
-
-def _padded(values):
-    """One more entry, zero."""
-    return jnp.concatenate([values, jnp.zeros((1, *values.shape[1:]), values.dtype)])
 
 
 class Factors(NamedTuple):
@@ -85,11 +80,15 @@ def factor(lower: Float[Array, "m b b"], diag: Float[Array, "m b b"], upper: Flo
     which are all that have entries there.
     """
     b = diag.shape[1]
+    # After the last level comes one of padding, the identity, so that all steps of the scan are
+    # alike: a last step of its own would be compiled beside the loop.
     none = jnp.zeros_like(diag[:1])
     following = tuple(jnp.concatenate([x[1:], end]) for x, end in ((lower, none), (diag, none + jnp.eye(b)), (upper, none)))
 
     def reduced(left, level):
         lo, d, up = level
+        # Rows are exchanged across two levels: with weak damping a diagonal block alone can be as
+        # good as singular although the matrix is not, and no pivot inside it helps.
         panel, order = lu(jnp.concatenate([left[:, :b], lo]))
         rows = jnp.block([[left[:, b:], jnp.zeros((b, b))], [d, up]])[order]
         right = _unit_lower(panel[:b], rows[:b])

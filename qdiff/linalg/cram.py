@@ -50,6 +50,9 @@ def exponential(shifted: Callable, x, t):
     the time; of eigenvalues with imaginary parts comparable to their distance from zero, less.
     """
 
+    # A product of factors, each acting on what the last one gave: all eight terms of a sum could be
+    # solved for side by side, but round more. Squaring, as in `expm`, needs dense matrices; here
+    # each pole is one solve with the structure that the generator has, however long the time.
     def factor(y, pole):
         residue, theta = pole
         return y + 2 * jnp.real(residue * shifted(t, theta, y.astype(complex))), None

@@ -33,6 +33,7 @@ class Plan:
 
     def __init__(self, size: int, reach: int, bands: int):
         self.size, self.reach, self.bands = size, reach, bands
+        # With two arcs the next one and the one before would be the same, and their rates add up.
         self.count = size // reach if 3 * reach <= size else 1
         parts = np.array_split(np.arange(size), self.count)
         self.width = max(map(len, parts))
@@ -193,6 +194,8 @@ def residence(R, leaving):
         return R
     n, s = R.shape[0], min(_PANEL, R.shape[0])
     more = -n % s
+    # Panels of many states, not one state at a time: nearly all the work is in products of
+    # matrices.
     # Further states that are never entered.
     M, leaving = jnp.pad(R, (0, more)), jnp.pad(leaving, (0, more), constant_values=1.0)
     index = jnp.arange(n + more)
@@ -219,6 +222,8 @@ def residence(R, leaving):
 def _small_residence(R, leaving):
     n = R.shape[0]
     whole = jnp.zeros((n + 1, n + 1)).at[0, 1:].set(leaving).at[1:, 1:].set(R)
+    # The states that are kept for later stand for one more, the first: GTH takes its pivots from
+    # what leaves, and eliminates all but the first.
     above, below = gth.factor(whole)
     inverse = solve_triangular(above[1:, 1:], jnp.eye(n), lower=False, unit_diagonal=True)
     return solve_triangular(below[1:, 1:], inverse, lower=True)

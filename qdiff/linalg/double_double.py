@@ -12,9 +12,12 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-from .gather import take
+from .gather import padded, take
 from .places import ConservingPlaces
 
+# Halves of 26 bits, whose products are exact (Veltkamp). A fused multiply-add would give the error
+# of a product in one instruction, but XLA has no way to ask for one, and may or may not form one by
+# itself.
 _SPLIT = 2.0**27 + 1
 
 
@@ -36,6 +39,7 @@ def _two_product(a, b):
 
 def total(high: Float[Array, "n k *lanes"], low: Float[Array, "n k *lanes"]) -> Float[Array, "n *lanes"]:
     """Sum over the second axis, pairwise."""
+    # In pairs: log2(k) rounds on whole arrays, instead of k steps that wait for one another.
     while high.shape[1] > 1:
         if high.shape[1] % 2:
             high, low = (jnp.concatenate([v, jnp.zeros_like(v[:, :1])], axis=1) for v in (high, low))
@@ -64,13 +68,16 @@ class Conserving:
 
     def __init__(self, places: ConservingPlaces, values: Float[Array, "nnz *lanes"], transposed: bool = False):
         on = np.flatnonzero(places.is_population[places.target])
-        column = _gathered(_padded(take(values, on)), _rows(places.source[on], places.size))
+        column = _gathered(padded(take(values, on)), _rows(places.source[on], places.size))
         defect = total(column, jnp.zeros_like(column))
         self.correction = jnp.where(_along(places.is_population, defect), -defect, 0.0)
         out, into = (places.source, places.target) if transposed else (places.target, places.source)
+        # Rows padded to the longest, not a segment sum: that adds in working precision.
         table = _rows(out, places.size)
         self._into = np.append(into, 0)[table]
-        self._entries = jnp.concatenate([_gathered(_padded(values), table), self.correction[:, None]], axis=1)
+        # The correction is an entry of its own in each row: added to the diagonal it would be
+        # rounded to the last place of the fastest rate, and this rounding is what it corrects.
+        self._entries = jnp.concatenate([_gathered(padded(values), table), self.correction[:, None]], axis=1)
 
     def __call__(self, x: Float[Array, "n *lanes"]) -> Float[Array, "n *lanes"]:
         """G x (size,), rounded once at the end."""
@@ -79,11 +86,6 @@ class Conserving:
 
 def _gathered(x, table):
     return take(x, table.ravel()).reshape(*table.shape, *x.shape[1:])
-
-
-def _padded(values):
-    """One more entry, zero."""
-    return jnp.concatenate([values, jnp.zeros((1, *values.shape[1:]), values.dtype)])
 
 
 def _along(flags: np.ndarray, x):

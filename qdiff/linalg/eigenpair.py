@@ -31,6 +31,8 @@ def refined(A: Inexact[Array, "n n"], value, vector, act: Callable | None = None
     y, x = value, vector
     for _ in range(2):
         rest = (A @ x if act is None else act(x)) - y * x
+        # The matrix is replaced before the solve and not the result after it: the derivative of a
+        # NaN that is only selected away is still NaN.
         J = jnp.where(regular, bordered(A, y, x, c), jnp.eye(len(A) + 1))
         step = jnp.where(regular, jnp.linalg.solve(J, jnp.append(rest, c @ x - 1)), 0.0)
         x, y = x - step[:-1], y - step[-1]

@@ -144,6 +144,10 @@ def _products(plan, k, z, moved):
     return moved[:, :n] + 2 * rest[:, :n], jnp.where((number >> k) & 1 == 1, moved[:, n:] + rest[:, n:], z[:, n:])
 
 
+# A loop of traced length has no reverse derivative in JAX. So value and derivative are two
+# programs: the value keeps only the last power; the derivative keeps all of them in an array of
+# fixed length, and its own loops, forward and backward, are written as the solution of one linear
+# system.
 @partial(jax.custom_jvp, nondiff_argnums=(0,))
 def _squared(trace, z, plan, squarings):
     """The power and the states after all squarings. The loop is as long as the plan asks for, and so are its derivatives."""

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from .gather import sum_into, take
+from .gather import product, sum_into
 from .places import Places
 
 # The norm of G h of one step, and the degree of its series: the remainder, 4^31/31!, is 6e-16, and the terms are at
@@ -54,7 +54,7 @@ def act(places: Places, values, x, time, kind: str, most: int, tick):
 
 def moved(places: Places, values, x):
     """G x (n,)."""
-    return sum_into(values * take(x, places.source), places.target, places.size)
+    return product(places, values, x)
 
 
 def norm(places: Places, values):
@@ -64,6 +64,8 @@ def norm(places: Places, values):
 
 def _scale(places: Places, values):
     """The shift s that halves the fastest decay, and the norm of G + s."""
+    # Shifted by half its fastest decay, a generator of pure decay lies evenly around zero, and
+    # needs half as many steps; the shift is put back by one exponential.
     on = np.flatnonzero(places.target == places.source)
     shift = lax.stop_gradient(-jnp.min(values[on], initial=0.0) / 2)
     off = np.flatnonzero(places.target != places.source)

@@ -18,6 +18,8 @@ from jax.extend.core import Primitive
 from jax.interpreters import ad, batching, mlir
 from jaxtyping import Array, Inexact, Int, Shaped
 
+from .places import Places
+
 
 def take(values: Shaped[Array, "size *r"] | Shaped[np.ndarray, "size *r"], at: np.ndarray) -> Any:
     """values[at], for integers `at` (terms,) that are not negative; NumPy in, NumPy out."""
@@ -33,6 +35,17 @@ def sum_into(
     if isinstance(values, np.ndarray):
         return _numpy_sum(values, at, size)
     return _sum.bind(values.astype(jnp.result_type(float, values.dtype)), places=_Places(at, size), axis=0)
+
+
+def product(places: Places, values: Any, x: Any, transposed: bool = False) -> Any:
+    """A x, or A^T x, for a sparse A with these values (nnz, ...); further axes of x are a batch."""
+    into, out = (places.source, places.target) if transposed else (places.target, places.source)
+    return sum_into(values * take(x, out), into, places.size)
+
+
+def padded(values: Any) -> Any:
+    """One more entry, zero: what the index `size` in a static table stands for."""
+    return jnp.concatenate([values, jnp.zeros((1, *values.shape[1:]), values.dtype)])
 
 
 class _Places:
@@ -53,6 +66,9 @@ class _Places:
         """The places sorted by their number of terms, padded to powers of two: for each such number a table
         (places, terms) of the terms to be added, where at.size stands for a zero; and where each place comes after that.
         """
+        # Sums of equal length are one reduction of a table, without the scatter of a segment sum.
+        # Powers of two bound both the number of tables and the zeros that are added, to less than
+        # one for each term.
         count = np.bincount(self.at, minlength=self.size)
         start = np.cumsum(count) - count
         order = np.append(np.argsort(self.at, kind="stable"), self.at.size)
@@ -77,6 +93,7 @@ def _taken(x, at, axis):
         return jnp.zeros((*x.shape[:axis], 0, *x.shape[axis + 1 :]), x.dtype)
     step = at[1] - at[0] if at.size > 1 else 1
     if step > 0 and np.array_equal(at, at[0] + step * np.arange(at.size)):
+        # Evenly spaced places need no list of indices in the program.
         return lax.slice_in_dim(x, int(at[0]), int(at[-1]) + 1, int(step), axis)
     others = tuple(i for i in range(x.ndim) if i != axis)
     numbers = lax.GatherDimensionNumbers(offset_dims=others, collapsed_slice_dims=(axis,), start_index_map=(axis,))

@@ -25,6 +25,8 @@ def factor(R: Float[Array, "n n"]) -> Factors:
     n = R.shape[0]
     index = jnp.arange(n)
 
+    # Masks, because shapes in a loop cannot shrink: three times the operations of an elimination of
+    # what is left, in one step that is compiled once, for any number of states.
     def step(k, A):
         k = n - 1 - k
         rest = index < k
@@ -75,6 +77,8 @@ def act(R, p):
 def _response(R, p, factors, right):
     """The inverse of W - s p 1^T, which is W's own on what has no sum, applied to `right`; differentiable in R."""
     p = lax.stop_gradient(p)
+    # s p 1^T moves the eigenvalue zero to -s, of the size of the others, and touches nothing that
+    # has no sum: the equation that is differentiated is regular, and its solution the same.
     s = lax.stop_gradient(jnp.max(R))
     first = jnp.arange(p.size) == 0
     above, below = factors

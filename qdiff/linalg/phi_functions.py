@@ -52,6 +52,8 @@ def passage(G: Float[Array, "n n"], trace: Float[np.ndarray, "n"], time) -> Pass
     first = one + A @ second
     start = _corrected(Passage(A @ first, h * first, h**2 * second), trace, h)
 
+    # A scan of fixed length, most of whose steps do nothing: a loop that ends when it may has no
+    # reverse derivative.
     def double(carry, k):
         return lax.cond(k < doublings, lambda c: (_doubled(c[0], c[1], trace), 2 * c[1]), lambda c: c, carry), None
 
@@ -68,6 +70,8 @@ def _doubled(now: Passage, t, trace) -> Passage:
     one = jnp.eye(n)
     E = now.change + one
     moved = E @ jnp.concatenate([E, now.mean, now.twice], axis=1)
+    # (1 + c)^2 - 1 on the diagonal, which keeps the digits of a small c. Off it, products of
+    # propagators have only terms that are not negative for rates, where 2 c + c^2 would subtract.
     stay = 2 * jnp.diag(now.change) + jnp.sum(now.change * now.change.T, axis=1)
     change = jnp.where(one == 1, stay[:, None], moved[:, :n])
     out = Passage(change, now.mean + moved[:, n : 2 * n], now.twice + t * now.mean + moved[:, 2 * n :])

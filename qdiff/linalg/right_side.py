@@ -6,7 +6,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-# What is left of a right-hand side below this part of it is rounding: of its own entries, and of the sum that was taken off.
+# A rest below this part of the right-hand side is rounding: of its entries, and of the sum that was
+# taken off.
 _ROUNDING = 16 * np.finfo(float).eps
 
 # Powers of two that are neither infinite nor flushed to zero, and whose inverses are not.
@@ -19,6 +20,7 @@ def sized(r, axis: int | None = 0):
     A solution's size and its changes are compared, squared and multiplied by roundings: of numbers of 1e-160 nothing is left.
     """
     size = jnp.max(jnp.abs(r), axis=axis, keepdims=True)
+    # A power of two, so that scaling there and back rounds nothing.
     exponent = jnp.frexp(jnp.where(jnp.isfinite(size), size, 1.0))[1]
     power = jnp.ldexp(1.0, jnp.clip(exponent, -_FURTHEST, _FURTHEST))
     return r / power, power

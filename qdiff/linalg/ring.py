@@ -17,6 +17,9 @@ def ahead(x: Float[Array, "*lead N"], reach: int) -> Float[Array, "m *lead N"]:
     n, count = x.shape[-1], 2 * reach + 1
     around = jnp.concatenate([x[..., n - reach :], x, x[..., :reach]], axis=-1)
     length = n + 2 * reach
+    # Copies in a row, cut again into rows that are one longer: each starts one place further on
+    # than the last. A gather would read the indices of all (2 reach + 1) N entries from memory, and
+    # slices one by one would make a program as long as the reach.
     tiled = jnp.broadcast_to(around[None], (count, *around.shape))
     tiled = jnp.moveaxis(tiled, 0, -2).reshape(*x.shape[:-1], count * length)
     tiled = jnp.concatenate([tiled, jnp.zeros((*x.shape[:-1], count))], axis=-1)

@@ -13,7 +13,7 @@ import numpy as np
 
 from . import batched_blocks
 from .block_tridiagonal import BlockPlan, block_plan
-from .gather import take
+from .gather import padded, take
 from .places import Places
 
 
@@ -51,11 +51,11 @@ class Twisted:
 
     def factor(self, values, shift):
         """The factors of the matrix with entries values (nnz, lanes) minus shift (lanes,) times the identity."""
-        padded = _padded(values)
+        entries = padded(values)
         eye = np.eye(self.width)[None]
 
         def at(table):
-            return take(padded, table.ravel()).reshape(*table.shape, values.shape[1])
+            return take(entries, table.ravel()).reshape(*table.shape, values.shape[1])
 
         def diagonal(k):
             # A padded unknown is its own equation, -x = 0; the others are shifted.
@@ -63,6 +63,7 @@ class Twisted:
             others = (1 - self.padding[k][:, :, None]) * (eye[..., None] if k == 0 else eye)
             return at(self.diag[k]) - (mine[..., None] + shift * others[..., None])
 
+        # Two halves as one batch of twice as many lanes: one program for both directions.
         ends, W = batched_blocks.eliminate(_merged(at(self.into[0])), _merged(diagonal(0)), _merged(at(self.out)), self.pattern)
         into = _merged(at(self.into[1]))
         centre = diagonal(1) - _added(batched_blocks.sparse(self.pattern, into, W))
@@ -87,7 +88,7 @@ class Twisted:
         return self._unpacked(batched_blocks.up_T(ends, self.pattern, pulled, z), x)
 
     def _packed(self, r):
-        packed = take(_padded(r), self.origin)
+        packed = take(padded(r), self.origin)
         ends = packed[: -self.width].reshape(self.middle, self.width, 2, *r.shape[1:])
         return _merged(ends.swapaxes(2, 3)), packed[-self.width :]
 
@@ -95,11 +96,6 @@ class Twisted:
         columns, lanes = middle.shape[1:]
         ends = ends.reshape(self.middle, self.width, columns, 2, lanes).swapaxes(2, 3)
         return take(jnp.concatenate([ends.reshape(-1, columns, lanes), middle]), self.flat)
-
-
-def _padded(values):
-    """One more entry, zero."""
-    return jnp.concatenate([values, jnp.zeros_like(values[:1])])
 
 
 def _merged(x):

@@ -105,6 +105,8 @@ def places(n: int) -> list[tuple[int, int, int]]:
     return [(i, i, 0) for i in range(n)] + [(i, j, part) for i in range(n) for j in range(i + 1, n) for part in (0, 1)]
 
 
+# Not Lindblad's own `Sector`, which has one list of numbers for all entries: entry by entry, zeros
+# and equal entries are seen, and each momentum costs only the arithmetic that its own model needs.
 def _generator(H, rates, A):
     """The real generator of one block, as sums of products of entries; zeros drop out, and each product is formed once."""
     n, groups = H.shape[0], _grouped(rates, A)
@@ -143,6 +145,8 @@ def _grouped(rates, A):
     """Jumps by the same operator as one, with the sum of their rates."""
     groups: list[list] = []
     for rate, a in zip(rates, A, strict=True):
+        # By identity, as baths that share an operator share its entries: numbers that are traced
+        # cannot be compared while a program is made of them.
         same = next((g for g in groups if all(x is y for x, y in zip(g[1].ravel(), a.ravel(), strict=True))), None)
         if same is None:
             groups.append([rate[()], a])
@@ -156,6 +160,7 @@ def _products(rate, a):
     weighted = {at: mul(rate, a[at]) for at in np.ndindex(*a.shape)}
     out = {}
     for (p, i), (q, j) in itertools.product(np.ndindex(*a.shape), repeat=2):
+        # The conjugate of a product that is there already: half of the arithmetic on long arrays.
         known = out.get((q, j, p, i))
         out[p, i, q, j] = mul(weighted[p, i], conj(a[q, j])) if known is None else conj(known)
     return out

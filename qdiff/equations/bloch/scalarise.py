@@ -52,6 +52,8 @@ def entrywise(function: Callable, arguments, batch) -> Any:
         out_tree.append(structure)
         return [jnp.asarray(o) for o in out]
 
+    # The function is read off its own program rather than called with entries: it may use any
+    # function of JAX, and needs no other form.
     closed = jax.make_jaxpr(flat)(jax.ShapeDtypeStruct((), jnp.result_type(batch)), *shapes)
     # Each argument's derivative is summed over the batch once, and not wherever the argument is used.
     spread = [jnp.broadcast_to(leaf.reshape(leaf.shape + (1,) * jnp.ndim(batch)), leaf.shape + jnp.shape(batch)) for leaf in leaves]
@@ -187,6 +189,7 @@ def _apply(eqn, operands):
     return _batched(eqn, operands)
 
 
+# Primitives that only call another program: JAX has renamed some of them, and all names are kept.
 _CALLS = ("jit", "pjit", "closed_call", "core_call", "remat", "remat2", "checkpoint")
 _MOVES = ("broadcast_in_dim", "reshape", "transpose", "squeeze", "expand_dims", "slice", "rev", "gather", "dynamic_slice", "copy")
 _CIRCULAR = ("sin", "cos")
@@ -327,6 +330,8 @@ def _rsub(a, b):
 
 
 def _rmul(a, b):
+    # A known zero stays zero, whatever it meets: this is what keeps sparse matrices sparse. (XLA
+    # does not drop 0 x, because x might be infinite.)
     if _zero(a) or _zero(b):
         return 0.0
     return b if isinstance(a, float) and a == 1 else a if isinstance(b, float) and b == 1 else a * b

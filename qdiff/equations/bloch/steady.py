@@ -14,15 +14,13 @@ import numpy as np
 from jax import lax
 from jax.core import Tracer
 
-from ...linalg import batched_blocks
+from ...linalg import small_lu
 from ...linalg.trig import kept
 from ...operators.checks import finite_array, real_array
 from ...results import require_float64
 from .blocks import AbstractBlochModel, Blocks, from_covector, from_state, places, response
-from .scalarise import unique
+from .scalarise import add, mul, sub, unique
 from .weighted_mean import weighted_mean
-
-_UNROLLED = 4  # unknowns up to which the elimination is written out
 
 
 def steady_states(model: AbstractBlochModel, k):
@@ -59,8 +57,8 @@ def _velocity(model, k):
     return _dot(blocks.velocity, _steady(blocks)[1])
 
 
-def _dot(v, x):
-    return sum(_times(a, b) for a, b in zip(v, x, strict=True))
+def _dot(v, x) -> Any:
+    return functools.reduce(add, map(mul, v, x))
 
 
 def _adjoint_velocity(model: AbstractBlochModel, k):
@@ -83,10 +81,6 @@ def _adjoint_velocity(model: AbstractBlochModel, k):
         return jnp.broadcast_to(_dot(blocks.velocity, x), k.shape), jnp.broadcast_to(change, k.shape)
 
     return velocity(arrays)
-
-
-def _times(a, b):
-    return 0.0 if isinstance(a, float) and a == 0 else a * b
 
 
 def mean_velocity(model: AbstractBlochModel, k, log_weight: Callable, chunk: int | None):
@@ -128,7 +122,7 @@ def _checked(k):
 def _steady(blocks: Blocks) -> tuple[int, list[Any]]:
     """The coordinates of the stationary state of every block."""
     A, right = _reduced(blocks)
-    return blocks.size, _whole(_solved(A, right), blocks.size)
+    return blocks.size, _whole(_solvers(A)[0](right), blocks.size)
 
 
 def _both_states(blocks: Blocks) -> tuple[list[Any], list[Any]]:
@@ -137,8 +131,10 @@ def _both_states(blocks: Blocks) -> tuple[list[Any], list[Any]]:
     n, c = blocks.size, blocks.velocity
     A, right = _reduced(blocks)
     last = n - 1
-    reduced = [_minus(c[r], c[last]) if r < n else c[r] for r in range(n * n) if r != last]
+    reduced = [sub(c[r], c[last]) if r < n else c[r] for r in range(n * n) if r != last]
     reduced = tuple(_array(e, right[0].shape) for e in reduced)
+    # The factors serve twice. Forward differentiation would need a solve for each parameter; the
+    # adjoint state is one more, for all of them.
     solve, solve_T = _solvers(A)
     y = solve_T(reduced)
     return _whole(solve(right), n), [*map(kept, y[:last]), 0.0, *map(kept, y[last:])]
@@ -155,49 +151,32 @@ def _reduced(blocks: Blocks):
     """A and b of A z = b: the last population is one minus the others, and its equation, minus the sum of theirs, is left out."""
     n, G = blocks.size, blocks.generator
     last = n - 1
+    # One unknown less than with the trace as one more row: for two levels, three instead of four,
+    # less than half of the multiplications of an elimination.
     keep = [r for r in range(n * n) if r != last]
-    A = [[_minus(G[r, c], G[r, last]) if c < n else G[r, c] for c in keep] for r in keep]
-    right = [_minus(0.0, G[r, last]) for r in keep]
+    A = [[sub(G[r, c], G[r, last]) if c < n else G[r, c] for c in keep] for r in keep]
+    right = [sub(0.0, G[r, last]) for r in keep]
     shape = np.broadcast_shapes(*(np.shape(e) for row in A for e in row))
     return tuple(tuple(_array(e, shape) for e in row) for row in A), tuple(_array(e, shape) for e in right)
 
 
-def _array(entry, shape):
+def _array(entry: Any, shape):
     """An entry as an array that is computed once: each is used in many places, and more so by the gradient."""
     return jnp.full(shape, entry) if isinstance(entry, float) else kept(jnp.broadcast_to(entry, shape))
 
 
-def _minus(a, b):
-    if isinstance(b, float) and b == 0:
-        return a
-    return -b if isinstance(a, float) and a == 0 else a - b
-
-
-def _solved(A, right):
-    """x with A x = right, for a tuple of rows of arrays; by the implicit function theorem where it is differentiated."""
-    return _solvers(A)[0](right)
-
-
 def _solvers(A):
-    """right -> x with A x = right, and with A^T x = right, from one factorisation."""
+    """right -> x with A x = right, and with A^T x = right, from one factorisation of a tuple of rows of arrays.
+
+    Differentiated by the implicit function theorem.
+    """
     fixed = jax.tree.map(lax.stop_gradient, A)
     columns = tuple(zip(*A, strict=True))
 
     def times(rows):
         return lambda x: tuple(functools.reduce(lambda s, t: s + t, [a * b for a, b in zip(row, x, strict=True)]) for row in rows)
 
-    if len(A) <= _UNROLLED:
-        factors = _factor(fixed)
-        forth, back = (lambda _, r: _forth(factors, r)), (lambda _, r: _back(factors, r))
-    else:
-        # In a loop: written out, it would take long to compile.
-        packed = batched_blocks.lu(jnp.stack([jnp.stack([jnp.ravel(e) for e in row]) for row in fixed]))
-
-        def through(solve, r):
-            x = solve(packed, jnp.stack([jnp.ravel(e) for e in r]))
-            return tuple(x[i].reshape(e.shape) for i, e in enumerate(r))
-
-        forth, back = (lambda _, r: through(batched_blocks.lu_solve, r)), (lambda _, r: through(batched_blocks.lu_solve_T, r))
+    forth, back = (lambda _, r, solve=solve: solve(r) for solve in small_lu.solvers(fixed))
 
     def solve(right):
         return lax.custom_linear_solve(times(A), right, forth, back)
@@ -206,61 +185,3 @@ def _solvers(A):
         return lax.custom_linear_solve(times(columns), right, back, forth)
 
     return solve, solve_T
-
-
-def _factor(A):
-    """LU with rows exchanged: in place of A its factors (with inverse pivots), and the exchanges, as boolean arrays."""
-    A, m = [list(row) for row in A], len(A)
-    swaps: list[list[Any]] = []
-    for p in range(m):
-        exchanged = []
-        for i in range(p + 1, m):
-            swap = jnp.abs(A[i][p]) > jnp.abs(A[p][p])
-            for c in range(m):
-                A[p][c], A[i][c] = jnp.where(swap, A[i][c], A[p][c]), jnp.where(swap, A[p][c], A[i][c])
-            exchanged.append(swap)
-        swaps.append(exchanged)
-        A[p][p] = 1 / A[p][p]
-        for i in range(p + 1, m):
-            A[i][p] = A[i][p] * A[p][p]
-            for c in range(p + 1, m):
-                A[i][c] = A[i][c] - A[i][p] * A[p][c]
-    return A, swaps
-
-
-def _exchanged(r, swaps, p, backwards=False):
-    rows = range(len(swaps[p]))
-    for at in reversed(rows) if backwards else rows:
-        i, swap = p + 1 + at, swaps[p][at]
-        r[p], r[i] = jnp.where(swap, r[i], r[p]), jnp.where(swap, r[p], r[i])
-
-
-def _forth(factors, right):
-    A, swaps = factors
-    r, m = list(right), len(right)
-    for p in range(m):
-        _exchanged(r, swaps, p)
-    for p in range(m):
-        for i in range(p + 1, m):
-            r[i] = r[i] - A[i][p] * r[p]
-    for p in reversed(range(m)):
-        for c in range(p + 1, m):
-            r[p] = r[p] - A[p][c] * r[c]
-        r[p] = r[p] * A[p][p]
-    return tuple(r)
-
-
-def _back(factors, right):
-    """x with A^T x = right."""
-    A, swaps = factors
-    r, m = list(right), len(right)
-    for p in range(m):
-        for c in range(p):
-            r[p] = r[p] - A[c][p] * r[c]
-        r[p] = r[p] * A[p][p]
-    for p in reversed(range(m)):
-        for i in range(p + 1, m):
-            r[p] = r[p] - A[i][p] * r[i]
-    for p in reversed(range(m)):
-        _exchanged(r, swaps, p, backwards=True)
-    return tuple(r)

@@ -89,6 +89,8 @@ class _Sum:
         self.terms, self.size, self.chunk, self.mesh = terms, size, chunk, mesh
 
     def __call__(self, parameters, k):
+        # A rule of its own, so that value and gradient are one pass: reverse differentiation of the
+        # scan would evaluate every chunk twice, once for the sum and once more on the way back.
         @jax.custom_jvp
         def total(parameters, k):
             return self._over(self._value, parameters, k)
@@ -137,6 +139,8 @@ class _Sum:
 
             shapes = jax.eval_shape(one, parameters, k[0], 0)
             empty = (jnp.full((), -jnp.inf), jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), shapes[1]))
+            # Checkpointed: higher derivatives go through this scan, and would keep what every chunk
+            # computed.
             return lax.scan(jax.checkpoint(step), empty, (k, jnp.arange(per_device)))[0]
 
         if mesh is None:
@@ -155,6 +159,8 @@ class _Sum:
 
 def _joined(a, b):
     """Two sums with shifts of their own as one."""
+    # Each chunk is scaled by its own largest weight, as in a running log-sum-exp: one pass, no
+    # overflow.
     top = jnp.maximum(a[0], b[0])
     scale = [jnp.exp(x[0] - top) for x in (a, b)]
     return top, jax.tree.map(lambda x, y: scale[0] * x + scale[1] * y, a[1], b[1])

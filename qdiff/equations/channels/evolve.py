@@ -32,6 +32,8 @@ def evolve(channels: AbstractChannels, initial, times, solver: Explicit | Stiff 
         raise ValueError("times must be sorted in ascending order")
     if solver is None:
         fast = jnp.max(channels.decay(n)) * times[-1] if times.size else 0.0
+        # Chosen from numbers, which is only possible where they are known; compiled, it is the
+        # explicit method, which says so where its steps do not suffice.
         stiff = known(fast) and float(fast) > _STIFF
         solver = Stiff(rtol=1e-8, atol=1e-12) if stiff else Explicit(rtol=1e-15, atol=1e-20)
     if not isinstance(solver, (Explicit, Stiff)):
@@ -141,6 +143,8 @@ def _method(solver: Explicit | Stiff, channels: AbstractChannels, n) -> Any:
     rows = jnp.stack([jnp.broadcast_to(r, n.shape).reshape(-1) / jnp.max(jnp.abs(r)) for r in rows])
     linear = DiagonalPlusProducts(lax.stop_gradient(rows))
     # Steps are Newton's with one Jacobian; it need not be solved for better than the steps themselves are.
+    # Dense Newton steps would take O(n^3): the Jacobian of a mean field is a diagonal plus a
+    # product of two thin matrices, one column for each channel's moment.
     return diffrax.Kvaerno5(root_finder=diffrax.VeryChord(rtol=solver.rtol, atol=solver.atol, linear_solver=linear))
 
 
@@ -199,6 +203,7 @@ class DiagonalPlusProducts(lx.AbstractLinearSolver):
     def compute(self, state, vector, options):
         del options
         a, W, Q = state
+        # Woodbury's formula: a dense solve only as large as the number of rows.
         y, Z = vector / a, W / a[:, None]
         x = y - Z @ jnp.linalg.solve(jnp.eye(Q.shape[1]) + Q.T @ Z, Q.T @ y)
         return x, lx.RESULTS.successful, {}

@@ -221,6 +221,8 @@ def total(part: Callable, given, modes):
     cuts = jax.tree.map(cut, modes)
     valid = (jnp.arange(portions * length) < n).astype(float).reshape(portions, length) if pad else None
 
+    # The arrays of a portion are computed again on the way back: kept, they would be those of all
+    # modes.
     @jax.checkpoint
     def one(given, here):
         return part(given, *here)
@@ -284,6 +286,8 @@ def _newton(x, channels, filling, modes):
     f = _equations(moments, sums, x[-1], filling)
     # dn = (rate e^c / total) (gain (1-n) e^-d dlogX - loss n e^d dlogY)
     weight = jnp.concatenate([rates, -rates]) * jnp.tile(_exp(c), 2)
+    # Automatic differentiation of the sums would go over all modes once for each unknown; as one
+    # product of two thin matrices for each portion, value and Jacobian take one round.
     moved = S[: 2 * C + 1, : 2 * C] * weight
     sign = jnp.repeat(jnp.array([1.0, -1.0]), C)
     upper = moved[: 2 * C] * (sign / sums[: 2 * C])[:, None] - jnp.eye(2 * C)
@@ -306,6 +310,8 @@ def _solve(given) -> Root:
     C = channels.rates.size
     mass = jnp.ones(2 * C + 1).at[-1].set(0.0)
     if channels.sample is not None:
+        # A sample of the modes leads close to the root: the sums over all of them are taken a few
+        # times only.
         first = search(lambda x: _newton(x, channels, filling, channels.sample), x, mass, 1.0)
         x, steps = jnp.where(first.failed, x, first.x), first.steps
     found = search(lambda x: _newton(x, channels, filling, channels.modes), x, mass, 1.0 if channels.sample is None else jnp.inf)

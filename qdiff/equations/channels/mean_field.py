@@ -106,6 +106,8 @@ def balanced(channel: Channel):
     """g and l, with the middle of the tilt taken out: that leaves all products g_c l_c as they are."""
     if channel.tilt is None:
         return jnp.asarray(channel.gain), jnp.asarray(channel.loss)
+    # Only products of a gain and a loss matter. Tilts around zero use both ends of the range of
+    # floats.
     middle = jax.lax.stop_gradient(jnp.max(channel.tilt) + jnp.min(channel.tilt)) / 2
     half = (channel.tilt - middle) / 2
     return channel.gain * jnp.exp(-half), channel.loss * jnp.exp(half)

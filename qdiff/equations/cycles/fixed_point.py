@@ -59,6 +59,7 @@ def solve(N, population: np.ndarray) -> Chain:
 
 
 def _inverse(A):
+    # The whole inverse, not a factorisation: the response needs it, too.
     inverse = jnp.linalg.inv(A)
     known = lax.stop_gradient((A, inverse))
     condition = jnp.linalg.norm(known[0], 1) * jnp.linalg.norm(known[1], 1)
@@ -70,6 +71,8 @@ def _order(W):
     n = len(W)
     index = jnp.arange(n)
 
+    # The structure does not tell the order: W is what is left once coherences are eliminated, and
+    # its entries may vanish. So the state that is left fastest goes first, as a pivot.
     def step(k, carry):
         A, left, order = carry
         leaving = jnp.where(left[:, None] & (index[:, None] != index), A, 0.0)
@@ -95,6 +98,7 @@ def slowest(K):
     n = len(K)
     fixed = lax.stop_gradient(K)
     kappa, V = jnp.linalg.eig(fixed)
+    # K takes the fixed point to zero: that eigenvalue is no decay.
     size = jnp.abs(kappa)
     decays = size > 1e-14 * jnp.max(size)
     modulus = jnp.where(decays, jnp.abs(1 - 1 / jnp.where(decays, kappa, 1.0)), -jnp.inf)
@@ -102,6 +106,7 @@ def slowest(K):
     y, x = kappa[at], V[:, at]
     apart = jnp.min(jnp.where(jnp.arange(n) == at, jnp.inf, jnp.abs(kappa - y)))
     simple = apart > 1e-10 * jnp.max(size)
+    # The left eigenvector, for a first derivative also where Newton's matrix would be singular.
     w = jnp.linalg.solve(V.T, (jnp.arange(n) == at).astype(complex))
     linear = w @ (K @ x)
     y, _ = eigenpair.refined(K, y, x, regular=simple)

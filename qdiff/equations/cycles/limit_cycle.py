@@ -100,6 +100,8 @@ def limit_in(cycle: AbstractCycle, coordinates: Coordinates, parts: Sequence[Par
 
 def _marked(end: LimitCycle, mark) -> LimitCycle:
     """With NaN in every number, if the solve failed and that is what was asked for."""
+    # One factor of one or NaN: under "nan" every number of a failed solve must say so, derivatives
+    # too.
     names = ("x", "heat", "measured", "work", "imbalance", "response", "integrals")
     return dataclasses.replace(end, **{name: jax.tree.map(lambda a: a * mark, getattr(end, name)) for name in names})
 
@@ -114,6 +116,8 @@ def _solved(cycle: AbstractCycle, parts: Sequence[Part], coordinates: Coordinate
     still = jnp.zeros(coordinates.size) if cycle.reference is None else coordinates.coordinates(cycle.reference)
     pushes = [_push(cycle, k, parts[k], still) for k in range(count)]
     N = composed([parts[k] for k in around])
+    # With a reference, only the deviation from it is solved for: a weak disturbance of a state that
+    # would otherwise stay keeps its relative accuracy.
     found = fixed_point.solve(N, coordinates.is_population)
     if cycle.reference is None:
         start, response = found
@@ -127,6 +131,8 @@ def _solved(cycle: AbstractCycle, parts: Sequence[Part], coordinates: Coordinate
     y, size = start, jnp.abs(start)
     for k in around:
         moved[k], terms[k] = y, size
+        # The sizes of the terms travel with the sums: they tell what these may have lost by
+        # cancellation.
         size = jnp.abs(y) + jnp.abs(parts[k].change) @ jnp.abs(y) + jnp.abs(pushes[k][1])
         y = y + parts[k].change @ y + pushes[k][1]
     integrals, sectors = [], []

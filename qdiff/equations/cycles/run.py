@@ -99,6 +99,7 @@ class Run(eqx.Module):
     def _deviation(self):
         """That of the state after one cycle from the limit cycle, of zero trace."""
         end = self.end.x[0]
+        # Rounding leaves the deviation a trace, which no power of the map would let decay.
         off = (self.first - end) + self.change @ (self.first - end)
         return off - end * (self.coordinates.trace_weights @ off)
 
@@ -124,6 +125,8 @@ def started(cycle: AbstractCycle, initial) -> Run:
     natural = cycle.coordinates()
     held = {*zip(natural.row, natural.col, strict=True)}
     inside = all((min(i, j), max(i, j)) in held for i, j in zip(rho.pattern.row, rho.pattern.col, strict=True))
+    # Coherences that the cycle makes none of cost no coordinates, unless the initial state has
+    # some.
     coordinates = natural if inside else cycle.coordinates(rho)
     parts = cycle.parts(coordinates)
     end = limit_in(cycle, coordinates, parts)

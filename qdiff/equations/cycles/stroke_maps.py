@@ -58,6 +58,7 @@ def reached(strokes: Sequence[Stroke], initial: Operator | None = None) -> Coord
         diagonal = all(np.all(op.pattern.row == op.pattern.col) and op.is_real for op in instants)
         if diagonal and not any(isinstance(s, Unitary) for s in strokes):
             return reach(frees[0].generator)
+    # To the end: what one stroke reaches, another one may carry further in the next cycle.
     before = None
     while before is None or not np.array_equal(before, mask):
         before = mask
@@ -67,6 +68,7 @@ def reached(strokes: Sequence[Stroke], initial: Operator | None = None) -> Coord
     off = row != col
     part = np.r_[np.zeros(row.size, int), np.ones(off.sum(), int)]
     row, col = np.r_[row, row[off]], np.r_[col, col[off]]
+    # In one order, however they were reached: equal coordinates must compare equal.
     order = np.lexsort((part, col, row))
     return Coordinates(len(mask), row[order], col[order], part[order])
 
@@ -120,6 +122,8 @@ def _part(stroke: Stroke, coordinates: Coordinates, sector: Sector | None) -> Pa
     assert isinstance(stroke, Free) and sector is not None
     generator = stroke.generator
     values = jnp.asarray(sector.values(generator))
+    # With the diagonal that conserves probability exactly, as in the steady state: over a long
+    # stroke the rounding of the fastest rate would leak.
     G = matrix(sector, values) + jnp.diag(lax.stop_gradient(Conserving(sector, values).correction))
     moved = passage(G, sector.trace_weights, stroke.time)
     if sector == coordinates:
@@ -145,6 +149,8 @@ def _places(source: Coordinates, target: Coordinates) -> np.ndarray:
 
 def composed(parts: Sequence[Part]):
     """The map of several strokes, minus one."""
+    # (1 + P)(1 + T) - 1 without the ones: a cycle that changes little would lose its digits to
+    # them.
     total = parts[0].change
     for part in parts[1:]:
         total = total + part.change + part.change @ total

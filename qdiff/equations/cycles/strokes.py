@@ -168,6 +168,7 @@ class Measurement(Instant):
         """The maps (K, n, n) of the coordinates that belong to the outcomes, rho -> M_r rho M_r, not normalised."""
         K, s = len(self.outcomes), jnp.asarray(self.strength, float)
         one = np.eye(self.observable.size)
+        # Coordinates are those of the Hermitian part: twice that of P rho is P rho + rho P.
         half = np.stack([2 * congruence(P.dense(), one, coordinates, coordinates) for P in self.projectors])
         # The square root has no derivative at zero, where the outcome says nothing.
         sharp = jnp.where(s > 0, jnp.sqrt(jnp.where(s > 0, s, 1.0)), 0.0)
@@ -182,6 +183,8 @@ def _eigenspaces(observable: Operator) -> tuple[tuple[float, ...], tuple[Operato
     """The distinct values, ascending, and the projectors on their eigenspaces."""
     matrix = np.asarray(observable.dense())
     if np.all(observable.pattern.row == observable.pattern.col):
+        # A diagonal observable keeps the basis: LAPACK would mix degenerate states, and fill the
+        # projectors.
         values, vectors = np.real(np.diag(matrix)), np.eye(len(matrix))
         order = np.argsort(values, kind="stable")
         values, vectors = values[order], vectors[:, order]
@@ -191,6 +194,7 @@ def _eigenspaces(observable: Operator) -> tuple[tuple[float, ...], tuple[Operato
     outcomes, projectors = [], []
     for a, b in zip(starts, np.r_[starts[1:], len(values)], strict=True):
         P = vectors[:, a:b] @ vectors[:, a:b].conj().T
+        # Rounding would count as structure: a larger sector, for coherences that are none.
         P = np.where(np.abs(P) < 1e-14, 0.0, P)
         outcomes.append(float(np.mean(values[a:b])))
         projectors.append(Operator.from_dense(P, observable.space))

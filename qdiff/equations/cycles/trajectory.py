@@ -116,6 +116,7 @@ def _followed(steps, start, trace, source, number: int, cycles: int, count: int)
 
     def one(X, inputs):
         key, given = inputs
+        # Drawn cycle by cycle: all at once they would take as much memory as the result.
         u = jax.random.uniform(key, (number, count)) if given is None else given[:, None]
         record = []
         for change, reading, e in steps:
@@ -125,12 +126,16 @@ def _followed(steps, start, trace, source, number: int, cycles: int, count: int)
             K = len(reading)
             after = (reading.reshape(K * n, n) @ X).reshape(K, n, -1)
             P = jnp.einsum("n,knr->kr", trace, after)
+            # From the largest value down, as `replay` promises. Compared with u times the total,
+            # not u: the probabilities of a state that has rounded add up to nearly one only.
             down = jnp.cumsum(P[::-1], axis=0)
             place = jnp.sum(u[len(record)] * down[-1] >= down[:-1], axis=0) if K > 1 else jnp.zeros(X.shape[1], int)
             outcome = K - 1 - place
+            # A masked sum over the few outcomes; picking by index would be a gather for every run.
             chosen = jnp.sum(jnp.where(jnp.arange(K)[:, None, None] == outcome, after, 0.0), axis=0)
             p = jnp.sum(jnp.where(jnp.arange(K)[:, None] == outcome, P, 0.0), axis=0)
             chosen = chosen / (trace @ chosen)
+            # One byte for each outcome: there are as many as runs times cycles.
             record.append((outcome.astype(jnp.int8), p / down[-1], (e @ change) @ X, e @ chosen - e @ X))
             X = chosen
         return X, jax.tree.map(lambda *a: jnp.stack(a, -1), *record) if number > 1 else record[0]

@@ -9,13 +9,11 @@ import numpy as np
 from jax import lax
 
 from ...linalg.double_double import Conserving
-from ...linalg.gather import sum_into, take
-from ...linalg.right_side import sized, solvable
+from ...linalg.gather import product
+from ...linalg.refinement import refine
+from ...linalg.right_side import sized
 from .sector import Sector
 from .solver import choose
-
-# The refined solution is refused where its last correction was larger than this.
-_CONVERGED = 1e-6
 
 
 def resolvent(sector: Sector, values, x, omega, right):
@@ -50,17 +48,17 @@ def resolvent(sector: Sector, values, x, omega, right):
         down, up = _at_frequency(sector, fixed, lax.stop_gradient(omega))
 
     def linear(y):
-        return _act(values, sector.source, sector.target, y) - shift * y - s * u * (w @ y)
+        return product(sector, values, y) - shift * y - s * u * (w @ y)
 
     def solve(_, r):
         # The part of z along x is known from the trace of the equation; the rest has none.
         r, power = sized(r)
-        z = _refined(r, down, forth, (w, (still * x + s * u) / (s + still)), (w, x))
+        z, _ = refine(down, forth, r, (w, (still * x + s * u) / (s + still)), (w, x))
         return (z - (w @ r) / (s + still) * x) * power
 
     def solve_T(_, r):
         r, power = sized(r)
-        z = _refined(r, up, back, (x, w), (x, w))
+        z, _ = refine(up, back, r, (x, w), (x, w))
         return (z - w * ((x @ r + s * (u @ z)) / (s + still))) * power
 
     return lax.custom_linear_solve(linear, right, solve, solve_T)
@@ -68,10 +66,11 @@ def resolvent(sector: Sector, values, x, omega, right):
 
 def _products(sector: Sector, values, shift):
     """G - shift and its transpose applied to vectors: exactly conserving where there are populations."""
+    # Without populations there is no diagonal that conserves anything.
     if sector.is_population.any():
-        products = Conserving(sector, values), Conserving(sector, values, transposed=True)
+        products = [Conserving(sector, values, transposed) for transposed in (False, True)]
     else:
-        products = partial(_act, values, sector.source, sector.target), partial(_act, values, sector.target, sector.source)
+        products = [partial(product, sector, values, transposed=t) for t in (False, True)]
 
     def of(product):
         return lambda z: (product(z.real) + 1j * product(z.imag) if jnp.iscomplexobj(z) else product(z)) - shift * z
@@ -79,44 +78,8 @@ def _products(sector: Sector, values, shift):
     return of(products[0]), of(products[1])
 
 
-def _act(values, into, out, y):
-    return sum_into(values * take(y, into), out, y.size)
-
-
-def _refined(r, solve, apply, known, along):
-    """z with apply(z) = r, corrected until the next change would be below rounding; NaN if eight corrections are too few.
-
-    Each change is smaller than the last by the error of the factorisation, its shift or rounding over the gap.
-
-    Args:
-        known, along: pairs (left, inside) and (across, out) of vectors with product one. The part (left . r) inside of r is
-            left out, and z has no part (across . z) out.
-    """
-    (left, inside), (across, out) = known, along
-    r = solvable(r, left, inside)
-
-    def change(rest):
-        z = solve(rest - (left @ rest) * inside)
-        return z - out * (across @ z)
-
-    def going_on(carry):
-        k, z, before, now = carry
-        return (k < 2) | ((k < 8) & (now * now > 1e-16 * before * _largest(z)))
-
-    def better(carry):
-        k, z, _, now = carry
-        by = change(r - apply(z))
-        return k + 1, z + by, now, _largest(by)
-
-    z = change(r)
-    _, z, _, last = lax.while_loop(going_on, better, (0, z, _largest(z), _largest(z)))
-    return jnp.where(last <= _CONVERGED * _largest(z), z, jnp.nan)
-
-
-def _largest(z):
-    return jnp.max(jnp.abs(z))
-
-
+# Twice the coordinates instead of complex numbers: every solver of real sectors, one of a user's
+# own included, serves at a frequency as it is. Bands are twice as wide, and refinement is the same.
 class _Rotating:
     """G - i omega as a real sparse matrix on (Re z, Im z), in the form of a sector that an `AbstractSolver` factorises."""
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import abc
+from functools import partial
 
 import equinox as eqx
 import jax.numpy as jnp
 
 from ...linalg import block_tridiagonal
 from ...linalg.places import Places
+from ...linalg.refinement import Inverse, Refined
 from ...linalg.split_lu import lu, solve_triangular
-from ...linalg.twisted import Twisted, twisted
+from ...linalg.twisted import twisted
 
 # The generator is factorised with this fraction of its largest entry taken off the diagonal: a little above
 # rounding, so that no pivot vanishes. Its effect, shift/gap, is removed by refinement.
@@ -40,25 +42,17 @@ class AbstractSolver(eqx.Module):
     def solve_T(self, places: Places, factors, r):
         """The inverse transposed applied to the columns of r (size, columns)."""
 
-    def many(self, places: Places) -> ManySolver | None:
-        """An optional faster solver of batches. The three methods above remain the fallback where it is not accurate enough."""
+    def many(self, places: Places) -> Inverse | None:
+        """An optional faster solver of many systems at once, the batch the last axis of all arrays.
+
+        The three methods above remain the fallback where residuals show that it was not accurate.
+        """
         return None
 
-
-class ManySolver(abc.ABC):
-    """Solves many systems of one structure at once; the batch is the last axis of every array."""
-
-    @abc.abstractmethod
-    def factor(self, values):
-        """Factorise every G; for some it may be of no use, which their residuals show."""
-
-    @abc.abstractmethod
-    def solve(self, factors, r):
-        """The inverses applied to the columns of r (size, columns, lanes)."""
-
-    @abc.abstractmethod
-    def solve_T(self, factors, r):
-        """The inverses transposed applied to the columns of r (size, columns, lanes)."""
+    def refined(self, places: Places) -> Refined:
+        """Refinements with this solver, the fast way first."""
+        safe = (partial(method, places) for method in (self.factor, self.solve, self.solve_T))
+        return Refined(self.many(places), Inverse(*safe))
 
 
 class Dense(AbstractSolver):
@@ -100,21 +94,14 @@ class BlockTridiagonal(AbstractSolver):
         return plan.unpack(block_tridiagonal.solve_T(factors, plan.pack(r)))
 
     def many(self, places):
-        return _Lanes(twisted(places)) if block_tridiagonal.block_plan(places).width <= _WRITTEN_OUT else None
+        if block_tridiagonal.block_plan(places).width > _WRITTEN_OUT:
+            return None
+        system = twisted(places)
 
+        def factor(values):
+            return system.factor(values, _shift(values))
 
-class _Lanes(ManySolver):
-    def __init__(self, twisted: Twisted):
-        self.twisted = twisted
-
-    def factor(self, values):
-        return self.twisted.factor(values, _shift(values))
-
-    def solve(self, factors, r):
-        return self.twisted.solve(factors, r)
-
-    def solve_T(self, factors, r):
-        return self.twisted.solve_T(factors, r)
+        return Inverse(factor, system.solve, system.solve_T)
 
 
 def _shift(values):

@@ -57,6 +57,8 @@ def stationary_density(slope, resistance, kinks, nodes: int, current: bool) -> D
         return before[:, None] + half * (f @ upto.T), jnp.sum(whole)
 
     Phi, loop = integral(slope(k))
+    # Both exponentials are taken relative to their largest values: Phi may reach thousands. The
+    # scales cancel, or are put back, so that their own derivatives do not matter.
     top = lax.stop_gradient(jnp.max(Phi))
     through, total = integral(jnp.exp(Phi - top) * resistance(k))
     share = jnp.expm1(loop) * through / total if current else 0.0
@@ -86,6 +88,8 @@ def _edges(kinks, panels: int):
     """Panel edges from -pi to pi, ascending: equal ones, the kinks, and some that approach these from both sides."""
     edges = [jnp.linspace(-jnp.pi, jnp.pi, panels + 1)]
     width = 2 * np.pi / panels
+    # Graded towards a kink, a panel is never longer than three times its distance from it: Gauss's
+    # rule converges exponentially on each, as it does nowhere on a panel with a kink inside.
     near = width * 4.0 ** -np.arange(1, _LEVELS)
     for f in kinks:
         at = _zeros(f)
@@ -105,6 +109,8 @@ def _zeros(f):
     at = jnp.where(there, at, 0)
     left, right, sign = jnp.asarray(grid)[at], jnp.asarray(grid)[at + 1], jnp.sign(value[at])
 
+    # Bisection: fifty halvings of a cell of the grid reach rounding, and need no slope, which may
+    # vanish.
     def halve(_, bracket):
         a, b = bracket
         middle = (a + b) / 2
@@ -135,6 +141,8 @@ def evolve_cells(up, down, initial, times):
     require_float64()
     initial, times = finite_array("initial", initial, up.shape[-1]), finite_array("times", times, None)
 
+    # Squaring, as elsewhere, would fill the matrix: a tridiagonal solve costs O(n), and cells are
+    # many.
     def shifted(t, shift, r):
         lower, upper, diag = t * jnp.roll(up, 1), t * jnp.roll(down, -1), -t * (up + down) - shift
 
@@ -155,6 +163,8 @@ def evolve_cells(up, down, initial, times):
 def _cyclic(lower, diag, upper, r):
     """x with lower_i x_{i-1} + diag_i x_i + upper_i x_{i+1} = r_i, indices cyclic, by one bordered tridiagonal solve."""
     first, last = lower[0], upper[-1]
+    # Sherman and Morrison. With this gamma the first and the last entry of the diagonal grow; one
+    # of the other sign could cancel them.
     gamma = -diag[0]
     n = r.size
     d = diag.at[0].add(-gamma).at[-1].add(-last * first / gamma)

@@ -81,6 +81,9 @@ def _beside(inverse, value, slowest, stationary, r):
         return x - value * shorter(x)
 
     b, power = sized(-shorter(r - along * right - total * p), axis=None)
+    # A few steps: the eigenvalues of what is inverted are one minus ratios of decay rates, which
+    # crowd around one. The direct inverse of W + value would need another factorisation, close to
+    # singular.
     x, _ = gmres(apply, b, tol=1e-13, restart=_KRYLOV, maxiter=8, solve_method="batched")
     found = jnp.max(jnp.abs(apply(x) - b)) <= 1e-9 * jnp.max(jnp.abs(b))
     return jnp.where(found, x * power + total / value * p - along / value * right, jnp.nan)
@@ -108,6 +111,8 @@ def _decay(rate):
     rate = lax.stop_gradient(rate)
     p, (forwards, backwards) = solved(rate)[0], _inverses(rate)
     angle = 2 * jnp.pi * jnp.arange(p.shape[1]) / p.shape[1]
+    # Neither odd nor even about any momentum: rates that are symmetric would never lead from a
+    # start of one parity to a mode of the other.
     k = jnp.sin(angle) + 0.3 * jnp.cos(angle + 0.5)
     right, good = _dominant(forwards, p * k)
     left, _ = _dominant(backwards, jnp.broadcast_to(k, p.shape))
@@ -120,6 +125,8 @@ def _dominant(apply, x):
     """The vector of the largest eigenvalue of a real operator, by restarted Arnoldi; and whether it is real and found."""
     shape, n = x.shape, x.size
 
+    # Arnoldi on the inverse: the slowest decay is its largest eigenvalue, the one that few vectors
+    # find first. The dense matrix of a thousand momenta is never made.
     def cycle(x, _):
         basis = jnp.zeros((_KRYLOV + 1, n)).at[0].set(x / jnp.linalg.norm(x))
 
@@ -129,6 +136,8 @@ def _dominant(apply, x):
             whole = jnp.linalg.norm(w)
             h = basis @ w
             w = w - h @ basis
+            # Twice is enough: one pass leaves what is nearly all inside the basis far from
+            # orthogonal to it.
             again = basis @ w
             w = w - again @ basis
             size = jnp.linalg.norm(w)

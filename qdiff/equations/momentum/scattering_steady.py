@@ -34,6 +34,8 @@ def _faults(rate, p):
     return (~jnp.all(jnp.isfinite(rate)), _NOT_FINITE), (jnp.any(rate < 0), _NEGATIVE), (~jnp.all(jnp.isfinite(p)), _NOT_UNIQUE)
 
 
+# Elimination without subtraction is accurate for the value, but its own derivative subtracts: the
+# rule solves the linear equation of the change with the same factors.
 @jax.custom_jvp
 def solved(rate):
     """The stationary populations (bands, N), and the factors of -W."""
@@ -117,6 +119,7 @@ def evolve_scattering(rate, initial, times, method: str | None):
             lambda x: t * ring.act(rate, x) - theta * x, y, lambda _, r: through(factors, r), lambda _, r: through(back, r)
         )
 
+    # One time after the other: each has eight factorisations of the whole ring.
     return lax.map(lambda t: exponential(shifted, initial, t), times)
 
 

@@ -96,6 +96,8 @@ class Exchange(eqx.Module):
 
         What is exactly zero slow counts as slow by 1e-150 of the slowest: the limit, to rounding.
         """
+        # Speeds relative to the fastest: an infinite one never appears, and the limit is approached
+        # smoothly, with a derivative from the side where the slowness is positive.
         first = jnp.argmin(self.slowness)
         rest = jnp.arange(self.slowness.size) != first
         least = self.slowness[first] + 1e-150 * jax.lax.stop_gradient(jnp.max(self.slowness))
@@ -154,6 +156,8 @@ class Exchange(eqx.Module):
         """For every level and site: whether it is not the site's fastest, one over its slowness (zero for the fastest and
         where nothing is joined), and its speed relative to the fastest."""
         assert isinstance(self.up, Dense) and isinstance(self.down, Dense)
+        # For each site by itself: a level that is infinitely fast, but not joined to this site,
+        # must not count as its fastest.
         joined = self.up.matrix > 0
         slow = jnp.broadcast_to(self.slowness[:, None], joined.shape)
         rest = jnp.arange(slow.shape[0])[:, None] != jnp.argmin(jnp.where(joined, slow, jnp.inf), axis=0)

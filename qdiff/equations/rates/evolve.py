@@ -59,6 +59,9 @@ def propagator(R: Float[Array, "n n"], t) -> Float[Array, "n n"]:
     fast = lax.stop_gradient(jnp.max(out))
     doublings = jnp.clip(jnp.ceil(jnp.log2(jnp.maximum(lax.stop_gradient(t) * fast, 1e-300))) + 1, 0, _DOUBLINGS)
     step = t / 2**doublings
+    # Uniformisation. Pade approximants need fewer products, but subtract and divide; this series
+    # has only positive terms, so that the smallest probability is as accurate, relative to itself,
+    # as the largest.
     # With the fastest rate added to its diagonal the generator has no negative entry.
     B = step * (R + jnp.diag(fast - out))
     total = term = jnp.eye(len(R))
@@ -68,6 +71,8 @@ def propagator(R: Float[Array, "n n"], t) -> Float[Array, "n n"]:
     # After a short step the probability to be elsewhere is what is known to all digits.
     P = _stochastic(total * jnp.exp(-fast * step))
 
+    # A scan of fixed length with steps that may do nothing: a loop of traced length has no reverse
+    # derivative.
     def double(P, k):
         return lax.cond(k < doublings, lambda P: _stochastic(P @ P), lambda P: P, P), None
 
@@ -76,6 +81,8 @@ def propagator(R: Float[Array, "n n"], t) -> Float[Array, "n n"]:
 
 def _stochastic(P):
     """P with columns that sum to one: where little has moved by what stays, else by their common factor."""
+    # Squaring doubles an error in the sum of a column each time; 160 doublings would blow up
+    # rounding.
     stay = jnp.diag(P)
     moved = jnp.sum(P - jnp.diag(stay), axis=0)
     little = moved < 0.5

@@ -41,6 +41,7 @@ def _share(turns, n: int, numpy):
 def mix(x: Float[Array, "*r n"]) -> Float[Array, "*r n"]:
     """w x along the last axis, by one real Fourier transform of length n + 1: error about 1e-16 of the mean of x."""
     n = x.shape[-1]
+    # A transform of n + 1, not a cosine transform of 2 (n + 1): w depends on m k modulo n + 1 only.
     padded = jnp.concatenate([jnp.zeros((*x.shape[:-1], 1)), x], axis=-1)
     half = jnp.real(jnp.fft.rfft(padded))
     sums = half[..., :1] - half[..., 1:]  # m = 1 .. (n + 1)/2; the others repeat them

@@ -36,6 +36,8 @@ def separable_rates(energy: Float[Array, "m"], temperature: Float[Array, "n"], t
     """
     log = jnp.log(temperature)
     low, high = lax.stop_gradient(jnp.min(log)), lax.stop_gradient(jnp.max(log))
+    # The interval is that of the temperatures at hand, not differentiated: another one would
+    # interpolate the same function as well.
     # Rounding of the derivative grows as one over the width, so that equal temperatures still need an interval.
     centre, width = (low + high) / 2, jnp.maximum((high - low) / 2, 0.3)
     angle = np.pi * (np.arange(terms) + 0.5) / terms
@@ -49,6 +51,7 @@ def separable_rates(energy: Float[Array, "m"], temperature: Float[Array, "n"], t
     x = energy / nodes[:, None]
     down = weights @ (nodes[:, None] * thermal(-x))
     up = weights @ (nodes[:, None] * scaled_absorption(x, ground / nodes[:, None]))
+    # The last two Chebyshev coefficients tell the error, as they fall by a constant factor.
     size = jnp.max(jnp.abs(jnp.stack([down, up])), axis=(0, 2))
     return down, up, right, jnp.exp(-ground / temperature), jnp.sum(size[-2:]) / jnp.max(size)
 

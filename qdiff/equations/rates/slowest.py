@@ -49,6 +49,8 @@ def _of_rates(transitions, rate, order):
 def _of_matrix(G, weights):
     w = np.array(weights)
     u = w / w.sum()
+    # The solve is with the stationary state moved away from zero; `keep` takes it out of the
+    # result.
     keep = jnp.eye(w.size) - u[:, None] * w
     return slowest(-jnp.linalg.solve(G - lax.stop_gradient(jnp.max(jnp.abs(G))) * u[:, None] * w, keep))
 
@@ -62,6 +64,9 @@ def slowest(K):
     Returns:
         min Re 1/mu over the non-zero eigenvalues mu of K, a scalar [rate].
     """
+    # Of the inverse: its largest eigenvalue is found to its own relative accuracy, while the
+    # smallest of the generator would be found to rounding of the fastest rate. LAPACK's result is
+    # not differentiated, but the Newton steps after it, which have derivatives to third order.
     mu, vectors = jnp.linalg.eig(lax.stop_gradient(K))
     size = jnp.abs(mu)
     # The stationary state has mu = 0 up to rounding; the decays that count have a mu near the largest.

@@ -38,6 +38,8 @@ def _eliminated(transitions, rate, order):
 
 @partial(jax.jit, static_argnums=(0, 2))
 def _by_pivots(transitions, rate, order):
+    # The same as `lindblad.null_vector` in its plainest form: at LAPACK's speed, without the
+    # accuracy that elimination gives to small populations.
     u = jnp.full(transitions.size, 1 / transitions.size)
     s = lax.stop_gradient(jnp.max(rate))
     return jnp.linalg.solve(transitions.matrix(rate) - s * u[:, None], -s * u)
@@ -45,6 +47,8 @@ def _by_pivots(transitions, rate, order):
 
 def elimination_order(transitions: Transitions) -> np.ndarray:
     """An order of the states in which none is eliminated before all that can be reached from it are: transient ones last."""
+    # From the structure, while tracing: GTH divides by what leaves a state for those still there,
+    # and for a transient state eliminated too late that is nothing.
     closed = transitions.classes
     if len(closed) > 1:
         shown = ", ".join("{" + ", ".join(map(str, c[:4])) + (", ..." if len(c) > 4 else "") + "}" for c in closed[:4])

@@ -18,6 +18,7 @@ class Transitions:
     def __init__(self, size: int, source, target, bath):
         self.size = int(size)
         self.source, self.target, self.bath = (np.asarray(a, np.int64) for a in (source, target, bath))
+        # A digest in place of the arrays: a static argument is hashed and compared at every call.
         parts = (np.array([self.size]), self.source, self.target, self.bath)
         self._digest = hashlib.blake2b(b"|".join(p.tobytes() for p in parts), digest_size=16).digest()
 

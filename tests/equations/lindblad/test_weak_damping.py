@@ -41,7 +41,7 @@ def first_attempt(generator):
     values = sector.values(generator)[:, None]
     many = BlockTridiagonal().many(sector)
     factors = many.factor(values)
-    (x, _, residual), good = _by_iteration(sector, values, lambda r: many.solve(factors, r))
+    (x, _, residual), good = _by_iteration(sector, lambda r: many.solve(factors, r), values)
     return x[:, 0], residual[0], good[0]
 
 
