@@ -23,7 +23,6 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
@@ -43,6 +42,9 @@ _TOLERANCE, _GAIN = 1e-13, 1e-3
 
 # Tangents and adjoints are accepted with this one; their right-hand sides are known to rounding times the condition.
 _ACCEPTED = 1e-9
+
+# Where the adjoint is put between roots of rho, an empty level counts as one of this population, over the largest.
+_EMPTY = 1e-8
 
 # Another right-hand side is solved to this accuracy to see how large the inverse is. Where there is a second stationary state it
 # cannot be solved: a part of it is out of reach.
@@ -97,20 +99,21 @@ def stationary(form: MatrixForm, terms: Action, solver: Krylov) -> Solved:
     """The stationary state of the terms of a generator, in the coordinates of `form`."""
     system = _System(form, lax.stop_gradient(terms), solver)
     weights = jnp.asarray(form.weights)
+    b = form.vector(system.put)
+    u, residual, steps = system.solve(b * weights)
+    rho = form.from_isometric(u)
 
     def equation(x):
         return form.vector(_moved(terms, system.put, form.matrix(x)))
 
     def solve(_, r):
-        u, residual, steps = system.solve(r * weights)
-        return u / weights, (residual, steps)
+        return system.solve(r * weights, u)[0] / weights
 
     def solve_transposed(_, r):
-        u, residual, steps = system.solve_adjoint(r / weights)
-        return u * weights, (residual, steps)
+        return system.solve_adjoint(r / weights, rho)[0] * weights
 
-    b = form.vector(system.put)
-    x, (residual, steps) = lax.custom_linear_solve(equation, b, solve, solve_transposed, has_aux=True)
+    # Solved for already, so that the adjoint knows rho: this costs one application.
+    x = lax.custom_linear_solve(equation, b, solve, solve_transposed)
     rcond, more = system.rcond()
     return Solved(x, rcond, residual, steps + more, system.scale)
 
@@ -132,20 +135,42 @@ class _System:
         # The trace moves about as fast as the slowest state decays, but never so slowly that rounding is felt.
         self.put = jnp.maximum(decay, 1e-3 * self.scale) * jnp.outer(slowest, slowest.conj())
 
-    def solve(self, r):
-        """u with M u = r: u or NaN, the largest entry of the residual over the largest rate, and the steps."""
-        return self._refined(r, lambda X: _moved(self.terms, self.put, X), self.motion.solve)
+    def solve(self, r, known=None):
+        """u with M u = r: u or NaN, the largest entry of the residual over the largest rate, and the steps.
 
-    def solve_adjoint(self, r):
-        """The same for the adjoint of M, whose preconditioner is the adjoint."""
-        put = self.put
+        Of `known` a multiple is the first guess: all there is to it where r is what that was solved for.
+        """
+        u, left, steps, good = self._refined(r, self._moved, self.motion.solve, known)
+        return jnp.where(good, u, jnp.nan), jnp.max(jnp.abs(left)) / self.scale, steps
 
-        def moved(Y):
-            half = self.terms.between().conj().T @ Y
-            trace = jnp.real(jnp.vdot(put, Y)) * jnp.eye(self.form.dim)
-            return half + half.conj().T + self.terms.gain_adjoint(Y) + trace
+    def solve_adjoint(self, r, rho):
+        """u with M^dag u = r, for the adjoint of M with the adjoint of its preconditioner; and the steps.
 
-        return self._refined(r, moved, self.motion.solve_adjoint)
+        An observable may have its largest part in levels that are empty, such as n of a mode, and GMRES then walks through all
+        of them. What its solution is multiplied with lives where rho does. Where the plain equation stalls, it is solved between
+        roots of rho, in which M^dag is M if there is detailed balance.
+        """
+
+        def weighted(_):
+            p, Q = jnp.linalg.eigh(rho)
+            root = jnp.sqrt(jnp.maximum(p, 0.0) + _EMPTY * jnp.max(p))
+            F, back = (Q * root) @ Q.conj().T, (Q / root) @ Q.conj().T
+            around = (self._each(lambda X: F @ X @ F), self._each(lambda X: back @ X @ back))
+            u, _, more, good = self._refined(r, self._moved_adjoint, self.motion.solve_adjoint, None, around)
+            return jnp.where(good, u, jnp.nan), steps + more
+
+        # One cycle shows which of the two it is: it gains little, or all.
+        one = self.solver.restart
+        u, _, steps, good = self._refined(r, self._moved_adjoint, self.motion.solve_adjoint, most=one)
+        return lax.cond(good, lambda _: (u, steps), weighted, None)
+
+    def _moved(self, X):
+        return _moved(self.terms, self.put, X)
+
+    def _moved_adjoint(self, Y):
+        half = self.terms.between().conj().T @ Y
+        trace = jnp.real(jnp.vdot(self.put, Y)) * jnp.eye(self.form.dim)
+        return half + half.conj().T + self.terms.gain_adjoint(Y) + trace
 
     def rcond(self):
         """An estimate of the reciprocal condition of M, from the size of the solution for `other`; the steps.
@@ -154,41 +179,44 @@ class _System:
         a state with weight on every closed set of levels does: a conserved quantity has another value in it.
         """
         r = self.form.isometric(self.other)
-        found = self._gmres(r, lambda X: _moved(self.terms, self.put, X), self.motion.solve, _PROBED)
-        u = self._each(self.motion.solve)(found.x)
+        apply, precondition = self._each(self._moved), self._each(self.motion.solve)
+        found = self._gmres(r, lambda z: apply(precondition(z)), _PROBED, self.solver.most)
+        u = precondition(found.x)
         rcond = jnp.linalg.norm(r) / (self.scale * jnp.linalg.norm(u))
-        return jnp.where(found.residual <= 10 * _PROBED, rcond, 0.0), found.iterations
+        # Stagnation is a singular operator's; too many steps say nothing.
+        unsolved = jnp.where(found.iterations < self.solver.most, 0.0, jnp.nan)
+        return jnp.where(found.residual <= 10 * _PROBED, rcond, unsolved), found.iterations
 
-    def _refined(self, r, moved: Callable, inverse: Callable):
+    def _refined(self, r, moved: Callable, inverse: Callable, known=None, around=None, most=None):
+        """The solution, its residual, the steps, and whether it is accepted; `around`: what the equation is put between."""
         apply, precondition = self._each(moved), self._each(inverse)
-        size = jnp.linalg.norm(r)
+        forth, back = (lambda u: u, lambda u: u) if around is None else around
+        size, most = jnp.linalg.norm(forth(r)), self.solver.most if most is None else most
 
         def correct(state):
-            u, left, before, steps = state
-            found = self._gmres(left, moved, inverse, jnp.maximum(_TOLERANCE * size / jnp.linalg.norm(left), _GAIN))
-            better = u + precondition(found.x)
+            u, left, _, steps = state
+            before = jnp.linalg.norm(forth(left))
+            goal = jnp.maximum(_TOLERANCE * size / before, _GAIN)
+            found = self._gmres(forth(left), lambda z: forth(apply(precondition(back(z)))), goal, most)
+            better = u + precondition(back(found.x))
             rest = r - apply(better)
-            gained = jnp.linalg.norm(rest) < jnp.linalg.norm(left)
-            u, rest = jnp.where(gained, better, u), jnp.where(gained, rest, left)
-            return u, rest, jnp.linalg.norm(left), steps + found.iterations
+            gained = jnp.linalg.norm(forth(rest)) < before
+            return jnp.where(gained, better, u), jnp.where(gained, rest, left), before, steps + found.iterations
 
         def unfinished(state):
-            u, left, before, _ = state
-            rounding = 4e-16 * (size + self.scale * jnp.linalg.norm(u))
-            now = jnp.linalg.norm(left)
-            return (now > rounding) & (now < 0.5 * before)
+            u, left, before, steps = state
+            now, rounding = jnp.linalg.norm(forth(left)), 4e-16 * (size + self.scale * jnp.linalg.norm(forth(u)))
+            return (now > rounding) & (now < 0.5 * before) & (steps < most)
 
-        u, left, _, steps = lax.while_loop(unfinished, correct, (jnp.zeros_like(r), r, 4 * size, 0))
-        residual = jnp.max(jnp.abs(left)) / self.scale
-        good = (jnp.linalg.norm(left) <= _ACCEPTED * size) & jnp.isfinite(self.scale)
-        return jnp.where(good, u, jnp.nan), residual, steps
+        u = jnp.zeros_like(r)
+        if known is not None:
+            image = apply(known)
+            u = known * (image @ r) / (image @ image)
+        u, left, _, steps = lax.while_loop(unfinished, correct, (u, r - apply(u), jnp.inf, 0))
+        return u, left, steps, (jnp.linalg.norm(forth(left)) <= _ACCEPTED * size) & jnp.isfinite(self.scale)
 
-    def _gmres(self, r, moved: Callable, inverse: Callable, tolerance):
-        def apply(z):
-            return self.form.isometric(moved(inverse(self.form.from_isometric(z))))
-
-        solver = self.solver
-        return gmres(apply, r, tolerance, restart=min(solver.restart, r.size), most=solver.most)
+    def _gmres(self, r, apply: Callable, tolerance, most: int):
+        return gmres(apply, r, tolerance, restart=min(self.solver.restart, r.size), most=most)
 
     def _each(self, function: Callable):
         return lambda u: self.form.isometric(function(self.form.from_isometric(u)))

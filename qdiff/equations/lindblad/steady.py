@@ -158,7 +158,7 @@ def _wide(generator: AbstractTerms, solver: Krylov, initial: Any) -> State:
         local = density_matrix("initial", initial, generator.space, generator.H.size)
         start, several = generator.into_frame(local).pattern, _NOT_DEFINED
     form, found = solve_wide(generator, solver, start)
-    unsolved = ~(jnp.all(jnp.isfinite(found.x)) & (found.residual <= RESIDUAL))
+    unsolved = ~(jnp.all(jnp.isfinite(found.x)) & (found.residual <= RESIDUAL) & jnp.isfinite(found.rcond))
     # A second stationary state does not keep the first one from being found, only its condition tells.
     kinds = (~jnp.isfinite(found.scale), _NOT_FINITE), (unsolved, _STALLED), (found.rcond < UNIQUE, several)
     x = check(found.x, *kinds, causes=partial(refusals, generator))

@@ -1,0 +1,40 @@
+"""A X + X A^dag = C, by eigenvectors and by Schur's form, against the matrix of d^2 rows."""
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from qdiff.linalg.lyapunov import eigenvectors, lyapunov
+
+RNG = np.random.default_rng(0)
+
+
+def normal_enough(d=12):
+    return RNG.normal(size=(d, d)) + 1j * RNG.normal(size=(d, d)) - 6 * np.eye(d)
+
+
+def defective(d=12):
+    """A Jordan block: one eigenvector."""
+    return -np.eye(d) * (1 + 0.5j) + np.eye(d, k=1)
+
+
+@pytest.mark.parametrize("matrix, triangular", [(normal_enough, False), (defective, True)])
+def test_both_equations(matrix, triangular):
+    A = matrix()
+    C = RNG.normal(size=A.shape) + 1j * RNG.normal(size=A.shape)
+    C = C + C.conj().T
+    solver = lyapunov(jnp.asarray(A), eigenvectors(jnp.asarray(A)))
+    assert bool(solver.triangular) == triangular
+    # A sum of eigenvalues is shifted by 1e-10 of the largest.
+    X, Y = solver.solve(C), solver.solve_adjoint(C)
+    assert np.abs(A @ X + X @ A.conj().T - C).max() < 1e-7 * np.abs(X).max()
+    assert np.abs(A.conj().T @ Y + Y @ A - C).max() < 1e-7 * np.abs(Y).max()
+
+
+def test_the_slowest_eigenvector():
+    A = normal_enough()
+    found = eigenvectors(jnp.asarray(A))
+    v = found.slowest
+    w = np.vdot(v, A @ v)
+    assert np.abs(A @ v - w * v).max() < 1e-12
+    assert abs(w.real - np.linalg.eigvals(A).real.max()) < 1e-12
