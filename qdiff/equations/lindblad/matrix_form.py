@@ -31,6 +31,11 @@ class MatrixForm(Coordinates):
         super().__init__(dim, np.r_[row, row[off]], np.r_[col, col[off]], part)
         self.labels = labels
 
+    @property
+    def levels(self) -> np.ndarray:
+        """Which levels (d,) there are any populations of."""
+        return np.isin(np.arange(self.dim), self.row[self.is_population])
+
     @functools.cached_property
     def _gathers(self):
         """For each matrix element where its real part, its imaginary part and the sign of it are; past the end is zero."""
