@@ -30,12 +30,12 @@ class Action(eqx.Module):
     H: Array
     terms: dict[str, list[AbstractAction]]
 
-    def between(self, labels=None):
+    def between(self, labels=None) -> Array:
         """A = -i H + sum of the terms' own: the motion between jumps (d, d); that of some baths, without H."""
         start = -1j * self.H if labels is None else jnp.zeros_like(self.H)
         return sum((term.between() for term in self.of(labels)), start)
 
-    def gain(self, X, labels=None):
+    def gain(self, X, labels=None) -> Array:
         """sum rate C X C^dag of the baths, for Hermitian X."""
         return sum((term.gain(X) for term in self.of(labels)), jnp.zeros_like(X))
 
@@ -52,23 +52,23 @@ class AbstractAction(eqx.Module):
     """One jump, or a family of them, as a map of matrices (d, d)."""
 
     @abc.abstractmethod
-    def between(self):
+    def between(self) -> Array:
         """-sum rate C^dag C / 2, of a jump."""
 
     @abc.abstractmethod
-    def gain(self, X):
+    def gain(self, X) -> Array:
         """sum rate C X C^dag, for Hermitian X."""
 
     @abc.abstractmethod
-    def gain_adjoint(self, X):
+    def gain_adjoint(self, X) -> Array:
         """sum rate C^dag X C, for Hermitian X."""
 
     @abc.abstractmethod
-    def rates(self, V, inverse):
+    def rates(self, V, inverse) -> Array:
         """sum rate |V^-1 C V|^2, entry by entry: the rates of transitions between the columns of V."""
 
     @abc.abstractmethod
-    def displaced(self, v):
+    def displaced(self, v) -> Array:
         """What A gains if every C is replaced by C + a, a = -<v|C|v>, and H so that the motion is the same."""
 
 
@@ -222,7 +222,7 @@ def action(term: Term) -> AbstractAction:
     """A term of a generator as a map."""
     if isinstance(term, Sandwich):
         c = jnp.asarray(term.coefficient) * (1 + 0j)
-        return _Sandwich(c, term.left.dense() * (1 + 0j), term.right.dense() * (1 + 0j))
+        return _Sandwich(c, _complex(term.left), _complex(term.right))
     return _jump(term)
 
 
@@ -236,13 +236,17 @@ def _jump(jump: Jump) -> AbstractAction:
         (p, q), (r, s) = places.gains, places.losses
         gains = take(rate, groups[p]) * take(values, p) * take(values, q).conj()
         return Family(gains, take(rate, groups[r]) * take(values, r).conj() * take(values, s), places)
-    whole = _Dense(rate, op.dense() * (1 + 0j))
+    whole = _Dense(rate, _complex(op))
     pattern = op.pattern
     longest = max(np.bincount(pattern.row).max(initial=0), np.bincount(pattern.col).max(initial=0))
     if longest > _FEW:
         return whole
     (forth, first), (back, second) = _rows(op), _rows(op.dag)
     return _Rows(whole, first, second, (_Static(forth), _Static(back)))
+
+
+def _complex(op: Operator) -> Array:
+    return jnp.asarray(op.dense()) * (1 + 0j)
 
 
 def _rows(op: Operator):
@@ -259,6 +263,6 @@ def _both(columns, values, X):
     """C X C^dag, from the table of C, for Hermitian X."""
 
     def left(X):
-        return sum(v[:, None] * take(X, c) for c, v in zip(columns, values, strict=True))
+        return sum((v[:, None] * take(X, c) for c, v in zip(columns, values, strict=True)), jnp.zeros_like(X))
 
     return left(left(X).conj().T)

@@ -10,6 +10,7 @@ from .terms import AbstractTerms
 if TYPE_CHECKING:
     from .evolution import Evolution
     from .integrators import AbstractIntegrator
+    from .krylov import Krylov
     from .relaxation import Relaxation
     from .solver import AbstractSolver
     from .steady import State
@@ -18,15 +19,16 @@ if TYPE_CHECKING:
 class AbstractMaster(AbstractTerms):
     """What can be solved of any master equation that is given by its terms."""
 
-    def steady_state(self, solver: AbstractSolver | None = None, *, initial: Any = None) -> State:
+    def steady_state(self, solver: AbstractSolver | Krylov | None = None, *, initial: Any = None) -> State:
         """The stationary state of a generator: L[rho] = 0 with Tr rho = 1.
 
         Solved in the real coordinates of the sector that the populations reach (or, with `initial`,
-        that the initial state reaches).
+        that the initial state reaches), or in matrix form if that would be too large.
 
         Args, rarely needed:
-            solver: `Dense()` or `BlockTridiagonal()`; by default chosen from the size and the width
-                of the sector.
+            solver: `Dense()`, `BlockTridiagonal()` or, for Hilbert spaces of some hundred
+                dimensions, `Krylov()`; by default chosen from the size and the width of the
+                sector.
             initial: a state, in the forms that `evolve` takes. Needed only if there are several
                 stationary states, as in a closed system; then the one it relaxes to is returned, or
                 if it never comes to rest, its average over all times.

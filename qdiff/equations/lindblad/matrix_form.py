@@ -77,7 +77,7 @@ class MatrixForm(Coordinates):
 
     def terms(self, generator: AbstractTerms) -> Action:
         """What `Action` needs: the Hamiltonian, and the terms of every bath."""
-        H = generator.H.dense() * (1 + 0j)
+        H = jnp.asarray(generator.H.dense()) * (1 + 0j)
         return Action(H, {label: [action(t) for t in generator.terms[label]] for label in self.labels})
 
     def values(self, generator: AbstractTerms):

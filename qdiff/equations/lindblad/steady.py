@@ -118,7 +118,7 @@ def a_state(given: Any) -> State:
 
 
 def steady_state(
-    generator: AbstractTerms, solver: AbstractSolver | None = None, *, initial: Any = None
+    generator: AbstractTerms, solver: AbstractSolver | Krylov | None = None, *, initial: Any = None
 ) -> State:
     """See `Lindblad.steady_state`."""
     if solver is not None and not isinstance(solver, (AbstractSolver, Krylov)):

@@ -128,21 +128,25 @@ def drummond_walls(p, terms=2000):
     return x / 2 / jnp.abs(c) ** 2 * jnp.exp(logarithm(c + 1) - logarithm(c))
 
 
+MODE = qd.Space(mode=qd.Boson(100)).mode
+
+
+@jax.jit
+@jax.value_and_grad
+def photons(p):
+    a = MODE.a
+    H = p[0] * MODE.n + p[1] / 2 * (a.dag @ a.dag @ a @ a) + p[2] * (a + a.dag)
+    return qd.steady_state(qd.Lindblad(H, {"loss": (p[3], a)}), KRYLOV).expect(MODE.n)
+
+
 @pytest.mark.parametrize("p", [(-0.7, 0.5, 1.1, 1.0), (-0.3, 0.04, 1.5, 1.0), (-2.0, 0.5, 2.0, 1.0)])
 def test_driven_kerr_oscillator_of_a_hundred_levels(p):
     """Weak, strong (with eigenvectors of A that are too close to dependent to be used) and bistable.
 
     The number of photons is largest in levels that are empty, where the plain adjoint equation stalls.
     """
-    mode = qd.Space(mode=qd.Boson(100)).mode
-    a = mode.a
-
-    def photons(p):
-        H = p[0] * mode.n + p[1] / 2 * (a.dag @ a.dag @ a @ a) + p[2] * (a + a.dag)
-        return qd.steady_state(qd.Lindblad(H, {"loss": (p[3], a)}), KRYLOV).expect(mode.n)
-
     p = jnp.array(p)
-    value, slope = jax.jit(jax.value_and_grad(photons))(p)
+    value, slope = photons(p)
     right, right_slope = jax.value_and_grad(drummond_walls)(p)
     assert abs(value - right) < 1e-10 * right
     assert np.abs(slope - right_slope).max() < 1e-8 * np.abs(right_slope).max()
