@@ -22,7 +22,7 @@ import time
 HERE = pathlib.Path(__file__).parent
 RESULTS, README = HERE / "results", HERE.parent / "README.md"
 BEGIN, END = "<!-- benchmarks: begin -->", "<!-- benchmarks: end -->"
-NAMES = ("rotor", "counting", "evolve", "kgrid", "gge", "lattice", "cycle", "batches", "design", "first_call")
+NAMES = ("rotor", "counting", "evolve", "kgrid", "gge", "lattice", "cycle", "batches", "large", "design", "first_call")
 PACKAGES = ("qdiff-jax", "jax", "jaxlib", "equinox", "diffrax", "numpy", "scipy", "qutip", "dynamiqs")
 
 

@@ -30,6 +30,7 @@ from jaxtyping import Array, Float
 
 from ...linalg.gmres import gmres
 from ...linalg.lyapunov import Eigenvectors, Lyapunov, eigenvectors, lyapunov
+from ...results import Failure, check
 from .actions import Action
 from .matrix_form import MatrixForm
 
@@ -49,6 +50,12 @@ _EMPTY = 1e-8
 # Another right-hand side is solved to this accuracy to see how large the inverse is. Where there is a second stationary state it
 # cannot be solved: a part of it is out of reach.
 _PROBED = 1e-6
+
+
+_NO_GRADIENT = Failure(
+    "the gradient of the steady state was not solved: Krylov stalled in the adjoint equation; give solver=BlockTridiagonal() or "
+    "Dense(), if the system is not too large for these, or Krylov(most=...) more steps"
+)
 
 
 class Krylov(eqx.Module):
@@ -101,10 +108,10 @@ def stationary(form: MatrixForm, terms: Action, solver: Krylov) -> Solved:
     weights = jnp.asarray(form.weights)
     b = form.vector(system.put)
     u, residual, steps = system.solve(b * weights)
-    rho = form.from_isometric(u)
+    rho, between = form.from_isometric(u), terms.between()
 
     def equation(x):
-        return form.vector(_moved(terms, system.put, form.matrix(x)))
+        return form.vector(_moved(between, terms, system.put, form.matrix(x)))
 
     def solve(_, r):
         return system.solve(r * weights, u)[0] / weights
@@ -118,9 +125,9 @@ def stationary(form: MatrixForm, terms: Action, solver: Krylov) -> Solved:
     return Solved(x, rcond, residual, steps + more, system.scale)
 
 
-def _moved(terms: Action, put, X):
+def _moved(between, terms: Action, put, X):
     """M(X)."""
-    half = terms.between() @ X
+    half = between @ X
     return half + half.conj().T + terms.gain(X) + put * jnp.real(jnp.trace(X))
 
 
@@ -129,7 +136,8 @@ class _System:
 
     def __init__(self, form: MatrixForm, terms: Action, solver: Krylov):
         self.form, self.terms, self.solver = form, terms, solver
-        self.motion, slowest, self.other = _preconditioner(terms, form.levels)
+        self.between = terms.between()
+        self.motion, slowest, self.other = _preconditioner(self.between, terms, form.levels)
         self.scale = self.motion.scale
         decay = -2 * jnp.max(jnp.real(self.motion.w))
         # The trace moves about as fast as the slowest state decays, but never so slowly that rounding is felt.
@@ -157,18 +165,19 @@ class _System:
             F, back = (Q * root) @ Q.conj().T, (Q / root) @ Q.conj().T
             around = (self._each(lambda X: F @ X @ F), self._each(lambda X: back @ X @ back))
             u, _, more, good = self._refined(r, self._moved_adjoint, self.motion.solve_adjoint, None, around)
-            return jnp.where(good, u, jnp.nan), steps + more
+            return u, steps + more, good
 
         # One cycle shows which of the two it is: it gains little, or all.
         one = self.solver.restart
         u, _, steps, good = self._refined(r, self._moved_adjoint, self.motion.solve_adjoint, most=one)
-        return lax.cond(good, lambda _: (u, steps), weighted, None)
+        u, steps, good = lax.cond(good, lambda _: (u, steps, good), weighted, None)
+        return check(u, (~good, _NO_GRADIENT)), steps
 
     def _moved(self, X):
-        return _moved(self.terms, self.put, X)
+        return _moved(self.between, self.terms, self.put, X)
 
     def _moved_adjoint(self, Y):
-        half = self.terms.between().conj().T @ Y
+        half = self.between.conj().T @ Y
         trace = jnp.real(jnp.vdot(self.put, Y)) * jnp.eye(self.form.dim)
         return half + half.conj().T + self.terms.gain_adjoint(Y) + trace
 
@@ -222,9 +231,8 @@ class _System:
         return lambda u: self.form.isometric(function(self.form.from_isometric(u)))
 
 
-def _preconditioner(terms: Action, inside: np.ndarray) -> tuple[Lyapunov, Array, Array]:
+def _preconditioner(A, terms: Action, inside: np.ndarray) -> tuple[Lyapunov, Array, Array]:
     """The motion between jumps, displaced where that makes it more normal; its slowest state; and another state."""
-    A = terms.between()
     found = eigenvectors(A)
     other = _other(terms, found, inside)
 
@@ -258,6 +266,8 @@ def _other(terms: Action, found: Eigenvectors, inside: np.ndarray):
     # (R - mixing) p + mixing sum(p) = 0 with sum(p) = 1.
     p = jnp.linalg.solve(jnp.diag(jnp.sum(rates, axis=0) + d * mixing) - rates, jnp.full(d, mixing))
     phases = np.exp(2j * np.pi * np.random.default_rng(0).random(d))
-    v = V @ (jnp.sqrt(jnp.abs(p)) * phases) * inside
+    v = V @ (jnp.sqrt(jnp.abs(p)) * phases)
+    # Where A is defective it has no basis of eigenvectors, and all levels have to do.
+    v = jnp.where(jnp.all(jnp.isfinite(v)), v, phases) * inside
     v = v / jnp.linalg.norm(v)
     return jnp.outer(v, v.conj())

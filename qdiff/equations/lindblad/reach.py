@@ -15,20 +15,44 @@ from .sector import Sector
 from .terms import AbstractTerms
 
 
+class TooMany(Exception):
+    """A sector has more terms than were asked for."""
+
+
 def reach(
-    generator: AbstractTerms, start: Pattern | None = None, *, counted: str | None = None
+    generator: AbstractTerms,
+    start: Pattern | None = None,
+    *,
+    counted: str | None = None,
+    most: float = np.inf,
 ) -> Sector:
     """The sector that the populations (or the elements of `start`, in the generator's frame) reach.
 
     The jumps of a `counted` bath are told apart: what two of them add to one element may cancel in the generator,
     but not where they are counted with different weights.
+
+    Raises:
+        TooMany: there are more than `most` terms, before as many are made.
     """
     dim, labels = generator.H.size, generator.labels
     terms = entries(generator)
+    if most < np.inf:
+        _refuse_many(dim, terms, most)
     loss = _loss(dim, labels, terms)
     kinds = _Kinds(len(labels), None if counted is None else labels.index(counted))
-    found = _explore(dim, generator.H, terms, loss, start, kinds)
+    found = _explore(dim, generator.H, terms, loss, start, kinds, most)
     return _real_form(dim, labels, generator.H, terms, loss, found, start, kinds)
+
+
+def _refuse_many(dim: int, terms: Entries, most: float):
+    """Raise `TooMany` if the losses alone, or the gains of the populations, have more terms."""
+    left, right = terms.left, terms.right
+    for one, other in ((left.row, right.row), (left.col, right.col)):
+        keys = np.concatenate([left.group * dim + one, right.group * dim + other])
+        places, at = np.unique(keys, return_inverse=True)
+        first, second = (np.bincount(part, minlength=places.size) for part in (at[: one.size], at[one.size :]))
+        if first @ second > most:
+            raise TooMany
 
 
 class _Kinds:
@@ -82,8 +106,9 @@ def _loss(dim, labels, terms: Entries):
     }
 
 
-def _explore(dim, H, terms: Entries, loss, start, kinds):
+def _explore(dim, H, terms: Entries, loss, start, kinds, most):
     """Breadth-first search over density-matrix elements; returns all terms as a list of flat arrays."""
+    made = 0
     A, B, coefficient = terms.left, terms.right, terms.coefficient
     groups = max(coefficient.shape[1], 1)
     hrow, hcol, hprobe = H.pattern.row, H.pattern.col, H.probe
@@ -119,6 +144,9 @@ def _explore(dim, H, terms: Entries, loss, start, kinds):
         p, s = p[t], s[t]
         g = A.group[p]
         found.append((2, terms.label[g], A.row[p], B.row[q], i[s], j[s], np.ones(p.size), p, q, g))
+        made += sum(f[1].size for f in found)
+        if made > most:
+            raise TooMany
         family = np.concatenate([np.full(f[1].size, f[0]) for f in found])
         columns = [np.concatenate([f[k] for f in found]) for k in range(1, 10)]
         keep = columns[1] <= columns[2]

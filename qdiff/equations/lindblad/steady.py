@@ -23,7 +23,7 @@ from .sector import Sector
 from .selected import averaged, energies_apart, selected, unchanged
 from .solver import AbstractSolver, choose, matrix
 from .states import density_matrix
-from .steady_wide import prefers_krylov, solve_wide
+from .steady_wide import direct_sector, solve_wide
 from .terms import AbstractTerms, refusals
 
 
@@ -124,12 +124,12 @@ def steady_state(
     if solver is not None and not isinstance(solver, (AbstractSolver, Krylov)):
         raise TypeError(f"solver must be one such as Dense(), but was {solver!r}")
     require_float64()
-    if solver is None and initial is None and prefers_krylov(generator):
-        solver = Krylov()
     if isinstance(solver, Krylov):
         return _wide(generator, solver, initial)
     if initial is None:
-        sector = reach(generator)
+        sector = direct_sector(generator) if solver is None else reach(generator)
+        if sector is None:
+            return _wide(generator, Krylov(), None)
         if sector.closed:
             raise NotUnique(_closed(generator))
         if len(sector.classes) > 1:

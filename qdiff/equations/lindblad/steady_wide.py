@@ -8,8 +8,11 @@ import jax
 import numpy as np
 
 from ...operators.pattern import Pattern, diagonal
+from ...results import failure_mode
 from .krylov import Krylov, Solved, stationary
 from .matrix_form import Explored, MatrixForm
+from .reach import TooMany, reach
+from .sector import Sector
 from .terms import AbstractTerms
 
 # Below this dimension the sector is small enough for a direct solver in any case.
@@ -23,20 +26,38 @@ _DENSE, _BAND, _KRYLOV = 7e-11, 1.2e-9, 2.2e-7
 # as long before it is left.
 _TRUST = 10
 
+# A sector of that many terms is found within a second; one of so few coordinates is solved within a tenth of a second.
+_TERMS, _FEW = 150_000, 1500
+
 # Bytes that the factors of a direct solver may take.
 _ROOM = 4e9
 
 
+def direct_sector(generator: AbstractTerms) -> Sector | None:
+    """The sector that the populations reach, or None if a stationary state is better solved for in matrix form."""
+    if generator.H.size < _SMALL:
+        return reach(generator)
+    try:
+        sector = reach(generator, most=_TERMS)
+    except TooMany:
+        return None if prefers_krylov(generator) else reach(generator)
+    if sector.size < _FEW:
+        return sector
+    widths = [len(band) for band in sector.bands]
+    return None if _slower(sector.dim, sector.size, len(widths), max(widths)) else sector
+
+
 def prefers_krylov(generator: AbstractTerms) -> bool:
     """Whether the stationary state is expected to be solved much sooner in matrix form, or to fit in memory only there."""
-    d = generator.H.size
-    if d < _SMALL:
-        return False
     layers = Explored(generator).layers()
-    size, width = 2 * sum(layers), 2 * max(layers)
+    return _slower(generator.H.size, 2 * sum(layers), len(layers), 2 * max(layers))
+
+
+def _slower(dim: int, size: int, levels: int, width: int) -> bool:
+    """Whether a sector of so many coordinates, in levels of some width, is solved that much later, or not at all."""
     dense = _DENSE * size**3 if 8 * size**2 < _ROOM else np.inf
-    band = _BAND * len(layers) * width**3 if 24 * len(layers) * width**2 < _ROOM else np.inf
-    return min(dense, band) > _TRUST * _KRYLOV * d**3
+    band = _BAND * levels * width**3 if 24 * levels * width**2 < _ROOM else np.inf
+    return min(dense, band) > _TRUST * _KRYLOV * dim**3
 
 
 def solve_wide(
@@ -46,9 +67,10 @@ def solve_wide(
     if start is None:
         start = diagonal(generator.H.size)
     form = MatrixForm(generator.H.size, generator.labels, Explored(generator).inside(start))
-    return form, _solve(generator, form, solver)
+    return form, _solve(generator, form, solver, failure_mode())
 
 
-@partial(jax.jit, static_argnums=(1, 2))
-def _solve(generator, form, solver):
+@partial(jax.jit, static_argnums=(1, 2, 3))
+def _solve(generator, form, solver, mode):
+    # The adjoint equation has a check of its own, hence one program for each way of failing.
     return stationary(form, form.terms(generator), solver)

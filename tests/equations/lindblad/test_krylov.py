@@ -10,7 +10,8 @@ import qdiff as qd
 from qdiff.equations.lindblad.krylov import Krylov, _System
 from qdiff.equations.lindblad.matrix_form import Explored, MatrixForm
 from qdiff.equations.lindblad.reach import reach
-from qdiff.equations.lindblad.steady_wide import prefers_krylov
+from qdiff.equations.lindblad.steady_wide import direct_sector
+from qdiff.linalg.lyapunov import Lyapunov
 from qdiff.operators.pattern import diagonal
 
 KRYLOV, DENSE = qd.solvers.Krylov(), qd.solvers.Dense()
@@ -243,6 +244,20 @@ def test_what_stalls_is_refused():
         qd.steady_state(chain(P), qd.solvers.Krylov(restart=3, most=3))
 
 
+def test_a_gradient_that_stalls_is_refused(monkeypatch):
+    """The value is right, and its gradient must be no NaN without a word."""
+
+    def merit(p):
+        return qd.steady_state(chain(p, 2), qd.solvers.Krylov(restart=79)).populations()[0]
+
+    monkeypatch.setattr(Lyapunov, "solve_adjoint", lambda self, C: jnp.zeros_like(C))
+    for derivative in (jax.grad(merit), jax.jit(jax.grad(merit)), jax.jit(jax.value_and_grad(merit))):
+        with pytest.raises(Exception, match="the gradient of the steady state was not solved: Krylov stalled"):
+            jax.block_until_ready(derivative(P))
+    with qd.failures("nan"):
+        assert np.isnan(jax.grad(merit)(P)).any()
+
+
 def test_wrong_numbers_are_named():
     with pytest.raises(Exception, match="a rate of bath 'b0' is negative or not finite"):
         jax.jit(lambda p: qd.steady_state(chain(p, 2), KRYLOV).x)(jnp.array([0.1, 0.2, -1.0]))
@@ -269,11 +284,18 @@ def test_a_matrix_of_the_generator_is_refused_in_matrix_form():
 
 
 def test_matrix_form_is_chosen_where_it_pays():
-    """Seven spins without symmetry: 16384 coordinates. A mode of 60 levels has a band, two spins are small."""
+    """Seven spins without symmetry have 16384 coordinates, four modes of levels a dense matrix of jumps.
+
+    A mode of 60 levels has a band, a chain with a conserved number few coordinates, and two spins are small.
+    """
     mode = qd.Space(mode=qd.Boson(60)).mode
-    assert prefers_krylov(chain(P, 7))
-    assert not prefers_krylov(qd.Lindblad(mode.n + mode.a + mode.a.dag, {"loss": (1.0, mode.a)}))
-    assert not prefers_krylov(chain(P, 2))
+    assert direct_sector(chain(P, 7)) is None
+    assert direct_sector(random(P, 90)) is None
+    assert direct_sector(qd.Lindblad(mode.n + mode.a + mode.a.dag, {"loss": (1.0, mode.a)})).size == 60 * 60
+    s = spins(6)
+    H = sum((a.x @ b.x + a.y @ b.y for a, b in zip(s[1:], s[2:], strict=False)), s[0].x @ s[1].x + s[0].y @ s[1].y)
+    assert direct_sector(qd.Lindblad(H, {"left": (1.0, s[0].plus), "right": (0.5, s[-1].minus)})).size < 924
+    assert direct_sector(chain(P, 2)).size <= 16
 
 
 @pytest.mark.parametrize("name", CASES)
