@@ -93,12 +93,6 @@ class MatrixForm(Coordinates):
         half = terms.between([label]) @ X
         return self.vector(half + half.conj().T + terms.gain(X, [label]))
 
-    def act_by_label(self, generator: AbstractTerms, x):
-        """L_b x for every bath b, shape (n_labels, size) [rate]."""
-        terms = self.terms(generator)
-        moved = [self.act_of(terms, x, label) for label in self.labels]
-        return jnp.stack(moved) if moved else jnp.zeros((0, self.size))
-
 
 class Explored:
     """Which elements (d, d) of the density matrix lead to which, by patterns alone.

@@ -7,6 +7,7 @@ import pytest
 from jax import lax
 
 import qdiff as qd
+from qdiff.equations.lindblad import steady_wide
 from qdiff.equations.lindblad.krylov import Krylov, _System
 from qdiff.equations.lindblad.matrix_form import Explored, MatrixForm
 from qdiff.equations.lindblad.reach import reach
@@ -296,6 +297,15 @@ def test_matrix_form_is_chosen_where_it_pays():
     H = sum((a.x @ b.x + a.y @ b.y for a, b in zip(s[1:], s[2:], strict=False)), s[0].x @ s[1].x + s[0].y @ s[1].y)
     assert direct_sector(qd.Lindblad(H, {"left": (1.0, s[0].plus), "right": (0.5, s[-1].minus)})).size < 924
     assert direct_sector(chain(P, 2)).size <= 16
+
+
+def test_what_is_chosen_is_used(monkeypatch):
+    monkeypatch.setattr(steady_wide, "_SMALL", 0)
+    monkeypatch.setattr(steady_wide, "_FEW", 0)
+    monkeypatch.setattr(steady_wide, "_TRUST", 0)
+    state = qd.steady_state(chain(P))
+    assert state.iterations > 10
+    assert np.abs(state.dense() - qd.steady_state(chain(P), DENSE).dense()).max() < 1e-12
 
 
 @pytest.mark.parametrize("name", CASES)
