@@ -56,7 +56,7 @@ def state_of(name: str, generator: AbstractTerms, given) -> State:
             )
         if given.generator is generator:
             return given
-        if _alike(generator, given.generator):
+        if isinstance(given.sector, Sector) and _alike(generator, given.generator):
             return Snapshot.of(generator, given.x, given.sector)
     if isinstance(given, State) and generator.frame is None and given.generator.frame is None:
         local = given.sector.operator(given.x, generator.space)

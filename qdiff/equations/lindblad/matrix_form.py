@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterator
+from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
@@ -87,7 +88,7 @@ class MatrixForm(Coordinates):
             "there to avoid; solve with Dense() or BlockTridiagonal(), if it is not too large"
         )
 
-    def act_of(self, terms: Action, x, label: str):
+    def act_of(self, terms: Any, x, label: str):
         """L_b x of one bath (size,) [rate]."""
         X = self.matrix(x)
         half = terms.between([label]) @ X
