@@ -39,7 +39,7 @@ def act(places: Places, values, x, time, kind: str, most: int, tick):
 
         def add(j, sums):
             out, term = sums
-            term = (moved(places, values, term) + shift * term) * (h / (j + 1))
+            term = (product(places, values, term) + shift * term) * (h / (j + 1))
             return out + term, term
 
         out, _ = lax.fori_loop(0, _DEGREE, add, (x, x))
@@ -50,11 +50,6 @@ def act(places: Places, values, x, time, kind: str, most: int, tick):
 
     _, x, state = eqxi.while_loop(unfinished, step, (jnp.zeros(()), x, state), max_steps=most, kind=kind)  # pyright: ignore[reportArgumentType]
     return x, state
-
-
-def moved(places: Places, values, x):
-    """G x (n,)."""
-    return product(places, values, x)
 
 
 def norm(places: Places, values):

@@ -26,7 +26,7 @@ import qdiff as qd
 out, me = sys.argv[1], int(sys.argv[3])
 try:
     CODE
-except Exception as error:
+except Exception as error:  # whatever it is, the test reads it from what this process prints
     print("raised", type(error).__name__, error, flush=True)
 """
 SHARES = """

@@ -7,9 +7,10 @@ import abc
 import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
+from jax import lax
 from jaxtyping import Array
 
-from ...linalg.gather import sum_into, take
+from ...linalg.gather import padded, sum_into, take
 from ...operators.operator import Operator
 from ...operators.pattern import Pattern, join
 from .jumps import Jump
@@ -131,10 +132,10 @@ class _Rows(AbstractAction):
     columns: tuple[_Static, _Static] = eqx.field(static=True)
 
     def between(self):
-        return self.whole.between()
+        return -0.5 * self.whole.rate * _left(self.columns[1].array, self.back, self.whole.C)
 
     def rates(self, V, inverse):
-        return self.whole.rates(V, inverse)
+        return self.whole.rate * jnp.abs(inverse @ _left(self.columns[0].array, self.forth, V)) ** 2
 
     def displaced(self, v):
         return self.whole.displaced(v)
@@ -193,7 +194,7 @@ class Pairs:
 
     def __init__(self, pattern: Pattern, groups: tuple[int, ...]):
         self.pattern, self.groups = pattern, groups
-        at, count = np.asarray(groups), max(groups) + 1
+        at, count = np.asarray(groups, int), max(groups, default=0) + 1
         self.gains = join(at, at, count)
         key = pattern.row * count + at
         self.losses = join(key, key, pattern.size * count)
@@ -234,7 +235,9 @@ def _jump(jump: Jump) -> AbstractAction:
 
 
 def _complex(op: Operator) -> Array:
-    return jnp.asarray(op.dense()) * (1 + 0j)
+    # Products of matrices that are constants of the program would be computed while it is compiled,
+    # at dimension 400 for seven seconds each.
+    return lax.optimization_barrier(jnp.asarray(op.dense()) * (1 + 0j))
 
 
 def _rows(op: Operator):
@@ -244,13 +247,14 @@ def _rows(op: Operator):
     few = place.max(initial=0) + 1
     columns, at = np.zeros((few, op.size), int), np.full((few, op.size), row.size)
     columns[place, row], at[place, row] = op.pattern.col, np.arange(row.size)
-    return columns, take(jnp.append(jnp.asarray(op.values), 0.0), at.ravel()).reshape(at.shape)
+    return columns, take(padded(jnp.asarray(op.values)), at.ravel()).reshape(at.shape)
+
+
+def _left(columns, values, X):
+    """C X, from the table of C."""
+    return sum((v[:, None] * take(X, c) for c, v in zip(columns, values, strict=True)), jnp.zeros_like(X))
 
 
 def _both(columns, values, X):
     """C X C^dag, from the table of C, for Hermitian X."""
-
-    def left(X):
-        return sum((v[:, None] * take(X, c) for c, v in zip(columns, values, strict=True)), jnp.zeros_like(X))
-
-    return left(left(X).conj().T)
+    return _left(columns, values, _left(columns, values, X).conj().T)

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from scipy import sparse
 
-from ...linalg.gather import take
+from ...linalg.gather import padded, take
 from ...operators.pattern import Pattern
 from .actions import Action, Pairs, action
 from .coordinates import Coordinates
@@ -52,7 +52,7 @@ class MatrixForm(Coordinates):
     def matrix(self, x):
         """The Hermitian matrix (d, d) with coordinates x (size,)."""
         real, imag, sign = self._gathers
-        x = jnp.append(x, 0.0)
+        x = padded(x)
         shape = (self.dim, self.dim)
         return take(x, real).reshape(shape) + 1j * sign * take(x, imag).reshape(shape)
 

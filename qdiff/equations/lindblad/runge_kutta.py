@@ -14,6 +14,7 @@ import numpy as np
 from jax import lax
 
 from ...linalg import expm_multiply
+from ...linalg.gather import product
 from ...operators.checks import Checked, Real, choice, count
 from ...progress_bar import meter
 from ...results import Failure
@@ -55,7 +56,7 @@ class _RungeKutta(Checked, AbstractIntegrator):
             return flow.dense(values) if small else values
 
         def act(G, y):
-            return G @ y if small else expm_multiply.moved(sector, G, y)
+            return G @ y if small else product(sector, G, y)
 
         def solve(G, c, y):
             matrix = G if small else flow.dense(G)

@@ -97,6 +97,32 @@ def test_currents_of_every_bath_are_those_of_the_direct_solver():
     assert abs(sum(qd.ledger(found).heat.values())) < 1e-13
 
 
+def thermal(p):
+    a, b = spins(2)
+    hot = qd.thermal_jumps(a.minus, 2.0, qd.BosonicBath(p[1], 0.3))
+    cold = qd.thermal_jumps(b.minus, 2.4, qd.BosonicBath(p[2], 0.2))
+    return qd.Lindblad(a.z + 1.2 * b.z + p[0] * a.x @ b.x, {"hot": hot, "cold": cold})
+
+
+READERS = {
+    "cumulants": lambda s, a: qd.cumulants(s, "hot", "energy", order=3),
+    "spectrum": lambda s, a: qd.spectrum(s, a.x, a.x, jnp.array([0.3, 2.0])),
+    "correlation": lambda s, a: qd.correlation(s, a.x, a.x, jnp.array([0.3, 2.0])),
+    "zero_frequency_noise": lambda s, a: qd.zero_frequency_noise(s, a.z),
+    "entropy_production": lambda s, a: qd.entropy_production(s, {"hot": 0.4, "cold": 0.3}),
+    "evolve": lambda s, a: qd.evolve(s.generator, s, 1.0, expect=a.z).expectations,
+    "relax": lambda s, a: qd.relax(s.generator, s).gap,
+    "reduced": lambda s, a: s.reduced("s0").dense(),
+    "another generator": lambda s, a: qd.heat_current(thermal(2 * P).state(s), "hot"),
+}
+
+
+@pytest.mark.parametrize("reader", READERS)
+def test_whatever_reads_a_state_reads_this_one(reader):
+    found, right = (READERS[reader](qd.steady_state(thermal(P), s), spins(2)[0]) for s in (KRYLOV, DENSE))
+    assert np.abs(np.asarray(found) - np.asarray(right)).max() < 1e-13 * max(1, np.abs(np.asarray(right)).max())
+
+
 def test_derivatives_of_every_kind_and_in_batches():
     def merit(p, solver):
         return qd.heat_current(qd.steady_state(chain(p, 3), solver), "b1")
@@ -172,7 +198,7 @@ def test_chain_driven_at_its_ends_with_dephasing():
     def occupation(p):
         H = sum(p[0] * (a.plus @ b.minus + a.minus @ b.plus) for a, b in zip(s, s[1:], strict=False))
         jumps = {"left": [(p[1], s[0].plus), (0.2, s[0].minus)], "right": [(0.1, s[-1].plus), (p[2], s[-1].minus)]}
-        jumps |= {f"noise{k}": (2 * p[3] / 2, a.up) for k, a in enumerate(s)}
+        jumps |= {f"noise{k}": (p[3], a.up) for k, a in enumerate(s)}
         return qd.steady_state(qd.Lindblad(H, jumps), KRYLOV).expect(s[2].up)
 
     value, slope = jax.jit(jax.value_and_grad(occupation))(p)
@@ -285,10 +311,7 @@ def test_a_matrix_of_the_generator_is_refused_in_matrix_form():
 
 
 def test_matrix_form_is_chosen_where_it_pays():
-    """Seven spins without symmetry have 16384 coordinates, four modes of levels a dense matrix of jumps.
-
-    A mode of 60 levels has a band, a chain with a conserved number few coordinates, and two spins are small.
-    """
+    """Not for what is narrow or small: a mode of 60 levels has a band, an XX chain few coordinates, two spins are small."""
     mode = qd.Space(mode=qd.Boson(60)).mode
     assert direct_sector(chain(P, 7)) is None
     assert direct_sector(random(P, 90)) is None
