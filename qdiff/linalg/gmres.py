@@ -14,6 +14,9 @@ from jax import lax
 from jax.scipy.linalg import solve_triangular
 from jaxtyping import Array, Float, Int
 
+# Vectors are made orthogonal to that many others at a time.
+_ROWS = 8
+
 
 class Found(NamedTuple):
     """What GMRES found: the solution, its residual over the right-hand side (2-norms), the iterations."""
@@ -39,42 +42,34 @@ def gmres(
     singular, or so far from normal that more cycles do not help either.
     """
     size = jnp.linalg.norm(b)
-    scale = jnp.where(size > 0, size, 1.0)
+    scale = jnp.where(size > 0, size, 1)
 
     def cycle(state):
         x, r, before, _, count = state
-        y, spent = _cycle(apply, r, tolerance * size, restart)
-        x = x + y
-        r = b - apply(x)
-        norm = jnp.linalg.norm(r)
-        return x, r, norm, before, count + spent
+        y, r, spent = _cycle(apply, r, tolerance * size, restart)
+        return x + y, r, jnp.linalg.norm(r), before, count + spent
 
     def unfinished(state):
         _, _, norm, before, count = state
         return (norm > tolerance * size) & (norm < 0.9 * before) & (count < most)
 
     start = (jnp.zeros_like(b), b, size, 2 * size, jnp.zeros((), jnp.int64))
+    tolerance = jnp.asarray(tolerance, b.dtype)
     x, _, norm, _, count = lax.while_loop(unfinished, cycle, start)
     return Found(x, norm / scale, count)
 
 
 def _cycle(apply, r, goal, restart: int):
-    """One cycle from zero: the correction, and how many iterations it took."""
+    """One cycle from zero: the correction, the residual it leaves by the recurrence, and how many iterations it took."""
     norm = jnp.linalg.norm(r)
 
     def step(state):
         k, basis, H, q, _ = state
-        w = apply(basis[k])
-        # Gram and Schmidt twice: once loses orthogonality where the residual has fallen far.
-        first = basis @ w
-        w = w - first @ basis
-        second = basis @ w
-        w = w - second @ basis
+        w, column = _orthogonalized(basis, apply(basis[k]), k)
         below = jnp.linalg.norm(w)
-        basis = basis.at[k + 1].set(w / jnp.where(below > 0, below, 1.0))
+        basis = basis.at[k + 1].set(w / jnp.where(below > 0, below, 1))
         # The least residual is |r| / |q|, where q is the left null vector of the Hessenberg matrix with q[0] = 1: one number
         # more in every iteration, in place of a row of Givens rotations.
-        column = first + second
         q = q.at[k + 1].set(-(q @ column) / below)
         return k + 1, basis, H.at[:, k].set(column.at[k + 1].set(below)), q, norm / jnp.linalg.norm(q)
 
@@ -82,12 +77,31 @@ def _cycle(apply, r, goal, restart: int):
         k, *_, left = state
         return (k < restart) & (left > goal)
 
-    basis = jnp.zeros((restart + 1, r.shape[0])).at[0].set(r / jnp.where(norm > 0, norm, 1.0))
-    q = jnp.zeros(restart + 1).at[0].set(1.0)
-    start = (0, basis, jnp.zeros((restart + 1, restart)), q, norm)
+    rows = _ROWS * (restart // _ROWS + 1)
+    basis = jnp.zeros((rows, r.shape[0]), r.dtype).at[0].set(r / jnp.where(norm > 0, norm, 1))
+    q = jnp.zeros(rows, r.dtype).at[0].set(1)
+    start = (0, basis, jnp.zeros((rows, restart), r.dtype), q, norm)
     k, basis, H, _, _ = lax.while_loop(unfinished, step, start)
     # Columns that were not reached are those of the identity, whose solution is zero.
-    H = jnp.where(jnp.arange(restart) < k, H, jnp.eye(restart + 1, restart, -1))
+    H = jnp.where(jnp.arange(restart) < k, H, jnp.eye(rows, restart, -1, r.dtype))
     Q, R = jnp.linalg.qr(H)
     y = solve_triangular(R, norm * Q[0])
-    return jnp.where(jnp.arange(restart) < k, y, 0.0) @ basis[:-1], k
+    y = jnp.where(jnp.arange(restart) < k, y, 0)
+    return y @ basis[:restart], (-(H @ y)).at[0].add(norm) @ basis, k
+
+
+def _orthogonalized(basis, w, k):
+    """w without its parts along the first k + 1 rows, and these parts; block by block, so that a block is read once."""
+    blocks = k // _ROWS + 1
+
+    # Twice: once loses orthogonality where the residual has fallen far.
+    def block(i, state):
+        w, parts = state
+        at = i % blocks * _ROWS
+        rows = lax.dynamic_slice_in_dim(basis, at, _ROWS)
+        found = rows @ w
+        return w - found @ rows, lax.dynamic_update_slice_in_dim(
+            parts, lax.dynamic_slice_in_dim(parts, at, _ROWS) + found, at, 0
+        )
+
+    return lax.fori_loop(0, 2 * blocks, block, (w, jnp.zeros(basis.shape[0], w.dtype)))

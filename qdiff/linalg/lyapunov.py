@@ -15,12 +15,14 @@ from jax import lax
 from jax.scipy.linalg import schur, solve_triangular
 from jaxtyping import Array, Bool, Complex, Float
 
+from .complex_product import congruence
+
 # Beyond this condition of the eigenvectors a solution has fewer than ten digits, and refinements get slow.
 _ILL = 1e6
 
 
 class Lyapunov(NamedTuple):
-    """A decomposition of A: A = V diag(w) V^-1, or A = V T V^dag if `triangular`."""
+    """A decomposition of A: A = V diag(w) V^-1, or A = V T V^dag if `triangular`; and the condition of its eigenvectors."""
 
     w: Complex[Array, "d"]
     V: Complex[Array, "d d"]
@@ -28,6 +30,7 @@ class Lyapunov(NamedTuple):
     T: Complex[Array, "d d"]
     triangular: Bool[Array, ""]
     shift: Float[Array, ""]
+    condition: Float[Array, ""]
 
     @property
     def scale(self):
@@ -47,33 +50,33 @@ class Lyapunov(NamedTuple):
         return self.w[:, None] + self.w.conj() - self.shift
 
     def _by_elements(self, C):
-        return _congruence(self.V, _congruence(self.inverse, C) / self._sums)
+        return congruence(self.V, congruence(self.inverse, C) / self._sums)
 
     def _adjoint_by_elements(self, C):
         dag = self.V.conj().T
-        return _congruence(self.inverse.conj().T, _congruence(dag, C) / self._sums.conj())
+        return congruence(self.inverse.conj().T, congruence(dag, C) / self._sums.conj())
 
     def _by_columns(self, C):
-        T, C = self.T, _congruence(self.V.conj().T, C)
-        numbers, eye = jnp.arange(T.shape[0]), jnp.eye(T.shape[0])
+        T, C = self.T, congruence(self.V.conj().T, C)
+        numbers, eye = jnp.arange(T.shape[0]), jnp.eye(T.shape[0], dtype=T.dtype)
 
         def column(X, j):
             r = C[:, j] - X @ jnp.where(numbers > j, T[j].conj(), 0)
             return X.at[:, j].set(solve_triangular(T + (T[j, j].conj() - self.shift) * eye, r)), None
 
         X, _ = lax.scan(column, jnp.zeros_like(C), numbers, reverse=True)
-        return _congruence(self.V, X)
+        return congruence(self.V, X)
 
     def _adjoint_by_columns(self, C):
-        T, C = self.T, _congruence(self.V.conj().T, C)
-        numbers, eye = jnp.arange(T.shape[0]), jnp.eye(T.shape[0])
+        T, C = self.T, congruence(self.V.conj().T, C)
+        numbers, eye = jnp.arange(T.shape[0]), jnp.eye(T.shape[0], dtype=T.dtype)
 
         def column(X, j):
             r = C[:, j] - X @ jnp.where(numbers < j, T[:, j], 0)
             return X.at[:, j].set(solve_triangular(T + (T[j, j].conj() - self.shift) * eye, r, trans="C")), None
 
         X, _ = lax.scan(column, jnp.zeros_like(C), numbers)
-        return _congruence(self.V, X)
+        return congruence(self.V, X)
 
 
 class Eigenvectors(NamedTuple):
@@ -109,9 +112,5 @@ def lyapunov(A: Complex[Array, "d d"], found: Eigenvectors) -> Lyapunov:
         ill, lambda A: tuple(schur(A, output="complex")), lambda A: (jnp.zeros_like(A), jnp.zeros_like(A)), A
     )
     V, w = jnp.where(ill, Q, found.V), jnp.where(ill, jnp.diagonal(T), found.w)
-    out = Lyapunov(w, V, found.inverse, T, ill, jnp.zeros(()))
+    out = Lyapunov(w, V, found.inverse, T, ill, jnp.zeros(()), found.condition)
     return out._replace(shift=1e-10 * out.scale)
-
-
-def _congruence(V, C):
-    return V @ C @ V.conj().T

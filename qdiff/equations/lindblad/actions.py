@@ -10,6 +10,7 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array
 
+from ...linalg.complex_product import congruence, product
 from ...linalg.gather import padded, sum_into, take
 from ...operators.operator import Operator
 from ...operators.pattern import Pattern, join
@@ -83,10 +84,10 @@ class _Dense(AbstractAction):
         return -0.5 * self.rate * (self.C.conj().T @ self.C)
 
     def gain(self, X):
-        return self.rate * (self.C @ X @ self.C.conj().T)
+        return self.rate * congruence(self.C, X)
 
     def gain_adjoint(self, X):
-        return self.rate * (self.C.conj().T @ X @ self.C)
+        return self.rate * congruence(self.C.conj().T, X)
 
     def rates(self, V, inverse):
         return self.rate * jnp.abs(inverse @ self.C @ V) ** 2
@@ -107,11 +108,11 @@ class _Sandwich(AbstractAction):
         return -self.c * (self.B.conj().T @ self.A)
 
     def gain(self, X):
-        half = self.c * (self.A @ X @ self.B.conj().T)
+        half = self.c * product(product(self.A, X), self.B.conj().T)
         return half + half.conj().T
 
     def gain_adjoint(self, X):
-        half = self.c.conj() * (self.A.conj().T @ X @ self.B)
+        half = self.c.conj() * product(product(self.A.conj().T, X), self.B)
         return half + half.conj().T
 
     def rates(self, V, inverse):

@@ -30,7 +30,7 @@ class MatrixForm(Coordinates):
         off = np.flatnonzero(row != col)
         part = np.repeat([0, 1], [row.size, off.size])
         super().__init__(dim, np.r_[row, row[off]], np.r_[col, col[off]], part)
-        self.labels = labels
+        self.labels, self.inside = labels, inside
 
     @property
     def levels(self) -> np.ndarray:

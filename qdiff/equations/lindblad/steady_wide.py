@@ -73,4 +73,4 @@ def solve_wide(
 @partial(jax.jit, static_argnums=(1, 2, 3))
 def _solve(generator, form, solver, mode):
     # The adjoint equation has a check of its own, hence one program for each way of failing.
-    return stationary(form, form.terms(generator), solver)
+    return stationary(form, form.terms(generator), solver, mode)
