@@ -46,8 +46,12 @@ def gmres(
 
     def cycle(state):
         x, r, before, _, count = state
-        y, r, spent = _cycle(apply, r, tolerance * size, restart)
-        return x + y, r, jnp.linalg.norm(r), before, count + spent
+        y, spent = _cycle(apply, r, tolerance * size, restart)
+        x = x + y
+        # Computed: by the recurrence it looks small where the operator is singular and x has grown.
+        r = b - apply(x)
+        norm = jnp.linalg.norm(r)
+        return x, r, norm, before, count + spent
 
     def unfinished(state):
         _, _, norm, before, count = state
@@ -60,7 +64,7 @@ def gmres(
 
 
 def _cycle(apply, r, goal, restart: int):
-    """One cycle from zero: the correction, the residual it leaves by the recurrence, and how many iterations it took."""
+    """One cycle from zero: the correction, and how many iterations it took."""
     norm = jnp.linalg.norm(r)
 
     def step(state):
@@ -87,7 +91,7 @@ def _cycle(apply, r, goal, restart: int):
     Q, R = jnp.linalg.qr(H)
     y = solve_triangular(R, norm * Q[0])
     y = jnp.where(jnp.arange(restart) < k, y, 0)
-    return y @ basis[:restart], (-(H @ y)).at[0].add(norm) @ basis, k
+    return y @ basis[:restart], k
 
 
 def _orthogonalized(basis, w, k):

@@ -220,7 +220,7 @@ class Maps:
         return self._each(self.equation.moved_adjoint if self.adjoint else self.equation.moved, u)
 
     def inverse(self, z):
-        motion = self.motion
+        motion = self.equation.motion
         return self._each(motion.solve_adjoint if self.adjoint else motion.solve, self._between(1, z))
 
     def forth(self, u):
