@@ -105,14 +105,14 @@ class Solved(NamedTuple):
 
 def stationary(form: MatrixForm, terms: Action, solver: Krylov) -> Solved:
     """The stationary state of the terms of a generator, in the coordinates of `form`."""
-    system = _System(form, lax.stop_gradient(terms), solver)
+    system = System(form, lax.stop_gradient(terms), solver)
     weights = jnp.asarray(form.weights)
     b = form.vector(system.source)
     u, residual, steps = system.solve(b * weights)
     rho, between = form.from_isometric(u), terms.between()
 
     def equation(x):
-        return form.vector(_moved(between, terms, system.source, form.matrix(x)))
+        return form.vector(moved(between, terms, system.source, form.matrix(x)))
 
     def solve(_, r):
         return system.solve(r * weights, u)[0] / weights
@@ -126,13 +126,13 @@ def stationary(form: MatrixForm, terms: Action, solver: Krylov) -> Solved:
     return Solved(x, rcond, residual, steps + more, system.scale)
 
 
-def _moved(between, terms: Action, source, X):
+def moved(between, terms: Action, source, X):
     """M(X)."""
     half = between @ X
     return half + half.conj().T + terms.gain(X) + source * jnp.real(jnp.trace(X))
 
 
-class _System:
+class System:
     """M with its preconditioner, on vectors whose scalar product is that of matrices."""
 
     def __init__(self, form: MatrixForm, terms: Action, solver: Krylov):
@@ -175,7 +175,7 @@ class _System:
         return check(u, (~good, _NO_GRADIENT)), steps
 
     def _moved(self, X):
-        return _moved(self.between, self.terms, self.source, X)
+        return moved(self.between, self.terms, self.source, X)
 
     def _moved_adjoint(self, Y):
         half = self.between.conj().T @ Y
