@@ -1,4 +1,4 @@
-"""The equation of Lyapunov, A X + X A^dag = C, solved many times with one decomposition of A.
+"""The equation of Lyapunov, A X + X A^dag - i omega X = C, solved many times with one decomposition of A.
 
 In the eigenbasis of A, A = V diag(w) V^-1, it is elementwise, which costs four products of matrices. Where the eigenvectors
 are too close to dependent for that, A = V T V^dag with a triangular T (Bartels and Stewart) is exact for any A, but column by column:
@@ -37,46 +37,50 @@ class Lyapunov(NamedTuple):
         """The largest |w_i + conj(w_j)|, the norm of the equation if A is normal."""
         return jnp.max(jnp.abs(self.w[:, None] + self.w.conj()))
 
-    def solve(self, C: Complex[Array, "d d"]) -> Complex[Array, "d d"]:
-        """X with A X + X A^dag = C, for Hermitian C."""
-        return lax.cond(self.triangular, self._by_columns, self._by_elements, C)
+    def solve(self, C: Complex[Array, "d d"], omega=0.0) -> Complex[Array, "d d"]:
+        """X with A X + X A^dag - i omega X = C."""
+        return lax.cond(self.triangular, self._by_columns, self._by_elements, C, omega)
 
-    def solve_adjoint(self, C: Complex[Array, "d d"]) -> Complex[Array, "d d"]:
-        """X with A^dag X + X A = C, for Hermitian C."""
-        return lax.cond(self.triangular, self._adjoint_by_columns, self._adjoint_by_elements, C)
+    def solve_adjoint(self, C: Complex[Array, "d d"], omega=0.0) -> Complex[Array, "d d"]:
+        """X with A^dag X + X A + i omega X = C."""
+        return lax.cond(self.triangular, self._adjoint_by_columns, self._adjoint_by_elements, C, omega)
 
-    @property
-    def _sums(self):
-        return self.w[:, None] + self.w.conj() - self.shift
+    def _sums(self, omega):
+        return self.w[:, None] + self.w.conj() - self.shift - 1j * omega
 
-    def _by_elements(self, C):
-        return congruence(self.V, congruence(self.inverse, C) / self._sums)
+    def _by_elements(self, C, omega):
+        return congruence(self.V, congruence(self.inverse, C) / self._sums(omega))
 
-    def _adjoint_by_elements(self, C):
+    def _adjoint_by_elements(self, C, omega):
         dag = self.V.conj().T
-        return congruence(self.inverse.conj().T, congruence(dag, C) / self._sums.conj())
+        return congruence(self.inverse.conj().T, congruence(dag, C) / self._sums(omega).conj())
 
-    def _by_columns(self, C):
+    def _by_columns(self, C, omega):
         T, C = self.T, congruence(self.V.conj().T, C)
-        numbers, eye = jnp.arange(T.shape[0]), jnp.eye(T.shape[0], dtype=T.dtype)
+        numbers = jnp.arange(T.shape[0])
 
         def column(X, j):
             r = C[:, j] - X @ jnp.where(numbers > j, T[j].conj(), 0)
-            return X.at[:, j].set(solve_triangular(T + (T[j, j].conj() - self.shift) * eye, r)), None
+            return X.at[:, j].set(solve_triangular(self._shifted(j, omega), r)), None
 
         X, _ = lax.scan(column, jnp.zeros_like(C), numbers, reverse=True)
         return congruence(self.V, X)
 
-    def _adjoint_by_columns(self, C):
+    def _adjoint_by_columns(self, C, omega):
         T, C = self.T, congruence(self.V.conj().T, C)
-        numbers, eye = jnp.arange(T.shape[0]), jnp.eye(T.shape[0], dtype=T.dtype)
+        numbers = jnp.arange(T.shape[0])
 
         def column(X, j):
             r = C[:, j] - X @ jnp.where(numbers < j, T[:, j], 0)
-            return X.at[:, j].set(solve_triangular(T + (T[j, j].conj() - self.shift) * eye, r, trans="C")), None
+            return X.at[:, j].set(solve_triangular(self._shifted(j, omega), r, trans="C")), None
 
         X, _ = lax.scan(column, jnp.zeros_like(C), numbers)
         return congruence(self.V, X)
+
+    def _shifted(self, j, omega):
+        """T + (conj(T_jj) - i omega) 1, kept off singular."""
+        T = self.T
+        return T + (T[j, j].conj() - self.shift - 1j * omega) * jnp.eye(T.shape[0], dtype=T.dtype)
 
 
 class Eigenvectors(NamedTuple):

@@ -7,22 +7,20 @@ from functools import partial
 
 import jax
 import jax.numpy as jnp
-from jax import lax
 
 from ..equations.lindblad.evolution import Snapshot
-from ..equations.lindblad.null_vector import response
-from ..equations.lindblad.reach import reach
+from ..equations.lindblad.krylov import Krylov
 from ..equations.lindblad.regression import finite
-from ..equations.lindblad.solver import AbstractSolver, choose
+from ..equations.lindblad.responses import counting, inverse
+from ..equations.lindblad.solver import AbstractSolver
 from ..equations.lindblad.steady import State, a_state, steady_state
-from ..linalg.gather import sum_into, take
 from ..operators.checks import real_array
-from ..results import Failure, NotUnique
+from ..results import Failure, failure_mode
 from .counting_charges import Of, carried
 from .flows import known_bath
 
 
-def cumulants(state: State, bath: str, of: Of = "energy", *, order: int = 4, solver: AbstractSolver | None = None):
+def cumulants(state: State, bath: str, of: Of = "energy", *, order: int = 4, solver: AbstractSolver | Krylov | None = None):
     """The growth rates of the cumulants of what a bath has brought into the system, N(t), for long times.
 
         c_n = lim d/dt <<N(t)^n>> = d^n/dchi^n lambda(chi) at chi = 0,
@@ -47,7 +45,7 @@ def cumulants(state: State, bath: str, of: Of = "energy", *, order: int = 4, sol
         order: how many cumulants, at least 1.
 
     Args, rarely needed:
-        solver: as in `steady_state`.
+        solver: as in `steady_state`; by default `Krylov`, in matrix form, for a state that it has found.
 
     Returns:
         Array (order,), c_n in [unit of what is counted to the power n, times rate].
@@ -81,22 +79,23 @@ def cumulants(state: State, bath: str, of: Of = "energy", *, order: int = 4, sol
     known_bath(state, bath)
     if isinstance(order, bool) or not isinstance(order, int) or order < 1:
         raise ValueError(f"order must be a positive integer, but was {order!r}")
-    if solver is not None and not isinstance(solver, AbstractSolver):
+    if solver is not None and not isinstance(solver, (AbstractSolver, Krylov)):
         raise TypeError(f"solver must be one such as Dense(), but was {solver!r}")
     amounts = carried(generator, bath, of)
     if isinstance(state, Snapshot):
         state = steady_state(generator, solver, initial=state)
-    sector = reach(generator, counted=bath)
-    if len(sector.classes) > 1:  # the given one of several stationary states has a sector of its own
-        sector = reach(generator, state.sector.elements, counted=bath)
-    if len(sector.classes) > 1:
-        raise NotUnique(f"the statistics of long times need one stationary state, but there are {len(sector.classes)}; couple them")
-    x = sector.adopted(state.sector, state.x)
-    out = _cumulants(generator, x, amounts, sector, choose(sector) if solver is None else solver, bath, order)
-    return finite(out, _NOT_FINITE)
+    solver = state.solver if solver is None else solver
+    sector = counting(state, bath, solver)
+    x, sure = sector.adopted(state.sector, state.x), sector == state.sector
+    out = _cumulants(generator, x, amounts, sector, solver, bath, order, sure, failure_mode())
+    return finite(out, _STALLED if isinstance(solver, Krylov) else _NOT_FINITE)
 
 
 _NOT_FINITE = Failure("the cumulants are not finite: a jump carries an infinite amount, or a solve failed (try solver=Dense())")
+_STALLED = Failure(
+    "the cumulants were not solved: a jump carries an infinite amount, more is stationary than the state, or Krylov stalled; give "
+    "solver=BlockTridiagonal() or Dense(), if the system is not too large for these, or Krylov(most=...) more steps"
+)
 
 
 def fano_factor(mean, noise):
@@ -125,24 +124,17 @@ def uncertainty_ratio(mean, noise, entropy_production):
     return precision * real_array("entropy_production", entropy_production)
 
 
-@partial(jax.jit, static_argnums=(3, 4, 5, 6))
-def _cumulants(generator, x, amounts, sector, solver, bath, order):
-    values = sector.values(generator)
-    target, source, jump, gain = sector.gains(generator, bath)
-    amount, w = amounts[jump], sector.trace_weights
-    fixed = lax.stop_gradient(x)
+# In matrix form a derivative that is not solved says so in the program: one for each way of failing.
+@partial(jax.jit, static_argnums=(3, 4, 5, 6, 7, 8))
+def _cumulants(generator, x, amounts, sector, solver, bath, order, sure, mode):
+    w, counted = sector.trace_weights, sector.counted(generator, bath)
     alone = sector.size == 1  # a state that the jumps leave as it is: independent events
-    factors = solver.factor(sector, lax.stop_gradient(values)) if order > 1 and not alone else None
-
-    def counted(k, y):
-        return sum_into(gain * amount**k * take(y, source), target, sector.size)
-
+    solve = inverse(sector, generator, x, solver, sure) if order > 1 and not alone else jnp.zeros_like
     out, xs = [], [x]
     for n in range(1, order + 1):
         # (M_k - c_k) x_{n-k} for k < n, whose traces cancel those of M_n x_0; c_n removes what is left.
-        terms = [(math.comb(n, k), k, counted(k, xs[n - k])) for k in range(1, n + 1)]
+        terms = [(math.comb(n, k), k, counted(amounts**k, xs[n - k])) for k in range(1, n + 1)]
         out.append(sum(c * (w @ moved) for c, _, moved in terms))
         if n < order:
-            right = sum(c * (moved - out[k - 1] * xs[n - k]) for c, k, moved in terms)
-            xs.append(jnp.zeros(1) if alone else response(sector, solver, values, fixed, factors, -right))
+            xs.append(solve(-sum(c * (moved - out[k - 1] * xs[n - k]) for c, k, moved in terms)))
     return jnp.stack(out)

@@ -1,4 +1,4 @@
-"""A X + X A^dag = C, by eigenvectors and by Schur's form, against the matrix of d^2 rows."""
+"""A X + X A^dag - i omega X = C, by eigenvectors and by Schur's form, against the matrix of d^2 rows."""
 
 import jax.numpy as jnp
 import numpy as np
@@ -18,17 +18,17 @@ def defective(d=12):
     return -np.eye(d) * (1 + 0.5j) + np.eye(d, k=1)
 
 
+@pytest.mark.parametrize("omega", [0.0, 1.7])
 @pytest.mark.parametrize("matrix, triangular", [(normal_enough, False), (defective, True)])
-def test_both_equations(matrix, triangular):
+def test_both_equations(matrix, triangular, omega):
     A = matrix()
     C = RNG.normal(size=A.shape) + 1j * RNG.normal(size=A.shape)
-    C = C + C.conj().T
     solver = lyapunov(jnp.asarray(A), eigenvectors(jnp.asarray(A)))
     assert bool(solver.triangular) == triangular
     # A sum of eigenvalues is shifted by 1e-10 of the largest.
-    X, Y = solver.solve(C), solver.solve_adjoint(C)
-    assert np.abs(A @ X + X @ A.conj().T - C).max() < 1e-7 * np.abs(X).max()
-    assert np.abs(A.conj().T @ Y + Y @ A - C).max() < 1e-7 * np.abs(Y).max()
+    X, Y = solver.solve(C, omega), solver.solve_adjoint(C, omega)
+    assert np.abs(A @ X + X @ A.conj().T - 1j * omega * X - C).max() < 1e-7 * np.abs(X).max()
+    assert np.abs(A.conj().T @ Y + Y @ A + 1j * omega * Y - C).max() < 1e-7 * np.abs(Y).max()
 
 
 def test_the_slowest_eigenvector_of_a_block():

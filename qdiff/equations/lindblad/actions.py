@@ -65,6 +65,10 @@ class AbstractAction(eqx.Module):
     def gain_adjoint(self, X) -> Array:
         """sum rate C^dag X C, for Hermitian X."""
 
+    def counted(self, X, amounts) -> Array:
+        """sum amount rate C X C^dag, for Hermitian X, of a jump (1,) or of the members of a family (n,)."""
+        return amounts[0] * self.gain(X)
+
     @abc.abstractmethod
     def rates(self, V, inverse) -> Array:
         """sum rate |V^-1 C V|^2, entry by entry: the rates of transitions between the columns of V."""
@@ -163,6 +167,11 @@ class Family(AbstractAction):
     def gain(self, X):
         pattern = self.places.pattern
         return self._moved(X, pattern.col, pattern.row, self.gains)
+
+    def counted(self, X, amounts):
+        pattern, (p, _) = self.places.pattern, self.places.gains
+        amounts = take(amounts, np.asarray(self.places.groups)[p])
+        return self._moved(X, pattern.col, pattern.row, amounts * self.gains)
 
     def gain_adjoint(self, X):
         pattern = self.places.pattern

@@ -8,7 +8,7 @@ import hashlib
 import jax.numpy as jnp
 import numpy as np
 
-from ...linalg.gather import take
+from ...linalg.gather import padded, take
 from ...operators.operator import Operator, accumulate
 from ...operators.pattern import Pattern
 from ...operators.structure import is_constant
@@ -54,6 +54,12 @@ class Coordinates:
         """The matrix elements (row <= col) that the coordinates are the parts of."""
         return Pattern(self.dim, self.row, self.col)
 
+    @property
+    def pattern(self) -> Pattern:
+        """That of the matrix: the elements, and those across the diagonal."""
+        off = ~self.is_population
+        return Pattern(self.dim, np.r_[self.row, self.col[off]], np.r_[self.col, self.row[off]])
+
     def covector(self, op: Operator):
         """o (size,) with o . x = Tr[op rho]; op Hermitian in the generator's frame [unit of op]."""
         at = op.pattern.find(self.col, self.row)
@@ -64,8 +70,7 @@ class Coordinates:
 
     def operator(self, x, space) -> Operator:
         """The density matrix with coordinates x, in the generator's frame."""
-        off = ~self.is_population
-        full = Pattern(self.dim, np.r_[self.row, self.col[off]], np.r_[self.col, self.row[off]])
+        off, full = ~self.is_population, self.pattern
         phase = np.where(self.part == 1, 1j, 1.0)
         if not np.any(self.part):
             phase = np.ones(self.size)
@@ -88,9 +93,16 @@ class Coordinates:
         """
         if other == self:
             return x
-        known = {place: k for k, place in enumerate(zip(other.row, other.col, other.part, strict=True))}
-        at = [known.get(place, other.size) for place in zip(self.row, self.col, self.part, strict=True)]
-        return jnp.append(x, 0.0)[np.array(at, int)]
+        mine, theirs = (c._places for c in (self, other))
+        order = np.append(np.argsort(theirs), other.size)
+        at = np.searchsorted(theirs, mine, sorter=order[:-1])
+        there = np.append(theirs, -1)[order[at]] == mine
+        return take(padded(x), np.where(there, order[at], other.size))
+
+    @property
+    def _places(self) -> np.ndarray:
+        """One number for each coordinate, the same in all coordinates of matrices of this size."""
+        return (self.row.astype(np.int64) * self.dim + self.col) * 2 + self.part
 
 
 def basis(coordinates: Coordinates) -> np.ndarray:

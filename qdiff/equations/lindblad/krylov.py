@@ -30,11 +30,12 @@ from jax import lax
 from jax.custom_derivatives import zero_from_primal
 from jaxtyping import Array, Float
 
-from ...linalg.complex_product import packed, unpacked
+from ...linalg.complex_product import unpacked
 from ...linalg.lyapunov import Lyapunov
-from ...results import failing
+from ...linalg.refined_gmres import TOLERANCE
+from ...results import check, failing
 from .actions import Action
-from .krylov_system import PROBED, TOLERANCE, System, moved
+from .krylov_system import NO_GRADIENT, PROBED, System, moved
 from .matrix_form import MatrixForm
 from .preconditioner import preconditioner
 
@@ -96,13 +97,13 @@ def stationary(form: MatrixForm, terms: Action, solver: Krylov, mode: str) -> So
 
     Differentiable in `terms`, of every kind and order. Each tangent and each adjoint is one more solve.
     """
-    system, probe = _system(form, terms, solver)
+    system, probe = prepared(form, terms, solver)
     motion, source = system.motion, system.source
 
     # One after the other in one loop: a second copy of the solver costs seconds to compile.
     def solved(case):
         X, tolerance = case
-        return system.refined(packed(X).reshape(-1) * form.inside.reshape(-1), tolerance=tolerance)
+        return system.refined(system.pack(X), tolerance=tolerance)
 
     (u, v), (left, rest), steps, _, sizes = lax.map(solved, (jnp.stack([source, probe]), jnp.array([TOLERANCE, PROBED])))
     residual = jnp.max(jnp.abs(unpacked(left.reshape(source.shape)))) / motion.scale
@@ -121,8 +122,9 @@ def _tangent(form, solver, mode, primals, tangents):
         return form.vector(moved(terms.between(), terms, system.source, form.matrix(x)))
 
     def solve(_, r):
+        u, _ = system.solve(r * weights)
         with failing(mode):
-            return system.solve(r * weights)[0] / weights
+            return check(u, (~jnp.all(jnp.isfinite(u)), NO_GRADIENT)) / weights
 
     def solve_transposed(_, r):
         with failing(mode):
@@ -134,7 +136,7 @@ def _tangent(form, solver, mode, primals, tangents):
     return found, jax.tree.map(zero_from_primal, found)._replace(x=x)
 
 
-def _system(form: MatrixForm, terms: Action, solver: Krylov) -> tuple[System, Array]:
+def prepared(form: MatrixForm, terms: Action, solver: Krylov) -> tuple[System, Array]:
     """The system to solve, and a probe of its uniqueness."""
     motion, slowest, probe = preconditioner(terms.between(), terms, form.levels)
     decay = -2 * jnp.max(jnp.real(motion.w))

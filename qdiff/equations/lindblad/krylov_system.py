@@ -1,12 +1,7 @@
-"""The linear equation of a stationary state in matrix form, M(X) = L(X) + s U Tr X, solved for any right-hand side, and its adjoint.
-
-GMRES with a preconditioner S runs within a refinement: what is left of the right-hand side is computed in double precision, GMRES
-finds a correction of a few digits, and so on. It may do that in single precision, in half the time, where S is good enough for that.
-"""
+"""The linear equation of a stationary state in matrix form, M(X) = L(X) + s U Tr X, solved for any right-hand side, and its adjoint."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
 
@@ -17,20 +12,11 @@ from jax import lax
 from jaxtyping import Array
 
 from ...linalg.complex_product import congruence, packed, product, unpacked
-from ...linalg.gmres import gmres
 from ...linalg.lyapunov import Lyapunov
+from ...linalg.refined_gmres import TOLERANCE, Maps, Refined, refined_gmres
 from ...results import Failure, check
 from .actions import Action
 from .matrix_form import MatrixForm
-
-# A residual of the linear equation over its right-hand side.
-TOLERANCE = 1e-13
-
-# What a refinement asks GMRES for, at most.
-_GAIN, _GAIN_SINGLE = 1e-6, 1e-3
-
-# Tangents and adjoints are accepted with this one; their right-hand sides are known to rounding times the condition.
-_ACCEPTED = 1e-9
 
 # Where the adjoint is put between roots of rho, an empty level counts as one of this population, over the largest.
 _EMPTY = 1e-8
@@ -46,7 +32,7 @@ _SINGLE, _LARGE = 30.0, 128
 # cannot be solved: a part of it is out of reach.
 PROBED = 1e-6
 
-_NO_GRADIENT = Failure(
+NO_GRADIENT = Failure(
     "the gradient of the steady state was not solved: Krylov stalled; give solver=BlockTridiagonal() or "
     "Dense(), if the system is not too large for these, or Krylov(most=...) more steps"
 )
@@ -81,6 +67,17 @@ class Equation(NamedTuple):
         return jax.tree.map(lambda a: a.astype(_HALF.get(a.dtype, a.dtype)), self)
 
 
+def roots(p, Q) -> tuple[Array, Array]:
+    """The root of a state from its populations and eigenvectors, and the root's inverse."""
+    return product(Q * jnp.sqrt(p), Q.conj().T), product(Q / jnp.sqrt(p), Q.conj().T)
+
+
+def filled(rho) -> tuple[Array, Array]:
+    """Populations (d,) of a state over the largest, with something in every level, and its eigenvectors (d, d)."""
+    p, Q = jnp.linalg.eigh(rho)
+    return jnp.maximum(p, 0.0) / jnp.max(p) + _EMPTY, Q
+
+
 class System:
     """M with its preconditioner, on vectors whose scalar product is that of matrices."""
 
@@ -90,9 +87,9 @@ class System:
         self.equation = Equation(terms.between(), terms, source, motion)
 
     def solve(self, r):
-        """u with M u = r, and the steps."""
+        """u with M u = r, or NaN; and the steps."""
         found = self.refined(self._packed(r))
-        return check(self._unpacked(found.u), (~found.good, _NO_GRADIENT)), found.steps
+        return jnp.where(found.good, self._unpacked(found.u), jnp.nan), found.steps
 
     def solve_adjoint(self, r, rho):
         """u with M^dag u = r, for the adjoint of M with the adjoint of its preconditioner; and the steps.
@@ -101,17 +98,15 @@ class System:
         of them. What its solution is multiplied with lives where rho does. There it is solved between roots of rho, in which
         M^dag is M if there is detailed balance; and first the other way where that is not so.
         """
-        p, Q = jnp.linalg.eigh(rho)
-        p = jnp.maximum(p, 0.0) / jnp.max(p) + _EMPTY
-        root = jnp.sqrt(p)
-        roots = product(Q * root, Q.conj().T), product(Q / root, Q.conj().T)
+        p, Q = filled(rho)
         R = self._packed(r)
         inside = congruence(Q.conj().T, unpacked(R.reshape(Q.shape)))
         full = p > 2 * _EMPTY
         spread = jnp.linalg.norm(jnp.where(full[:, None] & full, inside, 0)) < 0.5 * jnp.linalg.norm(inside)
+        around = roots(p, Q)
 
         def solved(weighted, most):
-            return self.refined(R, adjoint=True, roots=(weighted, *roots), most=most)
+            return self.refined(R, adjoint=True, roots=(weighted, *around), most=most)
 
         # One cycle shows which of the two it is: it gains little, or all.
         one = min(self.restart, self.most)
@@ -128,7 +123,7 @@ class System:
 
         nothing = Refined(jnp.zeros_like(R), R, jnp.zeros((), jnp.int64), jnp.zeros((), bool), jnp.zeros(()))
         found, _ = lax.while_loop(unfinished, attempt, (nothing, 0))
-        return check(self._unpacked(found.u), (~found.good, _NO_GRADIENT)), found.steps
+        return check(self._unpacked(found.u), (~found.good, NO_GRADIENT)), found.steps
 
     def rcond(self, u, left, steps, size):
         """An estimate of the reciprocal condition of M, from the size of the solution for a probe.
@@ -141,48 +136,40 @@ class System:
         rcond = size / (self.motion.scale * jnp.linalg.norm(u))
         return jnp.where(jnp.linalg.norm(left) <= 10 * PROBED * size, rcond, unsolved)
 
+    def probed(self, X):
+        """The same, of a probe that is still to be solved for."""
+        found = self.refined(self.pack(X), tolerance=PROBED)
+        return self.rcond(found.u, found.left, found.steps, found.size)
+
     def refined(self, r, *, adjoint=False, roots=None, most=None, tolerance=TOLERANCE) -> Refined:
-        """GMRES for corrections, from the residual in double precision; `roots`: whether it is put between them, and which."""
-        exact = Maps(self.equation, self.form, adjoint, roots)
-        motion, most = self.motion, self.most if most is None else most
-        size = jnp.linalg.norm(exact.forth(r))
+        """The solution for a packed right-hand side (d^2,); `roots`: whether it is put between them, and which."""
+        exact = self._maps(self.equation, adjoint, roots)
+        single = None
+        if self._large:
+            single = self._maps(self.equation.single(), adjoint, roots), self.motion.condition < _SINGLE
+        most = self.most if most is None else most
+        return refined_gmres(
+            r, exact, self.motion.scale, restart=self.restart, most=most, single=single, tolerance=tolerance
+        )
 
-        def corrected(maps: Maps, real, goal, left):
-            found = gmres(maps.around, maps.forth(left.astype(real)), goal, restart=min(self.restart, r.size), most=most)
-            return maps.inverse(found.x).astype(r.dtype), found.iterations
+    def _maps(self, equation: Equation, adjoint: bool, roots) -> Maps:
+        """The maps of an equation, or its adjoint, on packed Hermitian matrices (d^2,)."""
+        d, inside, motion = self.form.dim, self.form.inside, equation.motion
 
-        def correct(state):
-            u, left, _, steps, single = state
-            now = jnp.linalg.norm(exact.forth(left))
-            goal = jnp.maximum(tolerance * size / now, _GAIN)
-            if self._large:
-                half = Maps(self.equation.single(), self.form, adjoint, roots)
-                # In a batch both are run: one that is not asked for takes no steps.
-                fast = partial(corrected, half, jnp.float32, jnp.where(single, jnp.maximum(goal, _GAIN_SINGLE), jnp.inf))
-                safe = partial(corrected, exact, jnp.float64, jnp.where(single, jnp.inf, goal))
-                step, more = lax.cond(single, fast, safe, left / now)
-            else:
-                step, more = corrected(exact, jnp.float64, goal, left / now)
-            better = u + now * step
-            rest = r - exact.apply(better)
-            then = jnp.linalg.norm(exact.forth(rest))
-            # Single precision has done what it can where it gains little.
-            still = single & (then < 0.1 * now)
-            before = jnp.where(still == single, now, jnp.inf)
-            u, left = lax.cond(then < now, lambda: (better, rest), lambda: (u, left))
-            return u, left, before, steps + more, still
+        def each(function):
+            # Eigenvectors of A that belong together may mix what is inside the sector with what is not.
+            return lambda u: (packed(function(unpacked(u.reshape(d, d)))) * inside.astype(u.dtype)).reshape(-1)
 
-        def unfinished(state):
-            u, left, before, steps, _ = state
-            now, rounding = jnp.linalg.norm(exact.forth(left)), 4e-16 * (size + motion.scale * jnp.linalg.norm(exact.forth(u)))
-            goal = jnp.where(tolerance == TOLERANCE, rounding, tolerance * size)
-            return (now > goal) & (now < 0.5 * before) & (steps < most)
+        def between(which: int):
+            if roots is None:
+                return lambda u: u
+            F = roots[1 + which].astype(equation.between.dtype)
+            rooted = each(partial(congruence, F))
+            return lambda u: lax.cond(roots[0], rooted, lambda u: u, u)
 
-        single = (motion.condition < _SINGLE) & self._large
-        start = (jnp.zeros_like(r), r, jnp.inf, jnp.zeros((), jnp.int64), single)
-        u, left, _, steps, _ = lax.while_loop(unfinished, correct, start)
-        good = (jnp.linalg.norm(exact.forth(left)) <= _ACCEPTED * size) & jnp.isfinite(motion.scale)
-        return Refined(u, left, steps, good, size)
+        back = between(1)
+        apply, inverse = (equation.moved_adjoint, motion.solve_adjoint) if adjoint else (equation.moved, motion.solve)
+        return Maps(each(apply), lambda z: each(inverse)(back(z)), between(0))
 
     @property
     def _large(self) -> bool:
@@ -193,50 +180,12 @@ class System:
         """The coordinates of what is packed in u (d^2,)."""
         return self.form.vector(unpacked(u.reshape(self.form.dim, self.form.dim)))
 
+    def pack(self, X):
+        """A Hermitian matrix as a vector (d^2,), what is outside the sector left out."""
+        return (packed(X) * self.form.inside).reshape(-1)
+
     def _packed(self, u):
         return packed(self.form.from_isometric(u)).reshape(-1)
 
     def _unpacked(self, u):
         return self.vector(u) * self.form.weights
-
-
-class Refined(NamedTuple):
-    """A solution (d^2,), what is left of the right-hand side, the steps, whether it is accepted, and the right-hand side's norm."""
-
-    u: Array
-    left: Array
-    steps: Array
-    good: Array
-    size: Array
-
-
-class Maps:
-    """An equation's maps on packed Hermitian matrices (d^2,)."""
-
-    def __init__(self, equation: Equation, form: MatrixForm, adjoint: bool, roots):
-        self.equation, self.form, self.adjoint, self.roots = equation, form, adjoint, roots
-
-    def apply(self, u):
-        return self._each(self.equation.moved_adjoint if self.adjoint else self.equation.moved, u)
-
-    def inverse(self, z):
-        motion = self.equation.motion
-        return self._each(motion.solve_adjoint if self.adjoint else motion.solve, self._between(1, z))
-
-    def forth(self, u):
-        return self._between(0, u)
-
-    def around(self, z):
-        return self.forth(self.apply(self.inverse(z)))
-
-    def _between(self, which: int, u):
-        if self.roots is None:
-            return u
-        weighted, *roots = self.roots
-        F = roots[which].astype(self.equation.between.dtype)
-        return lax.cond(weighted, lambda u: self._each(lambda X: congruence(F, X), u), lambda u: u, u)
-
-    def _each(self, function: Callable, u):
-        d = self.form.dim
-        # Eigenvectors of A that belong together may mix what is inside the sector with what is not.
-        return (packed(function(unpacked(u.reshape(d, d)))) * self.form.inside.astype(u.dtype)).reshape(-1)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import jax.numpy as jnp
@@ -11,7 +11,7 @@ import numpy as np
 from scipy import sparse
 
 from ...linalg.gather import padded, take
-from ...operators.pattern import Pattern
+from ...operators.pattern import Pattern, diagonal
 from .actions import Action, Pairs, action
 from .coordinates import Coordinates
 from .jumps import Jump
@@ -34,8 +34,9 @@ class MatrixForm(Coordinates):
 
     @property
     def levels(self) -> np.ndarray:
-        """Which levels (d,) there are any populations of."""
-        return np.isin(np.arange(self.dim), self.row[self.is_population])
+        """Which levels (d,) there are any populations of; all, where there are coherences only."""
+        populated = np.isin(np.arange(self.dim), self.row[self.is_population])
+        return populated if populated.any() else ~populated
 
     @functools.cached_property
     def _gathers(self):
@@ -94,6 +95,24 @@ class MatrixForm(Coordinates):
         half = terms.between([label]) @ X
         return self.vector(half + half.conj().T + terms.gain(X, [label]))
 
+    def counted(self, generator: AbstractTerms, bath: str) -> Callable:
+        """(amounts, x) -> sum amount rate A x A^dag (size,) over the jumps of one bath, members of families one by one."""
+        jumps = [(np.size(jump.rate), action(jump)) for jump in generator.terms[bath] if isinstance(jump, Jump)]
+        ends = np.cumsum([size for size, _ in jumps])
+
+        def moved(amounts, x):
+            X = self.matrix(x)
+            parts = [jump.counted(X, amounts[end - n : end]) for end, (n, jump) in zip(ends, jumps, strict=True)]
+            return self.vector(sum(parts, jnp.zeros_like(X)))
+
+        return moved
+
+
+def reached(generator: AbstractTerms, start: Pattern | None = None) -> MatrixForm:
+    """The elements that those of `start`, or the populations, may reach, in matrix form."""
+    start = diagonal(generator.H.size) if start is None else start
+    return MatrixForm(generator.H.size, generator.labels, Explored(generator).inside(start))
+
 
 class Explored:
     """Which elements (d, d) of the density matrix lead to which, by patterns alone.
@@ -151,6 +170,11 @@ class Explored:
             found = (found | found.T) & ~seen
             seen |= found
             yield found
+
+
+def product_pattern(a: Pattern, b: Pattern) -> Pattern:
+    """As `pattern.product`, without the terms of that, which are d^3 of dense matrices."""
+    return Pattern(a.size, *_times(_pattern(a), _pattern(b)).nonzero())
 
 
 def _pattern(pattern: Pattern):

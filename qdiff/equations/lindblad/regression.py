@@ -11,11 +11,11 @@ from jax import lax
 
 from ...operators.checks import checked_times, instance, real_array
 from ...operators.operator import Operator
-from ...results import Failure, NotUnique, check
+from ...results import Failure, check, failure_mode
 from .evolution import Snapshot
 from .integrators import AbstractIntegrator, Flow, choose
 from .reach import reach
-from .resolvent import resolvent
+from .responses import Kick, Kind, complex_coordinates, kick, resolvents
 from .sector import Sector
 from .steady import State, a_state, steady_state
 from .terms import AbstractTerms
@@ -24,6 +24,12 @@ _CORRELATION = Failure("the correlation is not finite: a time is too long for th
 _SPECTRUM = Failure(
     "the spectrum is not finite: an oscillation at one of the frequencies is not damped (a delta peak), a second "
     "state is stationary, or a rate is infinite or NaN"
+)
+
+_STALLED = Failure(
+    "the spectrum was not solved: an oscillation at one of the frequencies is not damped (a delta peak), a second state is stationary, "
+    "a rate is infinite or NaN, or Krylov stalled; solve the state with BlockTridiagonal() or Dense(), if the system is not too large "
+    "for these, or with Krylov(most=...) more steps"
 )
 
 
@@ -137,9 +143,10 @@ def spectrum(state: State, A: Operator, B: Operator, omegas):
     omegas = real_array("omegas", omegas)
     generator = a_state(state).generator
     first, second = _halves(state, A, B)
-    s = _at_frequencies(generator, first, omegas)
-    s = 2 * s.real if second is None else s + _at_frequencies(generator, second, -omegas)
-    return finite(s, _SPECTRUM)
+    mode = failure_mode()
+    s = _at_frequencies(generator, first, omegas, mode)
+    s = 2 * s.real if second is None else s + _at_frequencies(generator, second, -omegas, mode)
+    return finite(s, _failure(first))
 
 
 def zero_frequency_noise(state: State, A: Operator, B: Operator | None = None):
@@ -169,8 +176,14 @@ def zero_frequency_noise(state: State, A: Operator, B: Operator | None = None):
     first, second = _halves(state, A, instance("A", A, Operator).dag if B is None else B)
     if second is None:
         # For a Hermitian A the anti-Hermitian part of B rho adds to the imaginary part only.
-        return finite(2 * _at_zero(generator, first, A.is_hermitian).real, _SPECTRUM)
-    return finite(_at_zero(generator, first, False) + _at_zero(generator, second, False), _SPECTRUM)
+        s = 2 * _at_zero(generator, first, A.is_hermitian, failure_mode()).real
+    else:
+        s = sum(_at_zero(generator, half, False, failure_mode()) for half in (first, second))
+    return finite(s, _failure(first))
+
+
+def _failure(half: _Half) -> Failure:
+    return _SPECTRUM if half.kick.solver is None else _STALLED
 
 
 def finite(values, failure: Failure):
@@ -197,11 +210,6 @@ def _parts(M: Operator) -> tuple[Operator, Operator]:
     return (M + M.dag) * 0.5, (M - M.dag) * -0.5j
 
 
-def _coordinates(sector: Sector, M: Operator):
-    X, Y = _parts(M)
-    return sector.coordinates(X) + 1j * sector.coordinates(Y)
-
-
 def _covector(sector: Sector, A: Operator):
     """The complex a with Tr[A M] = a . m for the coordinates m of any M."""
     X, Y = _parts(A)
@@ -211,7 +219,7 @@ def _covector(sector: Sector, A: Operator):
 @eqx.filter_jit
 def _moving(generator, A, kicked, times, sector, solver):
     """Tr[A e^{L t} kicked] at all times."""
-    flow, m, a = Flow(sector.values(generator), sector), _coordinates(sector, kicked), _covector(sector, A)
+    flow, m, a = Flow(sector.values(generator), sector), complex_coordinates(sector, kicked), _covector(sector, A)
     order = jnp.argsort(times)
 
     def read(x):
@@ -226,60 +234,46 @@ def _moving(generator, A, kicked, times, sector, solver):
 
 
 class _Half(eqx.Module):
-    """One half of a spectrum: its operator, and coordinates of the other one's product with the state."""
+    """One half of a spectrum: its operator, and the other one's product with the state."""
 
     read: Operator
-    m: jax.Array
-    x: jax.Array
-    sector: Sector = eqx.field(static=True)
+    kick: Kick
 
 
 def _halves(state, A, B):
-    """The two halves of a spectrum, as operator and coordinates; None for a second that is the first one's conjugate."""
-    generator, end, rho = state.generator, state, _density(state)
+    """The two halves of a spectrum; None for a second that is the first one's conjugate."""
+    generator, end = state.generator, state
     A, B = _within(generator, A, "A"), _within(generator, B, "B")
     if isinstance(state, Snapshot):  # a state that moves, or may: what it becomes
         end = steady_state(generator, initial=state)
-    first = _prepared(generator, A, B @ rho, end)
-    return first, None if (A - B.dag).pattern.nnz == 0 else _prepared(generator, B, rho @ A, end)
+    first = _Half(A, kick(state, B, end, left=True))
+    if (A - B.dag).pattern.nnz == 0:
+        return first, None
+    return first, _Half(B, kick(state, A, end, left=False))
 
 
-def _prepared(generator, read, kicked, end):
-    """What decays of a kicked state: all of it, less its trace times the stationary state."""
-    sector = reach(generator, kicked.pattern if kicked.pattern.nnz else None)  # nothing at all is zero in any sector
-    if len(sector.classes) > 1:
-        raise NotUnique(f"a spectrum needs one stationary state, but the sector of this correlation holds {len(sector.classes)}")
-    m = _coordinates(sector, kicked)
-    x = sector.adopted(end.sector, end.x)
-    return _Half(read, m - (sector.trace_weights @ m) * x, x, sector)
-
-
-def _alone(sector: Sector) -> bool:
+def _alone(sector: Kind) -> bool:
     """Whether the sector is one population: nothing decays in it."""
     return sector.size == 1 and bool(sector.is_population.all())
 
 
-@jax.jit
-def _at_frequencies(generator, half, omegas):
+# In matrix form a derivative that is not solved says so in the program: one for each way of failing.
+@partial(jax.jit, static_argnums=3)
+def _at_frequencies(generator, half, omegas, mode):
     """The integral over t > 0 of what decays, times e^{-i omega t}."""
-    sector, a, values = half.sector, _covector(half.sector, half.read), half.sector.values(generator)
-    if _alone(sector):
+    kick, a = half.kick, _covector(half.kick.sector, half.read)
+    if _alone(kick.sector):
         return jnp.zeros(omegas.shape, complex)
-
-    def one(omega):
-        return -a @ resolvent(sector, values, half.x, omega, half.m)
-
-    return lax.map(one, omegas.reshape(-1)).reshape(omegas.shape)
+    solve = resolvents(kick.sector, generator, kick.x, kick.solver, kick.sure)
+    return lax.map(lambda omega: -a @ solve(omega, kick.m), omegas.reshape(-1)).reshape(omegas.shape)
 
 
-@partial(jax.jit, static_argnums=2)
-def _at_zero(generator, half, one_part: bool):
+@partial(jax.jit, static_argnums=(2, 3))
+def _at_zero(generator, half, one_part: bool, mode):
     """The same at omega = 0, by real solves; with `one_part` of the Hermitian part of m only."""
-    sector, values = half.sector, half.sector.values(generator)
-    if _alone(sector):
+    kick, a = half.kick, _covector(half.kick.sector, half.read)
+    if _alone(kick.sector):
         return jnp.zeros((), complex)
-
-    def solved(m):
-        return -_covector(sector, half.read) @ resolvent(sector, values, half.x, None, m)
-
-    return solved(half.m.real) if one_part else solved(half.m.real) + 1j * solved(half.m.imag)
+    solve = resolvents(kick.sector, generator, kick.x, kick.solver, kick.sure)
+    real = -a @ solve(None, kick.m.real)
+    return real if one_part else real - 1j * (a @ solve(None, kick.m.imag))

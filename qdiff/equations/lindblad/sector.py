@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+from collections.abc import Callable
 
 import jax.numpy as jnp
 import numpy as np
@@ -119,17 +120,22 @@ class Sector(Coordinates):
         change = plan["weight"][on] * take(terms, plan["term"][on]) * take(x, self.source[out])
         return sum_into(change, self.target[out], self.size)
 
-    def gains(self, generator: AbstractTerms, bath: str):
-        """What the jumps of one bath add to x: the static places `target`, `source` and `jump` (the number of the jump,
-        members of families counted one by one), and the values (terms,) [rate], one for each place.
+    def counted(self, generator: AbstractTerms, bath: str) -> Callable:
+        """(amounts, x) -> sum amount rate A x A^dag (size,) over the jumps of one bath, members of families one by one.
 
-        Complete for weighted sums over the jumps only in a sector that was made by `reach` with `counted=bath`.
+        Complete only in a sector that was made by `reach` with `counted=bath`.
         """
         plan, b = self._plan, self.labels.index(bath)
         on = np.flatnonzero((plan["label"] == b) & (plan["jump"] >= 0))
         first = sum(np.size(j.rate) for at, j in listed(generator, self.labels)[0] if at < b)
         values = plan["weight"][on] * take(self.terms(generator), plan["term"][on])
-        return self.target[plan["out"][on]], self.source[plan["out"][on]], plan["jump"][on] - first, values
+        jump, out = plan["jump"][on] - first, plan["out"][on]
+        target, source = self.target[out], self.source[out]
+
+        def moved(amounts, x):
+            return sum_into(values * take(amounts, jump) * take(x, source), target, self.size)
+
+        return moved
 
 
 def _joined(parts):

@@ -38,6 +38,7 @@ class State(eqx.Module):
             error is residual/rcond at most.
         generator, sector: what was solved, and the sector it was solved in.
         iterations: the steps that `Krylov` took for the state and its condition; None of other solvers.
+        solver: the `Krylov` that found it, which solves what is asked of it later, too; None of other solvers.
     """
 
     generator: AbstractTerms
@@ -46,6 +47,7 @@ class State(eqx.Module):
     residual: jax.Array
     sector: Sector | MatrixForm = eqx.field(static=True)
     iterations: Any = None
+    solver: Krylov | None = eqx.field(static=True, default=None)
 
     @property
     def rho(self) -> Operator:
@@ -162,7 +164,7 @@ def _wide(generator: AbstractTerms, solver: Krylov, initial: Any) -> State:
     # A second stationary state does not keep the first one from being found, only its condition tells.
     kinds = (~jnp.isfinite(found.scale), _NOT_FINITE), (unsolved, _STALLED), (found.rcond < UNIQUE, several)
     x = check(found.x, *kinds, causes=partial(refusals, generator))
-    return State(generator, x, found.rcond, found.residual, form, found.iterations)
+    return State(generator, x, found.rcond, found.residual, form, found.iterations, solver)
 
 
 @partial(jax.jit, static_argnums=(1, 2))

@@ -7,10 +7,10 @@ from functools import partial
 import jax
 import numpy as np
 
-from ...operators.pattern import Pattern, diagonal
+from ...operators.pattern import Pattern
 from ...results import failure_mode
 from .krylov import Krylov, Solved, stationary
-from .matrix_form import Explored, MatrixForm
+from .matrix_form import Explored, MatrixForm, reached
 from .reach import TooMany, reach
 from .sector import Sector
 from .terms import AbstractTerms
@@ -64,9 +64,7 @@ def solve_wide(
     generator: AbstractTerms, solver: Krylov, start: Pattern | None
 ) -> tuple[MatrixForm, Solved]:
     """The stationary state in what the populations, or the elements of `start`, reach; not checked."""
-    if start is None:
-        start = diagonal(generator.H.size)
-    form = MatrixForm(generator.H.size, generator.labels, Explored(generator).inside(start))
+    form = reached(generator, start)
     return form, _solve(generator, form, solver, failure_mode())
 
 

@@ -7,7 +7,7 @@ import pytest
 
 import qdiff as qd
 from qdiff.equations.lindblad import steady_wide
-from qdiff.equations.lindblad.krylov import Krylov, _system
+from qdiff.equations.lindblad.krylov import Krylov, prepared
 from qdiff.equations.lindblad.matrix_form import Explored, MatrixForm
 from qdiff.equations.lindblad.reach import reach
 from qdiff.equations.lindblad.steady_wide import direct_sector
@@ -211,7 +211,7 @@ def test_the_adjoint_takes_as_many_steps_as_the_equation(name):
     """With the transposed preconditioner it does; with that of A^dag in place of A^T it takes some ten times as many."""
     generator = CASES[name](P)
     form = MatrixForm(generator.H.size, generator.labels, Explored(generator).inside(diagonal(generator.H.size)))
-    system, _ = _system(form, form.terms(generator), Krylov())
+    system, _ = prepared(form, form.terms(generator), Krylov())
     r = jnp.asarray(np.random.default_rng(0).normal(size=form.size))
     (x, forth), (y, back) = system.solve(r), system.solve_adjoint(r, jnp.eye(form.dim))
     assert 0.6 < back / forth < 1.6
