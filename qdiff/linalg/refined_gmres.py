@@ -1,4 +1,4 @@
-"""GMRES refined with its own residuals until it gains nothing more, on an equation with a preconditioner from the right."""
+"""GMRES with a preconditioner from the right, refined until it gains nothing more."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from jaxtyping import Array, Bool, Float, Int
 
 from .gmres import gmres
 
-# A residual over the right-hand side: what GMRES is asked for at once, what a refinement gains at least, and what is accepted: a
-# right-hand side of derivatives is known to rounding times the condition.
+# A residual over the right-hand side: what GMRES is asked for at once, what a refinement gains at
+# least, and what is accepted: that of a derivative is known to rounding times the condition.
 _TOLERANCE, _GAIN, _ACCEPTED = 1e-13, 1e-3, 1e-9
 
 
@@ -41,7 +41,8 @@ def refined_gmres(
         r: the right-hand side.
         scale: about the norm of `apply`, to know what rounding leaves.
         restart, most: as of `gmres`.
-        between: a linear map and its inverse, which the equation is put between: residuals are measured after the first.
+        between: a linear map and its inverse, that the equation is put between; residuals are
+            measured after the first.
     """
     forth, back = between
     size = jnp.linalg.norm(forth(r))
