@@ -66,7 +66,7 @@ class AbstractAction(eqx.Module):
         """sum rate C^dag X C, for Hermitian X."""
 
     def counted(self, X, amounts) -> Array:
-        """sum amount rate C X C^dag, for Hermitian X, of a jump (1,) or of the members of a family (n,)."""
+        """sum amount rate C X C^dag, for Hermitian X; amounts (n,), one for each member of a family."""
         return amounts[0] * self.gain(X)
 
     @abc.abstractmethod

@@ -96,7 +96,10 @@ class MatrixForm(Coordinates):
         return self.vector(half + half.conj().T + terms.gain(X, [label]))
 
     def counted(self, generator: AbstractTerms, bath: str) -> Callable:
-        """(amounts, x) -> sum amount rate A x A^dag (size,) over the jumps of one bath, members of families one by one."""
+        """(amounts, x) -> sum amount rate A x A^dag (size,) over the jumps of one bath.
+
+        Members of families count one by one.
+        """
         jumps = [(np.size(jump.rate), action(jump)) for jump in generator.terms[bath] if isinstance(jump, Jump)]
         ends = np.cumsum([size for size, _ in jumps])
 

@@ -124,12 +124,14 @@ def spectrum(state: State, A: Operator, B: Operator, omegas):
     Raises:
         ValueError: an operator acts on another space.
         NotUnique: there are several stationary states in the sector.
-        SolveError: an oscillation at one of the frequencies is not damped, a peak delta(omega - omega0) of its own.
+        SolveError: an oscillation at one of the frequencies is not damped, a peak delta(omega - omega0) of its own; or
+            `Krylov`, which has found the state, stalled.
 
     Differentiable in everything, frequencies included, forward, reverse and to any order.
 
     Accuracy: 1e-15 of the peak on random systems, and below 1e-11 for rates over nine decades (against 60 digits), because
     residuals are taken in doubled precision. One factorisation for each frequency, of twice the sector that B rho reaches.
+    A state from `Krylov` is answered in matrix form: O(d^3) a step, to 1e-13 of the peak where it is well conditioned.
 
     Example:
         >>> import jax.numpy as jnp, qdiff as qd

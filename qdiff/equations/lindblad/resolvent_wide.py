@@ -1,9 +1,12 @@
 """Solves at a frequency in matrix form, (L - i omega) z = r: what `resolvent` does in a sector.
 
-With s U Tr as in `krylov.py`, M = L + s U Tr is invertible wherever the stationary state is unique, and M z = r, for an r without
-trace, has the z without trace. At a frequency a matrix is the pair X, Y of Hermitian ones, z = X + i Y, as real numbers:
+With s U Tr as in `krylov.py`, M = L + s U Tr is invertible wherever the stationary state is
+unique, and M z = r, for an r without trace, has the z without trace. At a frequency a matrix is
+the pair X, Y of Hermitian ones, z = X + i Y, as real numbers:
 
-    M(X) + omega Y = Re r,    M(Y) - omega X = Im r,    with A Z + Z A^dag - i omega Z as its preconditioner.
+    M(X) + omega Y = Re r,    M(Y) - omega X = Im r,
+
+with A Z + Z A^dag - i omega Z as its preconditioner.
 """
 
 from __future__ import annotations
@@ -26,13 +29,14 @@ from .matrix_form import MatrixForm
 from .null_vector import UNIQUE
 
 _NO_DERIVATIVE = Failure(
-    "a derivative of the response was not solved: Krylov stalled; solve the state with BlockTridiagonal() or Dense(), if the system "
-    "is not too large for these, or with Krylov(most=...) more steps"
+    "a derivative of the response was not solved: Krylov stalled; solve the state with "
+    "BlockTridiagonal() or Dense(), if the system is not too large for these, or with "
+    "Krylov(most=...) more steps"
 )
 
 
 class WideResolvent:
-    """(omega, right) -> the z with (L - i omega) z = right and tr z = 0, for a right side without trace.
+    """(omega, right) -> the z with (L - i omega) z = right and tr z = 0, if right has no trace.
 
     Args:
         form: what coordinates there are. It need not hold populations; there is no trace then.
@@ -41,8 +45,9 @@ class WideResolvent:
         solver: its restart and its steps.
         sure: whether rho is known to be all that is stationary in `form`. Else it is found out.
 
-    Frequencies and right sides are those of `resolvent`, and so are derivatives. NaN where the solve stalled, or at frequency zero if
-    more than rho is stationary; of a derivative it is an error.
+    Frequencies and right sides are those of `resolvent`, and so are derivatives. NaN where the
+    solve stalled, or at frequency zero if more than rho is stationary; of a derivative it is an
+    error.
     """
 
     def __init__(self, form: MatrixForm, terms: Action, rho: Array, solver: Krylov, sure: bool):
@@ -61,7 +66,9 @@ class WideResolvent:
         return x[: self.form.size] + 1j * x[self.form.size :]
 
     def _moved(self, x):
-        return self.form.vector(moved(self.between, self.terms, self.system.source, self.form.matrix(x)))
+        return self.form.vector(
+            moved(self.between, self.terms, self.system.source, self.form.matrix(x))
+        )
 
     def _at_zero(self, right):
         weights = jnp.asarray(self.form.weights)
@@ -109,7 +116,7 @@ def _told(x, r, here: Any = True):
 
 
 class _Pair:
-    """M - i omega with its preconditioner, on pairs of Hermitian matrices, as isometric vectors (2 n,)."""
+    """M - i omega with its preconditioner, on pairs of Hermitian matrices: vectors (2 n,)."""
 
     def __init__(self, system: System, solver: Krylov, omega):
         self.system, self.form, self.solver, self.omega = system, system.form, solver, omega
@@ -124,7 +131,9 @@ class _Pair:
     def solve_adjoint(self, r, rho):
         """The u with (M - i omega)^dag u = r, or NaN; if need be between roots of rho, as `System.solve_adjoint`."""
         inverse = self._on_matrices(lambda C: self.system.motion.solve_adjoint(C, self.omega))
-        first = refined_gmres(r, Maps(self._back, inverse), self.scale, restart=self.solver.restart, most=self.solver.restart)
+        restart = self.solver.restart
+        maps = Maps(self._back, inverse)
+        first = refined_gmres(r, maps, self.scale, restart=restart, most=restart)
 
         def weighted():
             forth, back = (self._on_matrices(partial(congruence, F)) for F in roots(*filled(rho)))

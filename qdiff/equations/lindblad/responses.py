@@ -1,4 +1,4 @@
-"""What a stationary state answers to a small push: alike for a state in a sector and for one in matrix form.
+"""What a stationary state answers to a small push, in a sector and in matrix form alike.
 
 Whatever is read from such answers calls these functions, and does not ask which of the two it has.
 """
@@ -30,7 +30,7 @@ Kind = Sector | MatrixForm
 
 
 def counting(state: State, bath: str, solver: AbstractSolver | Krylov | None) -> Kind:
-    """The coordinates in which each jump of a bath is counted by itself, of the kind that the solver needs.
+    """The coordinates, of the kind that the solver needs, in which a bath's jumps can be counted.
 
     Raises:
         NotUnique: there are several stationary states in them.
@@ -39,18 +39,25 @@ def counting(state: State, bath: str, solver: AbstractSolver | Krylov | None) ->
     if isinstance(solver, Krylov):
         return reached(generator, state.sector.elements)
     sector = reach(generator, counted=bath)
-    if len(sector.classes) > 1:  # the given one of several stationary states has a sector of its own
+    if (
+        len(sector.classes) > 1
+    ):  # the given one of several stationary states has a sector of its own
         sector = reach(generator, state.sector.elements, counted=bath)
     if len(sector.classes) > 1:
-        raise NotUnique(f"the statistics of long times need one stationary state, but there are {len(sector.classes)}; couple them")
+        raise NotUnique(
+            "the statistics of long times need one stationary state, but there are "
+            f"{len(sector.classes)}; couple them"
+        )
     return sector
 
 
 def inverse(sector: Kind, generator: AbstractTerms, x, solver: Any, sure: bool) -> Callable:
-    """The map from a right side without trace to the z with L z = right and tr z = 0, with one factorisation.
+    """right -> the z with L z = right and tr z = 0, if right has no trace; one factorisation.
 
     Args:
-        x: the stationary state. solver: a `Krylov` in matrix form; else None for that which is chosen. sure: as in `WideResolvent`.
+        x: the stationary state.
+        solver: a `Krylov` in matrix form; else None for that which is chosen.
+        sure: as in `WideResolvent`.
     """
     if isinstance(sector, MatrixForm):
         return partial(resolvents(sector, generator, x, solver, sure), None)
@@ -83,7 +90,9 @@ class Kick(eqx.Module):
 
 
 def kick(state: State, op: Operator, end: State, *, left: bool) -> Kick:
-    """op rho if `left`, else rho op, of a state that becomes the stationary state `end`; op in the generator's frame.
+    """op rho if `left`, else rho op, of a state that becomes the stationary state `end`.
+
+    The operator is in the generator's frame.
 
     Raises:
         NotUnique: there are several stationary states in what is reached.
@@ -102,7 +111,10 @@ def kick(state: State, op: Operator, end: State, *, left: bool) -> Kick:
         # Nothing at all is zero in any sector.
         sector = reach(generator, moved.pattern if moved.pattern.nnz else None)
         if len(sector.classes) > 1:
-            raise NotUnique(f"a spectrum needs one stationary state, but the sector of this correlation holds {len(sector.classes)}")
+            raise NotUnique(
+                "a spectrum needs one stationary state, but the sector of this correlation holds "
+                f"{len(sector.classes)}"
+            )
         m = complex_coordinates(sector, moved)
     x = sector.adopted(end.sector, end.x)
     return Kick(m - (sector.trace_weights @ m) * x, x, sector, end.solver, sector == end.sector)

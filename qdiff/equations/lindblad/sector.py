@@ -121,9 +121,9 @@ class Sector(Coordinates):
         return sum_into(change, self.target[out], self.size)
 
     def counted(self, generator: AbstractTerms, bath: str) -> Callable:
-        """(amounts, x) -> sum amount rate A x A^dag (size,) over the jumps of one bath, members of families one by one.
+        """(amounts, x) -> sum amount rate A x A^dag (size,) over the jumps of one bath.
 
-        Complete only in a sector that was made by `reach` with `counted=bath`.
+        Members of families count one by one. Complete only in a sector that was made by `reach` with `counted=bath`.
         """
         plan, b = self._plan, self.labels.index(bath)
         on = np.flatnonzero((plan["label"] == b) & (plan["jump"] >= 0))
