@@ -16,9 +16,9 @@ from jaxtyping import Array, Bool, Float, Int
 
 from .gmres import gmres
 
-# A residual over the right-hand side: where refinement ends, and what is accepted of derivatives, whose right-hand sides are
-# known to rounding times the condition.
-TOLERANCE, _ACCEPTED = 1e-13, 1e-9
+# A residual over the right-hand side that is accepted of derivatives, whose right-hand sides are known to rounding times
+# the condition.
+_ACCEPTED = 1e-9
 
 # What GMRES is asked for in one go, in double and in single precision.
 _GAIN, _GAIN_SINGLE = 1e-6, 1e-3
@@ -54,7 +54,7 @@ def refined_gmres(
     restart: int,
     most: int | Int[Array, ""],
     single: tuple[Maps, Bool[Array, ""]] | None = None,
-    tolerance=TOLERANCE,
+    tolerance=0.0,
 ) -> Refined:
     """The u with apply(u) = r.
 
@@ -64,7 +64,7 @@ def refined_gmres(
         scale: about the norm of `apply`, to know what rounding leaves.
         restart, most: as of `gmres`.
         single: the maps in single precision, and whether to begin with these.
-        tolerance: where to end; by default where nothing more is gained.
+        tolerance: of the right-hand side, where to end; by default where rounding is felt.
     """
     size = jnp.linalg.norm(exact.forth(r))
 
@@ -72,10 +72,14 @@ def refined_gmres(
         found = gmres(maps.around, maps.forth(left.astype(real)), goal, restart=min(restart, r.size), most=most)
         return maps.inverse(found.x).astype(r.dtype), found.iterations
 
+    def target(u):
+        rounding = 4e-16 * (size + scale * jnp.linalg.norm(exact.forth(u)))
+        return jnp.maximum(tolerance * size, rounding)
+
     def correct(state):
         u, left, _, steps, quick = state
         now = jnp.linalg.norm(exact.forth(left))
-        goal = jnp.maximum(tolerance * size / now, _GAIN)
+        goal = jnp.maximum(target(u) / now, _GAIN)
         if single is None:
             step, more = corrected(exact, jnp.float64, goal, left / now)
         else:
@@ -94,9 +98,8 @@ def refined_gmres(
 
     def unfinished(state):
         u, left, before, steps, _ = state
-        now, rounding = jnp.linalg.norm(exact.forth(left)), 4e-16 * (size + scale * jnp.linalg.norm(exact.forth(u)))
-        goal = jnp.where(tolerance == TOLERANCE, rounding, tolerance * size)
-        return (now > goal) & (now < 0.5 * before) & (steps < most)
+        now = jnp.linalg.norm(exact.forth(left))
+        return (now > target(u)) & (now < 0.5 * before) & (steps < most)
 
     quick = jnp.zeros((), bool) if single is None else single[1]
     start = (jnp.zeros_like(r), r, jnp.inf, jnp.zeros((), jnp.int64), quick)

@@ -32,7 +32,6 @@ from jaxtyping import Array, Float
 
 from ...linalg.complex_product import unpacked
 from ...linalg.lyapunov import Lyapunov
-from ...linalg.refined_gmres import TOLERANCE
 from ...results import check, failing
 from .actions import Action
 from .krylov_system import NO_GRADIENT, PROBED, System, moved
@@ -105,7 +104,7 @@ def stationary(form: MatrixForm, terms: Action, solver: Krylov, mode: str) -> So
         X, tolerance = case
         return system.refined(system.pack(X), tolerance=tolerance)
 
-    (u, v), (left, rest), steps, _, sizes = lax.map(solved, (jnp.stack([source, probe]), jnp.array([TOLERANCE, PROBED])))
+    (u, v), (left, rest), steps, _, sizes = lax.map(solved, (jnp.stack([source, probe]), jnp.array([0.0, PROBED])))
     residual = jnp.max(jnp.abs(unpacked(left.reshape(source.shape)))) / motion.scale
     return Solved(system.vector(u), system.rcond(v, rest, steps[1], sizes[1]), residual, jnp.sum(steps), source, motion)
 

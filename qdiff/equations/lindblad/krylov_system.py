@@ -13,7 +13,7 @@ from jaxtyping import Array
 
 from ...linalg.complex_product import congruence, packed, product, unpacked
 from ...linalg.lyapunov import Lyapunov
-from ...linalg.refined_gmres import TOLERANCE, Maps, Refined, refined_gmres
+from ...linalg.refined_gmres import Maps, Refined, refined_gmres
 from ...results import Failure, check
 from .actions import Action
 from .matrix_form import MatrixForm
@@ -141,7 +141,7 @@ class System:
         found = self.refined(self.pack(X), tolerance=PROBED)
         return self.rcond(found.u, found.left, found.steps, found.size)
 
-    def refined(self, r, *, adjoint=False, roots=None, most=None, tolerance=TOLERANCE) -> Refined:
+    def refined(self, r, *, adjoint=False, roots=None, most=None, tolerance=0.0) -> Refined:
         """The solution for a packed right-hand side (d^2,); `roots`: whether it is put between them, and which."""
         exact = self._maps(self.equation, adjoint, roots)
         single = None
