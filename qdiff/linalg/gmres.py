@@ -27,7 +27,7 @@ class Found(NamedTuple):
 
 
 def gmres(
-    apply: Callable, b: Float[Array, "n"], tolerance, *, restart: int, most: int, stop: Callable | None = None
+    apply: Callable, b: Float[Array, "n"], tolerance, *, restart: int, most: int | Int[Array, ""]
 ) -> Found:
     """The x with apply(x) = b, from x = 0.
 
