@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import keyword
+import numbers
+from fractions import Fraction
 
 import numpy as np
 
@@ -16,14 +18,49 @@ from .structure import is_constant
 
 @dataclasses.dataclass(frozen=True)
 class Spin:
-    """A two-level system, basis (up, down), sigma_z |up> = |up>.
+    """A spin S: a two-level system, `Spin()`, or a larger one, such as `Spin(3/2)` or `Spin(1)`.
 
-    Operators: `x`, `y`, `z` (Pauli), `plus` = |up><down|, `minus` = |down><up|, `up`, `down` (projectors).
+    The levels are those of S_z |m> = m |m>, from m = S down to m = -S, 2S + 1 of them.
+
+    Operators of every spin: `Sx`, `Sy`, `Sz`, with [Sx, Sy] = i Sz, and `plus` = Sx + i Sy,
+    `minus` = Sx - i Sy, with <m+1| plus |m> = sqrt(S(S+1) - m(m+1)).
+
+    Operators of `Spin()` only: `x`, `y`, `z`, the Pauli matrices, which are 2 Sx, 2 Sy, 2 Sz; `up`,
+    `down`, the projectors. Its `plus` is |up><down|.
+
+    Levels are named by m, as "3/2", "1/2", .. or "1", "0", "-1"; those of `Spin()` are "up" and
+    "down". The number m will do, too: `projector(-1.5)`.
+
+    Args:
+        S: 1/2, 1, 3/2 and so on. N two-level systems in symmetric states are a `Spin(N / 2)`.
+
+    Raises:
+        TypeError, ValueError: S is no such number.
+
+    Example:
+        >>> import qdiff as qd
+        >>> s = qd.Space(s=qd.Spin(3/2)).s
+        >>> s.Sz.diagonal(), s.plus.values.round(3)
+        (array([ 1.5,  0.5, -0.5, -1.5]), array([1.732, 2.   , 1.732]))
+        >>> s.factor.labels
+        ('3/2', '1/2', '-1/2', '-3/2')
     """
+
+    S: float = 0.5
+
+    def __post_init__(self):
+        number = isinstance(self.S, numbers.Real) and not isinstance(self.S, bool)
+        if not number or not self.S > 0 or 2 * self.S % 1 != 0:
+            kind = ValueError if number else TypeError
+            raise kind(f"S must be a spin, 1/2 or 1 or 3/2 and so on, but was {self.S!r}")
+        object.__setattr__(self, "S", float(self.S))
+
+    def __repr__(self):
+        return "Spin()" if self.S == 0.5 else f"Spin({Fraction(self.S)})"
 
     @property
     def dim(self) -> int:
-        return 2
+        return round(2 * self.S) + 1
 
     @property
     def edges(self) -> tuple[int, ...]:
@@ -31,18 +68,37 @@ class Spin:
 
     @property
     def labels(self) -> tuple[str, ...]:
-        return ("up", "down")
+        if self.S == 0.5:
+            return ("up", "down")
+        return tuple(str(Fraction(self.S - k)) for k in range(self.dim))
+
+    def label(self, level: str | float) -> str:
+        """The name of a level that is given by its name or by its m."""
+        number = isinstance(level, numbers.Real) and not isinstance(level, bool)
+        place = self.S - float(level) if number else -1
+        return self.labels[int(place)] if place in range(self.dim) else str(level)
 
     def matrices(self):
-        return {
-            "plus": lambda: [[0.0, 1], [0, 0]],
-            "minus": lambda: [[0.0, 0], [1, 0]],
-            "x": lambda: [[0.0, 1], [1, 0]],
-            "y": lambda: [[0, -1j], [1j, 0]],
-            "z": lambda: [[1.0, 0], [0, -1]],
-            "up": lambda: [[1.0, 0], [0, 0]],
-            "down": lambda: [[0.0, 0], [0, 1]],
+        k = np.arange(1.0, self.dim)
+        plus = np.diag(np.sqrt(k * (self.dim - k)), 1)
+        spin = {
+            "plus": lambda: plus,
+            "minus": lambda: plus.T,
+            "Sx": lambda: (plus + plus.T) / 2,
+            "Sy": lambda: (plus - plus.T) / 2j,
+            "Sz": lambda: np.diag(self.S - np.arange(self.dim)),
         }
+        return spin | _TWO_LEVELS if self.S == 0.5 else spin
+
+
+# What only a spin 1/2 has. Larger ones lack x, y, z lest a factor of two be overlooked.
+_TWO_LEVELS = {
+    "x": lambda: [[0.0, 1], [1, 0]],
+    "y": lambda: [[0, -1j], [1j, 0]],
+    "z": lambda: [[1.0, 0], [0, -1]],
+    "up": lambda: [[1.0, 0], [0, 0]],
+    "down": lambda: [[0.0, 0], [0, 1]],
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -169,6 +225,11 @@ class Site:
         known = self.factor.matrices()
         if name in known:
             return self.operator(np.asarray(known[name]()))
+        if isinstance(self.factor, Spin) and name in _TWO_LEVELS:
+            raise AttributeError(
+                f"{self.factor!r} has no operator {name!r}, which is one of Spin() only (x, y, z are "
+                f"Pauli matrices, twice the spin); it has {sorted(known)}"
+            )
         raise AttributeError(f"{self.factor!r} has no operator {name!r}; it has {sorted(known) or 'transition, projector'}")
 
     def operator(self, matrix) -> Operator:
@@ -194,7 +255,7 @@ class Site:
 
     def state(self, part) -> Operator:
         """A state of this factor as an operator on the whole space: a level, a density matrix or a ket."""
-        if isinstance(part, (str, int, np.integer)):
+        if isinstance(part, (str, numbers.Real)):
             return self.projector(part)
         d = self.factor.dim
         if not isinstance(part, Operator):
@@ -214,8 +275,9 @@ class Site:
     def _index(self, level) -> int:
         if isinstance(self.factor, (Levels, Fermions)):
             return self.factor.index(level)
-        if str(level) in self.factor.labels:
-            return self.factor.labels.index(str(level))
+        label = self.factor.label(level) if isinstance(self.factor, Spin) else str(level)
+        if label in self.factor.labels:
+            return self.factor.labels.index(label)
         raise ValueError(f"level of {self.name!r} must be one of {self.factor.labels}, but was {level!r}")
 
 

@@ -47,10 +47,9 @@ def mode_and_spin(p, n=12):
 
 def collective(p, n=20):
     """Driven atoms with collective decay: strong jumps along one ladder, above and below the phase transition."""
-    m = np.arange(n / 2, -n / 2 - 1, -1)
-    S = np.diag(np.sqrt(n / 2 * (n / 2 + 1) - m[1:] * (m[1:] + 1)), -1)
-    lower, sum_x = qd.Operator.from_dense(S), qd.Operator.from_dense(S + S.T)
-    return qd.Lindblad(p[0] * n / 2 * sum_x + p[1] * sum_x @ sum_x, {"light": (p[2], lower)})
+    atoms = qd.Space(atoms=qd.Spin(n / 2)).atoms
+    x = atoms.Sx
+    return qd.Lindblad(p[0] * n * x + 4 * p[1] * x @ x, {"light": (p[2], atoms.minus)})
 
 
 def secular(p):
