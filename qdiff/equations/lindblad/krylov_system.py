@@ -24,9 +24,9 @@ _EMPTY = 1e-8
 # Half the digits.
 _HALF = {np.dtype("float64"): np.dtype("float32"), np.dtype("complex128"): np.dtype("complex64")}
 
-# Up to this condition of the eigenvectors, from this dimension on, the steps are in single precision: nine spins take a third
-# of the time. It has seven digits and loses twice those of the condition: two Kerr modes (480) stall in it. In small
-# systems it takes longer to compile than it saves.
+# Up to this condition of the eigenvectors, from this dimension on, the steps are in single precision: value and gradient of nine
+# spins take 8.5 s in place of 12, and 2.5 s more to compile. It has seven digits and loses twice those of the condition: two
+# Kerr modes (480) stall in it.
 _SINGLE, _LARGE = 30.0, 128
 
 # Another right-hand side is solved to this accuracy to see how large the inverse is. Where there is a second stationary state it
