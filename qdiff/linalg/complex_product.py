@@ -10,7 +10,7 @@ from jaxtyping import Array, Complex, Float
 def product(A: Complex[Array, "n k"], B: Complex[Array, "k m"]) -> Complex[Array, "n m"]:
     """A B by three products of real matrices (Gauss, 3M), as accurate as four in norm, not entry by entry.
 
-    On two cores it takes half the time of XLA's complex product from dimension 200 on.
+    On two cores it takes 0.6 of the time of XLA's complex product at dimensions 256 and 512, and half at 1000.
     """
     a, b, c, d = jnp.real(A), jnp.imag(A), jnp.real(B), jnp.imag(B)
     ac, bd = _real(a, c), _real(b, d)

@@ -39,9 +39,8 @@ def counting(state: State, bath: str, solver: AbstractSolver | Krylov | None) ->
     if isinstance(solver, Krylov):
         return reached(generator, state.sector.elements)
     sector = reach(generator, counted=bath)
-    if (
-        len(sector.classes) > 1
-    ):  # the given one of several stationary states has a sector of its own
+    if len(sector.classes) > 1:
+        # The given one of several stationary states has a sector of its own.
         sector = reach(generator, state.sector.elements, counted=bath)
     if len(sector.classes) > 1:
         raise NotUnique(
